@@ -1,0 +1,205 @@
+//! One service: what to run, with what, when.
+
+use super::{FileMount, Limits, Mount, NetworkMode, PortMapping, ServiceNetwork, Ulimit};
+use crate::id::ServiceName;
+use indexmap::IndexMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Argument vectors are kept as the list they become; a shell-form text is split as docker compose splits it.
+pub type StringOrList = Vec<String>;
+
+/// A service in canonical form.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Service {
+    /// Key below `services:`.
+    pub name: ServiceName,
+    /// Image reference as written.
+    pub image: String,
+    /// `command`: `None` = the image's; `Some(vec![])` = none at all.
+    pub command: Option<StringOrList>,
+    /// `entrypoint`: `None` = the image's; `Some(vec![])` = none at all.
+    pub entrypoint: Option<StringOrList>,
+    /// `env_file` contents below `environment`, resolved; `None` = unset in the caller's environment: left out.
+    pub environment: IndexMap<String, Option<String>>,
+    /// Fixed name instead of `<project>-<service>-<n>`.
+    pub container_name: Option<String>,
+    /// Number of replicas (`scale`, `deploy.replicas`, or 1).
+    pub scale: u32,
+    /// What must hold before this one starts.
+    pub depends_on: IndexMap<ServiceName, Dependency>,
+    /// `healthcheck` as written; unset fields come from the image.
+    pub healthcheck: Option<Healthcheck>,
+    /// `restart` or `deploy.restart_policy`.
+    pub restart: Restart,
+    /// Networking of the container.
+    pub network_mode: NetworkMode,
+    /// Networks by key; empty unless `network_mode` is [`NetworkMode::Networks`].
+    pub networks: IndexMap<String, ServiceNetwork>,
+    /// Published ports, ranges expanded to one entry a container port.
+    pub ports: Vec<PortMapping>,
+    /// `expose`, as `80` or `80/udp`.
+    pub expose: Vec<String>,
+    /// Volumes, binds, tmpfs (both `volumes` and `tmpfs`).
+    pub mounts: Vec<Mount>,
+    /// Secrets mounted below `/run/secrets`.
+    pub secrets: Vec<FileMount>,
+    /// Configs mounted where they say.
+    pub configs: Vec<FileMount>,
+    /// `uid`, `name`, `uid:gid`, `name:group`.
+    pub user: Option<String>,
+    /// Supplementary groups, names or numbers.
+    pub group_add: Vec<String>,
+    /// `working_dir`.
+    pub working_dir: Option<String>,
+    /// `hostname`; default is the short container id.
+    pub hostname: Option<String>,
+    /// `domainname`.
+    pub domainname: Option<String>,
+    /// Run an init as PID 1 that reaps and forwards signals.
+    pub init: bool,
+    /// Allocate a terminal.
+    pub tty: bool,
+    /// Keep stdin open.
+    pub stdin_open: bool,
+    /// Mount the root filesystem read-only.
+    pub read_only: bool,
+    /// Everything allowed.
+    pub privileged: bool,
+    /// Capabilities to add, upper-case without `CAP_`; may be `ALL`.
+    pub cap_add: Vec<String>,
+    /// Capabilities to drop, upper-case without `CAP_`; may be `ALL`.
+    pub cap_drop: Vec<String>,
+    /// `security_opt` entries as written (`seccomp:FILE` with an absolute path).
+    pub security_opt: Vec<String>,
+    /// Whose PID namespace.
+    pub pid: Option<NamespaceOf>,
+    /// Whose IPC namespace.
+    pub ipc: Option<NamespaceOf>,
+    /// Signal name or number that asks the container to stop.
+    pub stop_signal: Option<String>,
+    /// How long it may take before SIGKILL; `None` = 10 s.
+    pub stop_grace_period: Option<Duration>,
+    /// Labels of the container.
+    pub labels: IndexMap<String, String>,
+    /// `host` to addresses; the address may be the word `host-gateway`.
+    pub extra_hosts: IndexMap<String, Vec<String>>,
+    /// DNS servers instead of the host's.
+    pub dns: Vec<IpAddr>,
+    /// Search domains.
+    pub dns_search: Vec<String>,
+    /// Resolver options.
+    pub dns_opt: Vec<String>,
+    /// `service[:alias]` names visible to this container only.
+    pub links: Vec<(ServiceName, String)>,
+    /// CPU, memory, pids.
+    pub limits: Limits,
+    /// rlimits by name (`nofile`).
+    pub ulimits: IndexMap<String, Ulimit>,
+    /// Kernel parameters of the container's namespaces.
+    pub sysctls: IndexMap<String, String>,
+    /// Device nodes as `host:container:rwm`.
+    pub devices: Vec<String>,
+    /// `/dev/shm` size, bytes.
+    pub shm_size: Option<u64>,
+    /// Adjustment of the OOM killer's score, -1000 to 1000.
+    pub oom_score_adj: Option<i32>,
+    /// The profiles the service belongs to.
+    pub profiles: Vec<String>,
+    /// Whether `up` shows its logs.
+    pub attach: bool,
+    /// When the image may be fetched.
+    pub pull_policy: Option<String>,
+    /// Platform asked for, `os/arch[/variant]`.
+    pub platform: Option<String>,
+}
+
+/// Whose namespace a container uses instead of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NamespaceOf {
+    /// The host's.
+    Host,
+    /// That of another service's container.
+    Service(ServiceName),
+    /// That of any container, by name or id.
+    Container(String),
+    /// Its own (`ipc: private` or `shareable`).
+    Private,
+}
+
+/// One entry of `depends_on`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dependency {
+    /// What must hold.
+    pub condition: Condition,
+    /// Whether its failure is an error (otherwise a warning).
+    pub required: bool,
+    /// Restart this service when the dependency is restarted or recreated by a command.
+    pub restart: bool,
+}
+
+/// What a dependent waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Condition {
+    /// `service_started`
+    Started,
+    /// `service_healthy`
+    Healthy,
+    /// `service_completed_successfully`
+    Completed,
+}
+
+/// `healthcheck:`; every `None` is filled from the image's, then from docker's defaults.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Healthcheck {
+    /// The probe.
+    pub test: Option<HealthTest>,
+    /// Time between two probes (30 s).
+    pub interval: Option<Duration>,
+    /// A probe that takes longer has failed (30 s).
+    pub timeout: Option<Duration>,
+    /// Consecutive failures that make a container unhealthy (3).
+    pub retries: Option<u32>,
+    /// Failures within this time after the start do not count (0 s).
+    pub start_period: Option<Duration>,
+    /// Time between two probes during the start period (5 s).
+    pub start_interval: Option<Duration>,
+}
+
+/// What a probe runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HealthTest {
+    /// `NONE` or `disable: true`.
+    Disabled,
+    /// `CMD`: argument vector.
+    Command(Vec<String>),
+    /// `CMD-SHELL`: text for the container's `/bin/sh -c`.
+    Shell(String),
+}
+
+/// When to start a container again after it exits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Restart {
+    /// The rule.
+    pub policy: RestartPolicy,
+    /// At most this many times in a row; `None` = without end.
+    pub max_attempts: Option<u32>,
+    /// Fixed time before each restart; `None` = docker's back-off.
+    pub delay: Option<Duration>,
+    /// A run longer than this counts as a success; `None` = docker's 10 s.
+    pub window: Option<Duration>,
+}
+
+/// `restart:`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RestartPolicy {
+    /// Never.
+    #[default]
+    No,
+    /// After every exit.
+    Always,
+    /// After every exit, unless a user stopped it.
+    UnlessStopped,
+    /// After a non-zero exit.
+    OnFailure,
+}

@@ -1,0 +1,81 @@
+//! What happened, as data. Views render it, the journal keeps it, `hoist events` prints it.
+
+use serde::{Deserialize, Serialize};
+
+/// One thing that happened in a project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Nanoseconds since the Unix epoch.
+    pub time: i64,
+    /// To what.
+    pub subject: Subject,
+    /// What.
+    pub what: What,
+    /// Why, in words for a user (`image changed`), empty if evident.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub cause: String,
+}
+
+/// What an event is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Subject {
+    /// The project as a whole.
+    Project,
+    /// A container.
+    Container {
+        /// Its name, e.g. `app-web-1`.
+        name: String,
+        /// Its service.
+        service: String,
+        /// Its full id.
+        id: String,
+    },
+    /// A network by its full name.
+    Network(String),
+    /// A volume by its full name.
+    Volume(String),
+    /// An image by reference.
+    Image(String),
+}
+
+/// What happened. The `-ing` forms open a span that the past form (or `Failed`) closes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum What {
+    Creating,
+    Created,
+    Starting,
+    Started,
+    /// A dependent or `--wait` waits for it (for the named condition).
+    Waiting {
+        condition: String,
+    },
+    Healthy,
+    Unhealthy,
+    /// Present and left as it is.
+    Running,
+    Stopping,
+    Stopped,
+    Killing,
+    Killed,
+    Removing,
+    Removed,
+    Recreating,
+    Recreated,
+    Restarting,
+    /// PID 1 ended.
+    Exited {
+        code: i32,
+        oom: bool,
+    },
+    /// The step failed; the text says why.
+    Failed {
+        error: String,
+    },
+    /// Something the user should know.
+    Warning {
+        text: String,
+    },
+}

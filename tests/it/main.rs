@@ -1,0 +1,1 @@
+//! All integration tests in one binary. A test's name is a claim.
