@@ -2,6 +2,8 @@
 //!
 //! Invariants: `reconcile` is pure; the executor decides nothing; one supervisor at a time writes a project's state.
 
+pub mod supervisor;
+
 /// Answers a re-entry: when this process was started as a supervisor or zygote, runs it and gives its exit code.
 pub fn reenter() -> Option<std::process::ExitCode> {
     None

@@ -1,0 +1,202 @@
+//! Talking to a project's supervisor, which is started when it is not there.
+
+use super::{Engine, Error};
+use crate::id::ProjectName;
+use crate::scheduler::supervisor::control::{Frame, Reply, Request};
+use crate::scheduler::supervisor::wire::{self, LineReader};
+use crate::state::event::Event;
+use crate::state::lock::Lock;
+use crate::state::paths::ProjectPaths;
+use rustix::event::{PollFd, PollFlags, poll};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How often a request is made again when the supervisor dies before it answers.
+const TRIES: usize = 5;
+/// How long another process may take from taking the lock to listening (or from its end to giving the lock back).
+const HANDOVER: Duration = Duration::from_secs(10);
+
+/// The words and descriptors at the end of a request.
+pub(super) struct Answer {
+    pub reply: Reply,
+    pub fds: Vec<OwnedFd>,
+}
+
+/// One request to the supervisor, with everything that comes back.
+pub(super) struct Call<'a> {
+    pub engine: &'a Engine,
+    pub project: &'a ProjectName,
+    pub request: Request,
+    /// Readable = the user wants to stop this request.
+    pub cancel: Option<BorrowedFd<'a>>,
+}
+
+impl Call<'_> {
+    /// Sends the request and gives events to `on_event` until the answer. Every request may be repeated, so one whose
+    /// supervisor died is made again with its successor.
+    pub fn run(&self, on_event: &mut dyn FnMut(&Event)) -> Result<Answer, Error> {
+        if !rustix::process::geteuid().is_root() {
+            return Err(Error::NotRoot);
+        }
+        let paths = self.engine.paths.project(self.project);
+        paths.make().map_err(Error::io("make", &paths.root))?;
+        for _ in 0..TRIES {
+            let stream = connect_or_start(self.engine, self.project, &paths)?;
+            match self.converse(&stream, on_event) {
+                Ok(Some(answer)) => return Ok(answer),
+                Ok(None) => {}
+                Err(Error::Io { source, .. }) if is_hangup(&source) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        Err(Error::Lost {
+            project: self.project.to_string(),
+            log: paths.supervisor_log(),
+        })
+    }
+
+    /// `None`: the supervisor went away before it answered.
+    fn converse(
+        &self,
+        stream: &UnixStream,
+        on_event: &mut dyn FnMut(&Event),
+    ) -> Result<Option<Answer>, Error> {
+        let failed = |source| Error::Io {
+            what: "talk to",
+            path: "the supervisor".into(),
+            source,
+        };
+        let line = serde_json::to_vec(&self.request).map_err(|e| failed(e.into()))?;
+        wire::send(stream, &line, &[]).map_err(failed)?;
+        let mut reader = LineReader::default();
+        let mut cancel = self.cancel;
+        loop {
+            while let Some(line) = reader.line() {
+                match serde_json::from_slice(&line).map_err(|e| failed(e.into()))? {
+                    Frame::Event(event) => on_event(&event),
+                    Frame::Reply(reply) => {
+                        return Ok(Some(Answer {
+                            reply,
+                            fds: reader.take_fds(),
+                        }));
+                    }
+                    Frame::Error(failure) => return Err(failure.into()),
+                }
+            }
+            if wait_for(stream.as_fd(), cancel).map_err(failed)? {
+                cancel = None;
+                wire::send(stream, b"\"cancel\"", &[]).map_err(failed)?;
+            } else if !reader.fill(stream.as_fd()).map_err(failed)? {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+/// Waits for the stream; true if `cancel` was first.
+fn wait_for(stream: BorrowedFd<'_>, cancel: Option<BorrowedFd<'_>>) -> io::Result<bool> {
+    let mut fds = vec![PollFd::new(&stream, PollFlags::IN)];
+    fds.extend(cancel.as_ref().map(|fd| PollFd::new(fd, PollFlags::IN)));
+    loop {
+        match poll(&mut fds, None) {
+            Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+            Ok(_) => break,
+        }
+    }
+    Ok(fds[0].revents().is_empty())
+}
+
+fn is_hangup(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::NotConnected
+    )
+}
+
+fn connect_or_start(
+    engine: &Engine,
+    project: &ProjectName,
+    paths: &ProjectPaths,
+) -> Result<UnixStream, Error> {
+    let deadline = Instant::now() + HANDOVER;
+    loop {
+        if let Ok(stream) = connect(&paths.run) {
+            return Ok(stream);
+        }
+        if let Some(lock) =
+            Lock::try_take(&paths.lock()).map_err(Error::io("lock", paths.lock()))?
+        {
+            start(engine, project, paths, &lock)?;
+            continue;
+        }
+        if Instant::now() > deadline {
+            return Err(Error::Lost {
+                project: project.to_string(),
+                log: paths.supervisor_log(),
+            });
+        }
+        // Somebody else is between taking the lock and listening, or between closing and its end: no event tells us.
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Connects through the folder's descriptor: a socket's own path may not be longer than 107 bytes.
+fn connect(run: &Path) -> io::Result<UnixStream> {
+    let dir = File::open(run)?;
+    UnixStream::connect(format!("/proc/self/fd/{}/control.sock", dir.as_raw_fd()))
+}
+
+/// Opens the socket before the supervisor exists: whoever connects from now on waits in its backlog.
+fn start(
+    engine: &Engine,
+    project: &ProjectName,
+    paths: &ProjectPaths,
+    lock: &Lock,
+) -> Result<(), Error> {
+    let run = &paths.run;
+    let failed = || Error::io("start the supervisor in", run);
+    let listener = listen(run).map_err(failed())?;
+    let log = File::options()
+        .append(true)
+        .create(true)
+        .open(paths.supervisor_log())
+        .map_err(failed())?;
+    let inherited = [lock.file().as_fd(), listener.as_fd()];
+    for fd in inherited {
+        rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::empty())
+            .map_err(|e| failed()(e.into()))?;
+    }
+    Command::new("/proc/self/exe")
+        .args([
+            project.as_str().as_ref(),
+            engine.paths.root.as_os_str(),
+            engine.paths.run.as_os_str(),
+        ])
+        .env_clear()
+        .env("HOIST_REENTRY", "supervisor")
+        .env("HOIST_LOCK_FD", lock.file().as_raw_fd().to_string())
+        .env("HOIST_LISTEN_FD", listener.as_raw_fd().to_string())
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .map(drop)
+        .map_err(failed())
+}
+
+/// Replaces a dead supervisor's socket.
+fn listen(run: &Path) -> io::Result<UnixListener> {
+    let dir = File::open(run)?;
+    let path = format!("/proc/self/fd/{}/control.sock", dir.as_raw_fd());
+    match std::fs::remove_file(&path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => UnixListener::bind(path),
+    }
+}

@@ -1,0 +1,37 @@
+//! `down`.
+
+use super::connection::Call;
+use super::up::{UpReply, outcome};
+use super::{Engine, Error};
+use crate::id::ProjectName;
+use crate::scheduler::supervisor::control::{Down, Request};
+use crate::state::event::{Event, Subject, What};
+
+/// Takes the project down. A project without any state is a warning, as in docker compose.
+pub fn down(
+    engine: &Engine,
+    project: &ProjectName,
+    request: Down,
+    on_event: &mut dyn FnMut(&Event),
+) -> Result<UpReply, Error> {
+    if !engine.paths.project(project).root.exists() && !request.volumes {
+        on_event(&Event {
+            time: 0,
+            subject: Subject::Project,
+            what: What::Warning {
+                text: format!("no resource of project `{project}` found to remove"),
+            },
+            cause: String::new(),
+        });
+        return Ok(UpReply::Done);
+    }
+    let request = Request::Down(request);
+    Call {
+        engine,
+        project,
+        request,
+        cancel: None,
+    }
+    .run(on_event)
+    .and_then(outcome)
+}

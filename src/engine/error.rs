@@ -1,0 +1,80 @@
+//! Why a verb failed, ready to be shown.
+
+use crate::scheduler::supervisor::control::Failure;
+use std::io;
+use std::path::PathBuf;
+
+/// A failed verb.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The supervisor says why.
+    #[error(transparent)]
+    Refused(#[from] Failure),
+    /// hoist needs rights that this user does not have.
+    #[error("hoist needs root to make namespaces, mounts and networks")]
+    NotRoot,
+    /// Something about our own folders.
+    #[error("cannot {what} `{path}`")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The supervisor went away in the middle, again and again.
+    #[error("the supervisor of project `{project}` ended before it answered")]
+    Lost {
+        /// The project.
+        project: String,
+        /// What it said last, in its own log.
+        log: PathBuf,
+    },
+    /// A record that cannot be read.
+    #[error(transparent)]
+    Record(#[from] crate::state::store::Error),
+}
+
+impl Error {
+    /// The chain of causes below the message, outermost first.
+    pub fn causes(&self) -> Vec<String> {
+        if let Self::Refused(failure) = self {
+            return failure.causes.clone();
+        }
+        let mut causes = Vec::new();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            causes.push(cause.to_string());
+            source = cause.source();
+        }
+        causes
+    }
+
+    /// What the user can type.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Refused(failure) => failure.hint.clone(),
+            Self::NotRoot => Some("run it again with `sudo`".to_owned()),
+            Self::Lost { log, .. } => Some(format!("see `{}`", log.display())),
+            Self::Io { .. } | Self::Record(_) => None,
+        }
+    }
+
+    /// The exit code of the command.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Refused(failure) => failure.code,
+            _ => 1,
+        }
+    }
+
+    pub(super) fn io(
+        what: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { what, path, source }
+    }
+}

@@ -1,0 +1,26 @@
+//! `restart`.
+
+use super::connection::Call;
+use super::up::{UpReply, outcome};
+use super::{Engine, Error};
+use crate::id::ProjectName;
+use crate::scheduler::supervisor::control::{Request, Select};
+use crate::state::event::Event;
+
+/// Runs `restart` on the project's containers.
+pub fn restart(
+    engine: &Engine,
+    project: &ProjectName,
+    request: Select,
+    on_event: &mut dyn FnMut(&Event),
+) -> Result<UpReply, Error> {
+    let request = Request::Restart(request);
+    Call {
+        engine,
+        project,
+        request,
+        cancel: None,
+    }
+    .run(on_event)
+    .and_then(outcome)
+}

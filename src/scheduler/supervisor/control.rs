@@ -1,0 +1,346 @@
+//! The words between a command and its project's supervisor: JSON lines over a unix stream socket.
+//!
+//! A connection carries one [`Request`]. The answer is any number of [`Frame::Event`]s and one [`Frame::Reply`] or
+//! [`Frame::Error`]; descriptors (of an exec) travel with the reply. A client that goes away cancels nothing.
+
+use crate::id::ProjectName;
+use crate::id::ServiceName;
+use crate::state::event::Event;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What a command asks for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Is anybody there, and of which version?
+    Ping,
+    /// Bring the project (or some of it) up.
+    Up(Up),
+    /// Take it down.
+    Down(Down),
+    /// Stop containers, keep them.
+    Stop(Select),
+    /// Start existing containers.
+    Start(Start),
+    /// Stop and start containers.
+    Restart(Select),
+    /// Send a signal.
+    Kill(Kill),
+    /// Remove stopped containers.
+    Remove(Remove),
+    /// List containers.
+    Ps,
+    /// Run a command inside a container.
+    Exec(Exec),
+    /// Block until containers have exited.
+    Wait(Select),
+}
+
+/// `up`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Up {
+    /// The project as `compose::render::canonical` wrote it.
+    pub canonical: String,
+    /// Named services; empty = all.
+    pub services: Vec<ServiceName>,
+    /// Wait until running and healthy (one-shot dependencies: completed).
+    pub wait: bool,
+    /// Limit of that wait.
+    pub wait_timeout: Option<Duration>,
+    /// Answer with the plan, change nothing.
+    pub dry_run: bool,
+    /// Replicas by service, over the file.
+    pub scale: BTreeMap<ServiceName, u32>,
+    /// Recreate even what has not changed.
+    pub force_recreate: bool,
+    /// Never recreate.
+    pub no_recreate: bool,
+    /// Recreate dependencies of named services, too.
+    pub always_recreate_deps: bool,
+    /// Remove containers of services that are no longer in the file.
+    pub remove_orphans: bool,
+    /// Leave dependencies alone.
+    pub no_deps: bool,
+    /// Create, do not start.
+    pub no_start: bool,
+    /// New anonymous volumes for recreated containers.
+    pub renew_anonymous_volumes: bool,
+    /// Grace period over the file's.
+    pub timeout: Option<Duration>,
+    /// Concurrent actions; `None` = no limit.
+    pub parallel: Option<usize>,
+}
+
+/// `down`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Down {
+    /// Named services; empty = all, and networks.
+    pub services: Vec<ServiceName>,
+    /// Remove named and anonymous volumes (`-v`).
+    pub volumes: bool,
+    /// Remove containers of unknown services, too.
+    pub remove_orphans: bool,
+    /// Services the file knows (selected or not); `None` = no file was read, everything is ours.
+    pub known: Option<Vec<ServiceName>>,
+    /// Grace period over the containers' own.
+    pub timeout: Option<Duration>,
+    /// Answer with the plan, change nothing.
+    pub dry_run: bool,
+}
+
+/// Which containers, and how long they may take.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Select {
+    /// Named services; empty = all.
+    pub services: Vec<ServiceName>,
+    /// Grace period over the containers' own.
+    pub timeout: Option<Duration>,
+    /// Leave dependents alone (`restart --no-deps`).
+    pub no_deps: bool,
+    /// Answer with the plan, change nothing.
+    pub dry_run: bool,
+}
+
+/// `start`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Start {
+    /// Named services; empty = all.
+    pub services: Vec<ServiceName>,
+    /// Wait until running and healthy.
+    pub wait: bool,
+    /// Limit of that wait.
+    pub wait_timeout: Option<Duration>,
+    /// Answer with the plan, change nothing.
+    pub dry_run: bool,
+}
+
+/// `kill`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Kill {
+    /// Named services; empty = all.
+    pub services: Vec<ServiceName>,
+    /// Signal name or number, `SIGKILL` by default.
+    pub signal: String,
+    /// Containers of unknown services, too.
+    pub remove_orphans: bool,
+}
+
+/// `rm`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Remove {
+    /// Named services; empty = all.
+    pub services: Vec<ServiceName>,
+    /// Stop running ones first.
+    pub stop: bool,
+    /// Remove anonymous volumes, too.
+    pub volumes: bool,
+}
+
+/// `exec`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Exec {
+    /// Service.
+    pub service: String,
+    /// Replica number; `None` = the lowest.
+    pub index: Option<u32>,
+    /// Argument vector.
+    pub command: Vec<String>,
+    /// Allocate a terminal of this size (rows, columns).
+    pub tty: Option<(u16, u16)>,
+    /// Keep stdin open.
+    pub stdin: bool,
+    /// `KEY=value` on top of the container's environment.
+    pub env: Vec<String>,
+    /// Instead of the container's user.
+    pub user: Option<String>,
+    /// Instead of the container's working directory.
+    pub workdir: Option<String>,
+    /// All capabilities.
+    pub privileged: bool,
+    /// Do not wait for its end.
+    pub detach: bool,
+}
+
+/// One line from the supervisor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Frame {
+    /// Progress.
+    Event(Event),
+    /// The end, well.
+    Reply(Reply),
+    /// The end, badly.
+    Error(Failure),
+}
+
+/// A failed request, ready to be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// What happened, to which thing.
+    pub message: String,
+    /// Why, outermost first.
+    pub causes: Vec<String>,
+    /// What to type.
+    pub hint: Option<String>,
+    /// Exit code for the command (1, 125, 126, 127, …).
+    pub code: u8,
+}
+
+impl Failure {
+    /// An error of the operation (exit code 1) with the chain of its causes.
+    pub fn new(error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut causes = Vec::new();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            causes.push(cause.to_string());
+            source = cause.source();
+        }
+        Self {
+            message: error.to_string(),
+            causes,
+            hint: None,
+            code: 1,
+        }
+    }
+
+    /// An error in words, exit code 1.
+    pub fn text(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            causes: Vec::new(),
+            hint: None,
+            code: 1,
+        }
+    }
+
+    /// The same with a hint.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same with another exit code.
+    #[must_use]
+    pub fn with_code(mut self, code: u8) -> Self {
+        self.code = code;
+        self
+    }
+}
+
+/// The end of a request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// Answer to [`Request::Ping`].
+    Pong {
+        /// The supervisor's version.
+        version: String,
+        /// Its process.
+        pid: i32,
+    },
+    /// The verb is done.
+    Done,
+    /// The plan of a dry run, one line a node.
+    Plan(String),
+    /// Answer to [`Request::Ps`].
+    Containers(Vec<ContainerSummary>),
+    /// Answer to [`Request::Exec`]; descriptors: control, then the pty master, or stdin (if open), stdout, stderr.
+    Exec,
+    /// Answer to [`Request::Wait`]: container name and exit code.
+    Exits(Vec<(String, i32)>),
+}
+
+/// A container as tables show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerSummary {
+    /// Full id.
+    pub id: String,
+    /// `project-service-1`.
+    pub name: String,
+    /// Its project.
+    pub project: ProjectName,
+    /// Its service.
+    pub service: String,
+    /// Replica number.
+    pub number: u32,
+    /// Image reference as written.
+    pub image: String,
+    /// Argument vector of PID 1, entrypoint first.
+    pub command: Vec<String>,
+    /// Nanoseconds since the epoch.
+    pub created: i64,
+    /// When PID 1 was last started, nanoseconds since the epoch; 0 = never.
+    pub started: i64,
+    /// When PID 1 last ended, nanoseconds since the epoch; 0 = never.
+    pub finished: i64,
+    /// Lifecycle.
+    pub state: ContainerState,
+    /// Health, if it has a check.
+    pub health: Option<HealthState>,
+    /// Exit code of the last run; `None` while running, or if nobody could know it.
+    pub exit_code: Option<i32>,
+    /// PID 1 in the host's namespace while running.
+    pub pid: Option<i32>,
+    /// Published ports.
+    pub ports: Vec<PortSummary>,
+    /// Ports the image or file exposes without publishing, `80/tcp`.
+    pub exposed: Vec<String>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Network names and the container's addresses on them.
+    pub networks: Vec<(String, String)>,
+    /// Named and anonymous volumes and bind sources.
+    pub mounts: Vec<String>,
+    /// Where its log segments are.
+    pub log_dir: PathBuf,
+    /// Whether attached `up` shows it.
+    pub attach: bool,
+}
+
+/// Lifecycle of a container, docker's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ContainerState {
+    /// Never started.
+    Created,
+    /// PID 1 lives.
+    Running,
+    /// Frozen.
+    Paused,
+    /// PID 1 ended; a restart is due.
+    Restarting,
+    /// PID 1 ended.
+    Exited,
+    /// It could not be removed.
+    Dead,
+}
+
+/// Health of a container, docker's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HealthState {
+    /// No verdict yet.
+    Starting,
+    /// The last probe passed.
+    Healthy,
+    /// Too many probes failed in a row.
+    Unhealthy,
+}
+
+/// A published port as tables show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortSummary {
+    /// Host address: `0.0.0.0` and `::` are two entries.
+    pub host_ip: String,
+    /// Host port.
+    pub published: u16,
+    /// Container port.
+    pub target: u16,
+    /// `tcp` or `udp`.
+    pub protocol: String,
+}

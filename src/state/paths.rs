@@ -1,0 +1,264 @@
+//! Where things are kept. The state root outlives a boot; the run folder need not (it is on a tmpfs by default).
+
+use crate::id::ContainerId;
+use crate::id::ProjectName;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// State root and run folder of one installation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    /// Images, volumes, records: `HOIST_ROOT`, `/var/lib/hoist`, or `$XDG_DATA_HOME/hoist` without root.
+    pub root: PathBuf,
+    /// Sockets, FIFOs, pids: `HOIST_RUN`, `/run/hoist`, or `$XDG_RUNTIME_DIR/hoist` without root.
+    pub run: PathBuf,
+}
+
+impl Paths {
+    /// Reads `HOIST_ROOT`, `HOIST_RUN` and the XDG variables from `environment`. A root of its own without a run folder
+    /// of its own gets one below it, so that two installations never share sockets.
+    pub fn from_environment(environment: &BTreeMap<String, String>) -> Self {
+        let var = |name: &str| {
+            environment
+                .get(name)
+                .filter(|v| !v.is_empty())
+                .map(PathBuf::from)
+        };
+        let is_root = rustix::process::geteuid().is_root();
+        let home = var("HOME").unwrap_or_else(|| PathBuf::from("/"));
+        let explicit = var("HOIST_ROOT");
+        let run = var("HOIST_RUN").or_else(|| explicit.as_ref().map(|root| root.join("run")));
+        let root = explicit.unwrap_or_else(|| match is_root {
+            true => PathBuf::from("/var/lib/hoist"),
+            false => var("XDG_DATA_HOME")
+                .unwrap_or_else(|| home.join(".local/share"))
+                .join("hoist"),
+        });
+        let run = run.unwrap_or_else(|| match is_root {
+            true => PathBuf::from("/run/hoist"),
+            false => {
+                var("XDG_RUNTIME_DIR").map_or_else(|| root.join("run"), |dir| dir.join("hoist"))
+            }
+        });
+        Self {
+            root: absolute(root),
+            run: absolute(run),
+        }
+    }
+
+    /// The folders of one project.
+    pub fn project(&self, name: &ProjectName) -> ProjectPaths {
+        ProjectPaths {
+            root: self.root.join("projects").join(name.as_str()),
+            run: self.run.join("projects").join(name.as_str()),
+        }
+    }
+
+    /// The names of all projects that have records, sorted.
+    pub fn projects(&self) -> io::Result<Vec<ProjectName>> {
+        let entries = match fs::read_dir(self.root.join("projects")) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other?,
+        };
+        let mut names: Vec<ProjectName> = entries
+            .filter_map(|e| ProjectName::new(e.ok()?.file_name().into_string().ok()?).ok())
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Held while a subnet is chosen and its bridge made: projects must not choose the same.
+    pub fn ipam_lock(&self) -> PathBuf {
+        self.run.join("ipam.lock")
+    }
+}
+
+/// The folders of one project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectPaths {
+    /// What outlives a boot.
+    pub root: PathBuf,
+    /// What does not.
+    pub run: PathBuf,
+}
+
+impl ProjectPaths {
+    /// Held by the supervisor for life.
+    pub fn lock(&self) -> PathBuf {
+        self.run.join("lock")
+    }
+
+    /// Where the supervisor listens.
+    pub fn control(&self) -> PathBuf {
+        self.run.join("control.sock")
+    }
+
+    /// Where events are appended.
+    pub fn journal(&self) -> PathBuf {
+        self.run.join("journal")
+    }
+
+    /// What the supervisor itself says when it must not say it to a user.
+    pub fn supervisor_log(&self) -> PathBuf {
+        self.run.join("supervisor.log")
+    }
+
+    /// The project's record.
+    pub fn record(&self) -> PathBuf {
+        self.root.join("project.json")
+    }
+
+    /// The folder of all containers' state.
+    pub fn containers(&self) -> PathBuf {
+        self.root.join("c")
+    }
+
+    /// One container's state: record, writable layer, `/etc` files, logs.
+    pub fn container(&self, id: &ContainerId) -> ContainerPaths {
+        ContainerPaths {
+            root: self.containers().join(id.as_str()),
+            run: self.run.join("c").join(id.short()),
+        }
+    }
+
+    /// Makes both folders, 0700.
+    pub fn make(&self) -> io::Result<()> {
+        make_private(&self.root.join("c"))?;
+        make_private(&self.run.join("c"))
+    }
+
+    /// Removes both folders, once nothing of the project is left in them.
+    pub fn remove(&self) -> io::Result<()> {
+        remove_all(&self.root)?;
+        remove_all(&self.run)
+    }
+}
+
+/// The folders of one container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerPaths {
+    /// Record, writable layer, `/etc` files, logs.
+    pub root: PathBuf,
+    /// pid.json, exit.json, FIFOs and the shim's socket.
+    pub run: PathBuf,
+}
+
+impl ContainerPaths {
+    /// The container's record.
+    pub fn record(&self) -> PathBuf {
+        self.root.join("config.json")
+    }
+
+    /// Writable layer.
+    pub fn upper(&self) -> PathBuf {
+        self.root.join("upper")
+    }
+
+    /// overlay's work folder.
+    pub fn work(&self) -> PathBuf {
+        self.root.join("work")
+    }
+
+    /// `hosts`, `hostname`, `resolv.conf`.
+    pub fn etc(&self) -> PathBuf {
+        self.root.join("etc")
+    }
+
+    /// Log segments.
+    pub fn log(&self) -> PathBuf {
+        self.root.join("log")
+    }
+
+    /// Makes all folders, 0700 (the writable layer 0755: it becomes `/`).
+    pub fn make(&self) -> io::Result<()> {
+        for dir in [&self.root, &self.run] {
+            make_private(dir)?;
+        }
+        for dir in [self.work(), self.etc(), self.log()] {
+            fs::DirBuilder::new().mode(0o700).create(dir)?;
+        }
+        fs::DirBuilder::new().mode(0o755).create(self.upper())
+    }
+
+    /// Removes both folders.
+    pub fn remove(&self) -> io::Result<()> {
+        remove_all(&self.root)?;
+        remove_all(&self.run)
+    }
+}
+
+/// Makes a folder and its parents, those it makes 0700.
+pub fn make_private(dir: &Path) -> io::Result<()> {
+    fs::DirBuilder::new()
+        .mode(0o700)
+        .recursive(true)
+        .create(dir)
+}
+
+/// Removes a tree; one that is not there is fine. `std` walks it by descriptors and follows no link.
+fn remove_all(dir: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(vars: &[(&str, &str)]) -> Paths {
+        Paths::from_environment(
+            &vars
+                .iter()
+                .map(|(k, v)| (k.to_string(), v.to_string()))
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn a_root_of_its_own_has_a_run_folder_of_its_own() {
+        assert_eq!(paths(&[("HOIST_ROOT", "/x")]).run, Path::new("/x/run"));
+        assert_eq!(
+            paths(&[("HOIST_ROOT", "/x"), ("HOIST_RUN", "/y")]).run,
+            Path::new("/y")
+        );
+    }
+
+    #[test]
+    fn folders_are_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths {
+            root: dir.path().join("r"),
+            run: dir.path().join("s"),
+        };
+        let project = paths.project(&ProjectName::new("p").unwrap());
+        project.make().unwrap();
+        let container = project.container(&ContainerId::random());
+        container.make().unwrap();
+        for made in [
+            &paths.root,
+            &paths.run,
+            &project.root,
+            &container.root,
+            &container.run,
+        ] {
+            assert_eq!(
+                fs::metadata(made).unwrap().permissions().mode() & 0o777,
+                0o700,
+                "{made:?}"
+            );
+        }
+        project.remove().unwrap();
+        project.remove().unwrap();
+        assert!(!project.root.exists() && !project.run.exists());
+    }
+}

@@ -1,0 +1,96 @@
+//! What is on disk about a project and its containers. The one place where serde meets the state folder.
+
+use crate::id::ContainerId;
+use crate::id::Digest;
+use crate::id::NetworkName;
+use crate::id::ProjectName;
+use crate::id::VolumeName;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Version of the records this program writes; it reads all up to this one.
+pub const VERSION: u32 = 1;
+
+/// A project: what `down` needs to know without its file. `N` is the network layer's own specification.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProjectRecord<N> {
+    /// Version of this record.
+    pub version: u32,
+    /// Its name.
+    pub name: ProjectName,
+    /// Absolute folder of the compose file.
+    pub directory: PathBuf,
+    /// Absolute compose files.
+    pub files: Vec<PathBuf>,
+    /// Networks that exist for it.
+    pub networks: Vec<NetworkRecord<N>>,
+    /// Volumes it declares.
+    pub volumes: Vec<VolumeRecord>,
+    /// Path prefix of its cgroups, below each hierarchy's root.
+    pub cgroup: String,
+}
+
+/// A network of a project.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NetworkRecord<N> {
+    /// Full name.
+    pub name: NetworkName,
+    /// Hash of its configuration, to see changes.
+    pub hash: String,
+    /// Made by somebody else.
+    pub external: bool,
+    /// Addresses and link.
+    pub spec: N,
+}
+
+/// A volume of a project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeRecord {
+    /// Full name.
+    pub name: VolumeName,
+    /// Hash of its configuration, to see changes.
+    pub hash: String,
+    /// Made by somebody else.
+    pub external: bool,
+}
+
+/// A container. `L` is all the scheduler needs to launch it again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ContainerRecord<L> {
+    /// Version of this record.
+    pub version: u32,
+    /// Its identity.
+    pub id: ContainerId,
+    /// `project-service-1`.
+    pub name: String,
+    /// Its service.
+    pub service: String,
+    /// Replica number.
+    pub number: u32,
+    /// Image as written in the file.
+    pub image: String,
+    /// The image's identity.
+    pub image_id: Digest,
+    /// Hash of the service it was made from.
+    pub config_hash: Digest,
+    /// Nanoseconds since the epoch.
+    pub created: i64,
+    /// Labels, compose's own among them.
+    pub labels: BTreeMap<String, String>,
+    /// How to launch it.
+    pub launch: L,
+}
+
+/// What changes in a container's life and must outlive the supervisor.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LifeRecord {
+    /// A user's command stopped it: `unless-stopped` stays down.
+    pub stopped_by_user: bool,
+    /// Restarts in a row, for back-off and `max_attempts`.
+    pub restarts: u32,
+    /// When PID 1 was last started, nanoseconds since the epoch; 0 = never.
+    pub started: i64,
+    /// The last verdict of its health check.
+    pub health: Option<String>,
+}
