@@ -3,4 +3,14 @@
 //! Invariants: every kernel object has a name derived from its project and network, so that what a crash left can be
 //! found; our nft table never depends on anybody else's; nothing here knows what a service is.
 
+mod driver;
+mod endpoint;
+mod error;
+pub mod names;
+pub mod publish;
 pub mod spec;
+
+pub use driver::Driver;
+pub use driver::Swept;
+pub use endpoint::Endpoint;
+pub use error::Error;
