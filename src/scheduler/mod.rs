@@ -2,6 +2,13 @@
 //!
 //! Invariants: `reconcile` is pure; the executor decides nothing; one supervisor at a time writes a project's state.
 
+pub mod action;
+pub mod desired;
+pub mod execute;
+pub mod graph;
+pub mod observed;
+pub mod plan;
+pub mod reconcile;
 pub mod supervisor;
 
 /// Answers a re-entry: when this process was started as a supervisor or zygote, runs it and gives its exit code.

@@ -4,4 +4,6 @@
 //! death costs nothing but the time to the next one.
 
 pub mod control;
+pub mod health;
+pub mod restart;
 pub mod wire;

@@ -1,0 +1,1 @@
+//! Orders among services: what depends on what, and who is drawn in when some are selected.

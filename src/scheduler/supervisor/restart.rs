@@ -1,0 +1,225 @@
+//! When a container is started again after it ended. Pure: told what happened, answers what to do.
+//!
+//! The rules are docker's restart manager's: the time before a restart doubles from 100 ms to a minute, and a run of at
+//! least ten seconds is a success that makes it forget. One rule is kinder than docker's: such a success also resets
+//! the count that `on-failure:N` limits, which docker counts over the container's whole life.
+
+use crate::compose::model::Restart;
+use crate::compose::model::RestartPolicy;
+use std::time::Duration;
+
+const FIRST_DELAY: Duration = Duration::from_millis(100);
+const LONGEST_DELAY: Duration = Duration::from_secs(60);
+/// A run this long counts as a success, unless the rule has a `window` of its own.
+const SUCCESS: Duration = Duration::from_secs(10);
+
+/// Verdict about a container whose PID 1 ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Start it again after this time.
+    Restart {
+        /// Time to wait.
+        after: Duration,
+    },
+    /// Leave it.
+    Stay,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ending {
+    /// Exit code of PID 1.
+    pub code: i32,
+    /// How long PID 1 ran.
+    pub ran: Duration,
+    /// A user asked for the end (`stop`, `kill`, `down`).
+    pub by_user: bool,
+}
+
+/// What is remembered of a container's restarts. A start by a user begins with a new one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restarts {
+    rule: Restart,
+    in_a_row: u32,
+}
+
+impl Restarts {
+    /// None yet.
+    pub fn new(rule: Restart) -> Self {
+        Self { rule, in_a_row: 0 }
+    }
+
+    /// PID 1 ended: start it again?
+    pub fn ended(&mut self, ending: Ending) -> Verdict {
+        if ending.ran >= self.rule.window.unwrap_or(SUCCESS) {
+            self.in_a_row = 0;
+        }
+        let wanted = match self.rule.policy {
+            RestartPolicy::No => false,
+            RestartPolicy::Always | RestartPolicy::UnlessStopped => true,
+            RestartPolicy::OnFailure => ending.code != 0,
+        };
+        let exhausted = self
+            .rule
+            .max_attempts
+            .is_some_and(|max| self.in_a_row >= max);
+        if !wanted || ending.by_user || exhausted {
+            return Verdict::Stay;
+        }
+        let after = self.rule.delay.unwrap_or_else(|| back_off(self.in_a_row));
+        self.in_a_row += 1;
+        Verdict::Restart { after }
+    }
+
+    /// Restarts in a row without a run long enough to count as a success.
+    pub fn in_a_row(&self) -> u32 {
+        self.in_a_row
+    }
+}
+
+/// Whether a container is started when the machine (not the user) ended it: after a boot. Here `always` and
+/// `unless-stopped` differ.
+pub fn after_boot(policy: RestartPolicy, stopped_by_user: bool) -> bool {
+    match policy {
+        RestartPolicy::Always => true,
+        RestartPolicy::UnlessStopped | RestartPolicy::OnFailure => !stopped_by_user,
+        RestartPolicy::No => false,
+    }
+}
+
+fn back_off(restarts: u32) -> Duration {
+    FIRST_DELAY
+        .saturating_mul(2u32.saturating_pow(restarts))
+        .min(LONGEST_DELAY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn rule(policy: RestartPolicy) -> Restart {
+        Restart {
+            policy,
+            ..Restart::default()
+        }
+    }
+
+    fn ended(code: i32, ran: Duration) -> Ending {
+        Ending {
+            code,
+            ran,
+            by_user: false,
+        }
+    }
+
+    #[test]
+    fn each_policy_restarts_after_the_exits_it_names() {
+        use RestartPolicy::*;
+        for (policy, after_zero, after_failure) in [
+            (No, false, false),
+            (Always, true, true),
+            (UnlessStopped, true, true),
+            (OnFailure, false, true),
+        ] {
+            for (code, restarts) in [(0, after_zero), (1, after_failure), (137, after_failure)] {
+                let verdict = Restarts::new(rule(policy)).ended(ended(code, MS));
+                assert_eq!(
+                    verdict != Verdict::Stay,
+                    restarts,
+                    "{policy:?} after {code}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_user_stopped_stays_stopped_under_every_policy() {
+        use RestartPolicy::*;
+        for policy in [No, Always, UnlessStopped, OnFailure] {
+            let ending = Ending {
+                by_user: true,
+                ..ended(143, MS)
+            };
+            assert_eq!(
+                Restarts::new(rule(policy)).ended(ending),
+                Verdict::Stay,
+                "{policy:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_delay_doubles_from_100_ms_to_a_minute() {
+        let mut restarts = Restarts::new(rule(RestartPolicy::Always));
+        let delays: Vec<_> = (0..40)
+            .map(|_| match restarts.ended(ended(0, MS)) {
+                Verdict::Restart { after } => after.as_millis(),
+                Verdict::Stay => unreachable!(),
+            })
+            .collect();
+        assert_eq!(delays[..4], [100, 200, 400, 800]);
+        assert_eq!(delays[9..12], [51_200, 60_000, 60_000]);
+        assert_eq!(delays[39], 60_000);
+    }
+
+    #[test]
+    fn a_long_run_makes_it_forget() {
+        let mut restarts = Restarts::new(rule(RestartPolicy::Always));
+        for _ in 0..5 {
+            restarts.ended(ended(1, MS));
+        }
+        let almost = restarts.ended(ended(1, SUCCESS - MS));
+        assert_eq!(almost, Verdict::Restart { after: 3200 * MS });
+        let long = restarts.ended(ended(1, SUCCESS));
+        assert_eq!(long, Verdict::Restart { after: 100 * MS });
+        assert_eq!(restarts.in_a_row(), 1);
+    }
+
+    #[test]
+    fn attempts_are_limited_in_a_row() {
+        let limited = Restart {
+            max_attempts: Some(2),
+            ..rule(RestartPolicy::OnFailure)
+        };
+        let mut restarts = Restarts::new(limited);
+        assert_ne!(restarts.ended(ended(1, MS)), Verdict::Stay);
+        assert_ne!(restarts.ended(ended(1, MS)), Verdict::Stay);
+        assert_eq!(restarts.ended(ended(1, MS)), Verdict::Stay);
+        assert_ne!(
+            restarts.ended(ended(1, SUCCESS)),
+            Verdict::Stay,
+            "after a success"
+        );
+    }
+
+    #[test]
+    fn a_rule_with_its_own_delay_and_window_uses_them() {
+        let own = Restart {
+            delay: Some(7 * MS),
+            window: Some(50 * MS),
+            max_attempts: Some(1),
+            policy: RestartPolicy::Always,
+        };
+        let mut restarts = Restarts::new(own);
+        assert_eq!(
+            restarts.ended(ended(0, MS)),
+            Verdict::Restart { after: 7 * MS }
+        );
+        assert_eq!(restarts.ended(ended(0, 49 * MS)), Verdict::Stay);
+        assert_eq!(
+            restarts.ended(ended(0, 50 * MS)),
+            Verdict::Restart { after: 7 * MS }
+        );
+    }
+
+    #[test]
+    fn always_and_unless_stopped_differ_after_a_boot_only() {
+        assert!(after_boot(RestartPolicy::Always, true));
+        assert!(!after_boot(RestartPolicy::UnlessStopped, true));
+        assert!(after_boot(RestartPolicy::UnlessStopped, false));
+        assert!(after_boot(RestartPolicy::OnFailure, false));
+        assert!(!after_boot(RestartPolicy::No, false));
+    }
+}
