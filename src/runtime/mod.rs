@@ -3,7 +3,37 @@
 //! The zygote forks a shim a container; the shim creates the container, is the parent of its PID 1, writes its log and
 //! its `exit.json`, and keeps the descriptors it was handed (netns, DNS sockets, reserved ports) for an adopter.
 //!
+//! ```text
+//!  supervisor ──Zygote::launch──▶ zygote ──fork──▶ shim ──clone3──▶ init (rootfs, mounts, caps, seccomp) ──exec──▶ PID 1
+//!      ▲                                            │ │                                                           │
+//!      └──────────────── ShimLink ──────────────────┘ └── log, pid.json, exit.json ◀── FIFOs out, err ────────────┘
+//! ```
+//!
 //! Invariants: container and image paths are resolved below a dirfd with `RESOLVE_IN_ROOT` only; no descriptor that was
-//! not asked for reaches a container; the executable that runs inside the container before `exec` cannot be written by it.
+//! not asked for reaches a container; the executable that runs inside the container before `exec` cannot be written by it;
+//! a container executes nothing before its `pid.json` is in place; `unsafe` is in `sys` only.
 
+pub mod channel;
+pub mod error;
+pub mod exec;
+pub mod identity;
+pub mod log;
+pub mod shim;
 pub mod spec;
+pub mod sys;
+pub mod zygote;
+
+pub use error::RuntimeError;
+pub use error::StartFailure;
+pub use error::Step;
+pub use exec::ExecHandle;
+pub use exec::ExecRequest;
+pub use identity::Identity;
+pub use shim::ShimLink;
+pub use shim::protocol::Exit;
+pub use shim::protocol::LaunchFds;
+pub use shim::protocol::LaunchRequest;
+pub use shim::protocol::ShimCommand;
+pub use shim::protocol::ShimEvent;
+pub use zygote::Hooks;
+pub use zygote::Zygote;
