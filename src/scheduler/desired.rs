@@ -1,14 +1,27 @@
 //! What shall exist: a project with its images, fingerprints and scales worked in.
 
+use super::graph::Cycle;
+use super::graph::Edges;
+use super::graph::dependency_order;
+use crate::compose::model::Condition;
 use crate::compose::model::Dependency;
+use crate::compose::model::HealthTest;
+use crate::compose::model::Mount;
+use crate::compose::model::NamespaceOf;
+use crate::compose::model::Network;
+use crate::compose::model::NetworkMode;
 use crate::compose::model::Project;
 use crate::compose::model::Service;
+use crate::compose::model::Volume;
 use crate::id::Digest;
 use crate::id::NetworkName;
 use crate::id::ProjectName;
 use crate::id::ServiceName;
 use crate::id::VolumeName;
 use indexmap::IndexMap;
+use sha2::Digest as _;
+use sha2::Sha256;
+use std::fmt::Write as _;
 
 /// What planning needs to know of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,8 +119,8 @@ pub enum DesiredError {
         name: String,
     },
     /// Services that depend on each other.
-    #[error("dependency cycle detected: {0}")]
-    Cycle(String),
+    #[error(transparent)]
+    Cycle(#[from] Cycle),
 }
 
 impl Desired {
@@ -119,7 +132,197 @@ impl Desired {
         fingerprint: &dyn Fn(&Service) -> Digest,
         scale: &IndexMap<ServiceName, u32>,
     ) -> Result<Self, DesiredError> {
-        let _ = (project, images, fingerprint, scale);
-        unimplemented!()
+        let unknown = scale
+            .keys()
+            .find(|name| !project.services.contains_key(*name));
+        if let Some(name) = unknown {
+            return Err(DesiredError::NoSuchService(name.clone()));
+        }
+        let mut services = IndexMap::with_capacity(project.services.len());
+        for (name, service) in &project.services {
+            let config = fingerprint(service);
+            let mut wanted = desired_service(project, service, images(&service.image), config);
+            wanted.scale = scale.get(name).copied().unwrap_or(service.scale);
+            services.insert(name.clone(), checked_name(wanted)?);
+        }
+        let networks = project.networks.iter();
+        let volumes = project.volumes.iter();
+        Ok(Self {
+            project: project.name.clone(),
+            networks: networks.map(|(key, n)| desired_network(key, n)).collect(),
+            volumes: volumes.map(|(key, v)| desired_volume(key, v)).collect(),
+            services: in_dependency_order(services)?,
+            disabled: project.disabled.clone(),
+        })
     }
+
+    /// For each service those it depends on.
+    pub fn edges(&self) -> Edges {
+        edges(&self.services)
+    }
+}
+
+impl DesiredService {
+    /// Name of its container number `number`.
+    pub fn container_name(&self, project: &ProjectName, number: u32) -> String {
+        let fixed = self.container_name.clone();
+        fixed.unwrap_or_else(|| format!("{project}-{}-{number}", self.name))
+    }
+}
+
+fn edges(services: &IndexMap<ServiceName, DesiredService>) -> Edges {
+    let depends_on = |service: &DesiredService| service.depends_on.keys().cloned().collect();
+    let pairs = services.iter();
+    pairs
+        .map(|(name, service)| (name.clone(), depends_on(service)))
+        .collect()
+}
+
+fn in_dependency_order(
+    mut services: IndexMap<ServiceName, DesiredService>,
+) -> Result<IndexMap<ServiceName, DesiredService>, Cycle> {
+    let order = dependency_order(&edges(&services))?;
+    Ok(order
+        .iter()
+        .filter_map(|name| services.swap_remove_entry(name))
+        .collect())
+}
+
+fn checked_name(service: DesiredService) -> Result<DesiredService, DesiredError> {
+    match &service.container_name {
+        Some(name) if service.scale > 1 => Err(DesiredError::FixedName {
+            service: service.name,
+            scale: service.scale,
+            name: name.clone(),
+        }),
+        _ => Ok(service),
+    }
+}
+
+fn desired_service(
+    project: &Project,
+    service: &Service,
+    image: Option<ImageFacts>,
+    config: Digest,
+) -> DesiredService {
+    let network = |key: &String| project.networks.get(key).map(|n| n.name.clone());
+    let named = service.mounts.iter().filter_map(|mount| match mount {
+        Mount::Volume(volume) => volume.source.as_ref(),
+        _ => None,
+    });
+    let volume = |key: &String| project.volumes.get(key).map(|v| v.name.clone());
+    let joins = joins(service);
+    DesiredService {
+        name: service.name.clone(),
+        scale: service.scale,
+        container_name: service.container_name.clone(),
+        config,
+        has_healthcheck: has_healthcheck(service, image.as_ref()),
+        image: image.map(|facts| facts.id),
+        networks: service.networks.keys().filter_map(network).collect(),
+        volumes: named.filter_map(volume).collect(),
+        depends_on: depends_on(project, service, &joins),
+        joins,
+    }
+}
+
+/// An image that is not here yet may bring a health check: planning gives it the benefit of the doubt.
+fn has_healthcheck(service: &Service, image: Option<&ImageFacts>) -> bool {
+    match service
+        .healthcheck
+        .as_ref()
+        .and_then(|check| check.test.as_ref())
+    {
+        Some(HealthTest::Disabled) => false,
+        Some(_) => true,
+        None => image.is_none_or(|facts| facts.has_healthcheck),
+    }
+}
+
+/// Services whose namespaces `service` shares.
+fn joins(service: &Service) -> Vec<ServiceName> {
+    let mut joins = Vec::new();
+    if let NetworkMode::Service(other) = &service.network_mode {
+        joins.push(other.clone());
+    }
+    for namespace in [&service.pid, &service.ipc].into_iter().flatten() {
+        match namespace {
+            NamespaceOf::Service(other) if !joins.contains(other) => joins.push(other.clone()),
+            _ => {}
+        }
+    }
+    joins
+}
+
+/// What is written, and what namespaces and links imply (as compose-go adds it).
+fn depends_on(
+    project: &Project,
+    service: &Service,
+    joins: &[ServiceName],
+) -> IndexMap<ServiceName, Dependency> {
+    let implied = Dependency {
+        condition: Condition::Started,
+        required: true,
+        restart: true,
+    };
+    let mut all = service.depends_on.clone();
+    for other in joins
+        .iter()
+        .chain(service.links.iter().map(|(name, _)| name))
+    {
+        all.entry(other.clone()).or_insert_with(|| implied.clone());
+    }
+    all.retain(|name, _| project.services.contains_key(name));
+    all
+}
+
+fn desired_network(key: &str, network: &Network) -> DesiredNetwork {
+    let mut text = format!(
+        "driver {:?}\ninternal {}\nipv6 {}\n",
+        network.driver.as_deref().unwrap_or("bridge"),
+        network.internal,
+        network.enable_ipv6
+    );
+    for subnet in &network.subnets {
+        let (range, gateway) = (subnet.ip_range, subnet.gateway);
+        let _ = writeln!(text, "subnet {:?} {range:?} {gateway:?}", subnet.subnet);
+        write_sorted(&mut text, "aux", &subnet.aux_addresses);
+    }
+    write_sorted(&mut text, "option", &network.driver_opts);
+    write_sorted(&mut text, "label", &network.labels);
+    DesiredNetwork {
+        key: key.to_owned(),
+        name: network.name.clone(),
+        external: network.external,
+        hash: digest(&text),
+    }
+}
+
+fn desired_volume(key: &str, volume: &Volume) -> DesiredVolume {
+    let mut text = format!("driver {:?}\n", volume.driver.as_deref().unwrap_or("local"));
+    write_sorted(&mut text, "option", &volume.driver_opts);
+    write_sorted(&mut text, "label", &volume.labels);
+    DesiredVolume {
+        key: key.to_owned(),
+        name: volume.name.clone(),
+        external: volume.external,
+        hash: digest(&text),
+    }
+}
+
+/// One line an entry, in the order of the keys: the order in the file makes no difference.
+fn write_sorted<V: std::fmt::Debug>(text: &mut String, word: &str, map: &IndexMap<String, V>) {
+    let mut entries: Vec<_> = map.iter().collect();
+    entries.sort_by_key(|(key, _)| *key);
+    for (key, value) in entries {
+        let _ = writeln!(text, "{word} {key:?} {value:?}");
+    }
+}
+
+fn digest(text: &str) -> Digest {
+    let mut hex = String::from("sha256:");
+    for byte in Sha256::digest(text.as_bytes()) {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    Digest::new(hex).expect("sha256 gives 32 bytes")
 }

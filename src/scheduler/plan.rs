@@ -4,10 +4,15 @@
 
 use super::action::Action;
 use super::action::ContainerRef;
+use super::observed::State;
+use crate::id::ContainerId;
 use crate::id::NetworkName;
 use crate::id::ServiceName;
+use crate::id::VolumeName;
+use petgraph::Direction;
 use petgraph::graph::DiGraph;
 use petgraph::graph::NodeIndex;
+use std::collections::HashSet;
 use std::fmt;
 
 /// What to do, why, and in which order.
@@ -34,14 +39,14 @@ pub struct Node {
 /// Position of an action in its plan.
 pub type Step = NodeIndex;
 
-/// Why an action is planned.
+/// Why an action is planned. Its `Display` is short, for the cause of an event and the end of a plan's line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
     /// There is none yet.
     Missing,
     /// The kernel lost it (a boot); its record is still there.
     LostAtBoot,
-    /// The service's configuration is not the one the container was made with.
+    /// Its configuration is not the one it was made with.
     ConfigChanged,
     /// The image of that name is another one now.
     ImageChanged,
@@ -52,13 +57,11 @@ pub enum Cause {
     /// It is not on a network it should be on.
     NotOnNetwork(NetworkName),
     /// It does not mount a volume it should mount.
-    NotOnVolume(crate::id::VolumeName),
+    NotOnVolume(VolumeName),
     /// It shares a namespace of this service's container, and that one is replaced or gone.
     NamespaceReplaced(ServiceName),
-    /// It depends on this service with `restart: true`, and that one is replaced or restarted.
+    /// It goes down and up with this service, which is replaced or restarted.
     DependencyRestarts(ServiceName),
-    /// Its configuration changed.
-    NetworkChanged,
     /// Its service is not in the project.
     Orphan,
     /// A newer container has its place already.
@@ -72,16 +75,42 @@ pub enum Cause {
     },
     /// It was half made or half removed.
     Dead,
-    /// It is new.
+    /// This plan creates it.
     New,
-    /// Its replacement is there.
-    Replaced,
-    /// Not running, and it should.
-    NotRunning(super::observed::State),
+    /// It should run, and is this instead.
+    NotRunning(State),
     /// These services depend on it.
     NeededBy(Vec<ServiceName>),
     /// The command says so, e.g. `down`.
     Asked(&'static str),
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("none yet"),
+            Self::LostAtBoot => f.write_str("gone since the boot"),
+            Self::ConfigChanged => f.write_str("configuration changed"),
+            Self::ImageChanged => f.write_str("image changed"),
+            Self::Forced => f.write_str("forced"),
+            Self::NetworkRecreated(name) => write!(f, "network {name} recreated"),
+            Self::NotOnNetwork(name) => write!(f, "not on network {name}"),
+            Self::NotOnVolume(name) => write!(f, "volume {name} not mounted"),
+            Self::NamespaceReplaced(service) => write!(f, "namespace of {service} replaced"),
+            Self::DependencyRestarts(service) => write!(f, "{service} restarts"),
+            Self::Orphan => f.write_str("orphan"),
+            Self::Superseded => f.write_str("superseded"),
+            Self::Scale { from, to } => write!(f, "scale {from} -> {to}"),
+            Self::Dead => f.write_str("dead"),
+            Self::New => f.write_str("new"),
+            Self::NotRunning(state) => write!(f, "{state}"),
+            Self::NeededBy(services) => {
+                let names: Vec<_> = services.iter().map(ServiceName::as_str).collect();
+                write!(f, "for {}", names.join(", "))
+            }
+            Self::Asked(words) => f.write_str(words),
+        }
+    }
 }
 
 impl Plan {
@@ -137,11 +166,87 @@ impl Plan {
     pub fn node(&self, step: Step) -> &Node {
         &self.graph[step]
     }
+
+    /// The steps that `step` comes after, in order.
+    pub fn before(&self, step: Step) -> Vec<Step> {
+        self.neighbours(step, Direction::Incoming)
+    }
+
+    /// The steps that come after `step`, in order.
+    pub fn after(&self, step: Step) -> Vec<Step> {
+        self.neighbours(step, Direction::Outgoing)
+    }
+
+    fn neighbours(&self, step: Step, direction: Direction) -> Vec<Step> {
+        let mut steps: Vec<_> = self.graph.neighbors_directed(step, direction).collect();
+        steps.sort_unstable();
+        steps
+    }
+
+    /// The containers whose place a container of this plan takes.
+    fn replaced(&self) -> HashSet<&ContainerId> {
+        let replaces = |node: &'_ Node| match &node.action {
+            Action::CreateContainer { replaces, .. } => replaces.clone(),
+            _ => None,
+        };
+        let ids: HashSet<ContainerId> = self.graph.node_weights().filter_map(replaces).collect();
+        let containers = self
+            .graph
+            .node_weights()
+            .filter_map(|n| n.action.container());
+        containers
+            .map(|c| &c.id)
+            .filter(|id| ids.contains(*id))
+            .collect()
+    }
 }
 
 impl fmt::Display for Plan {
+    /// One line a step: its number, what, why, and the numbers of the steps it comes after. Before them what stays (`=`)
+    /// and what to know (`!`).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let _ = f;
-        unimplemented!()
+        for warning in &self.warnings {
+            writeln!(f, "  !  {warning}")?;
+        }
+        let replaced = self.replaced();
+        let action = |node: &Node| match node.action.container() {
+            Some(container) if replaced.contains(&container.id) => format!("{} (old)", node.action),
+            _ => node.action.to_string(),
+        };
+        let kept = self
+            .kept
+            .iter()
+            .map(|c| format!("keep container {}", c.name));
+        let rows: Vec<String> = kept.chain(self.graph.node_weights().map(action)).collect();
+        let width = rows.iter().map(String::len).max().unwrap_or(0);
+        let (kept, planned) = rows.split_at(self.kept.len());
+        for row in kept {
+            writeln!(f, "  =  {row:width$}  up to date")?;
+        }
+        for ((step, node), row) in self.steps().zip(planned) {
+            write!(f, "{:>3}  {row:width$}  {}", step.index() + 1, node.cause)?;
+            f.write_str(if node.required { "" } else { " (optional)" })?;
+            write_before(f, &self.before(step))?;
+        }
+        if self.is_empty() {
+            writeln!(f, "nothing to do")?;
+        }
+        Ok(())
     }
+}
+
+/// `; after 1, 3-5`
+fn write_before(f: &mut fmt::Formatter<'_>, before: &[Step]) -> fmt::Result {
+    let numbers: Vec<usize> = before.iter().map(|step| step.index() + 1).collect();
+    let runs = numbers.chunk_by(|a, b| a + 1 == *b);
+    let words: Vec<String> = runs
+        .flat_map(|run| match run {
+            [first, _, .., last] => vec![format!("{first}-{last}")],
+            few => few.iter().map(usize::to_string).collect(),
+        })
+        .collect();
+    if words.is_empty() {
+        return writeln!(f);
+    }
+    writeln!(f, "; after {}", words.join(", "))
 }

@@ -1,5 +1,21 @@
 //! Walks a plan: every step as soon as the steps before it are done, at most so many at once.
+//!
+//! When a step fails, nothing further begins, what waits is dropped, what runs is let finish, and the failed step is
+//! taken back, so that nothing half made stays. Steps that succeeded stay, as with docker compose: a stack of which one
+//! service fails can be looked at (`ps`, `logs`), and running the command again goes on from there. With
+//! [`Walk::undo_on_failure`] everything the walk made is taken back, last first. What was stopped or removed is not
+//! brought back. An optional step that fails is a warning, and what comes after it goes on.
+//!
+//! Invariants: a step begins only when all steps before it are done; the executor makes no choice that the plan did not
+//! make; on one plan and one host no step is performed twice.
 
+mod pool;
+mod report;
+mod walker;
+
+use self::report::Report;
+use self::walker::Ending;
+use self::walker::Walker;
 use super::action::Action;
 use super::action::ContainerRef;
 use super::action::Kind;
@@ -111,7 +127,7 @@ impl HostError {
 pub struct Walk {
     /// At most this many actions at once; waiting does not count.
     pub parallel: usize,
-    /// After a failure take back everything this walk made, not only the step that failed.
+    /// When it ends early, take back everything this walk made, not only the step that failed.
     pub undo_on_failure: bool,
     /// Give up waiting after this time (`--wait-timeout`).
     pub deadline: Option<Duration>,
@@ -173,8 +189,13 @@ pub enum ExecuteError {
         cleanup: Vec<Failure>,
     },
     /// It waited too long.
-    #[error("application not healthy after {0:?}")]
-    Deadline(Duration),
+    #[error("application not healthy after {limit:?}")]
+    Deadline {
+        /// The limit.
+        limit: Duration,
+        /// What could not be taken back.
+        cleanup: Vec<Failure>,
+    },
 }
 
 /// One action that failed.
@@ -194,6 +215,17 @@ pub async fn execute<H: Host>(
     cancel: &Cancel,
     sink: &mut dyn FnMut(Event),
 ) -> Result<(), ExecuteError> {
-    let _ = (plan, host, walk, cancel, sink);
-    unimplemented!()
+    let mut report = Report::new(sink);
+    for container in &plan.kept {
+        report.kept(container);
+    }
+    let mut walker = Walker::new(plan, host, report);
+    let end = walker.run(walk, cancel).await;
+    let cleanup = walker.take_back(walk.undo_on_failure && end.is_err()).await;
+    match end {
+        Ok(()) => Ok(()),
+        Err(Ending::Failed(failures)) => Err(ExecuteError::Failed { failures, cleanup }),
+        Err(Ending::Cancelled) => Err(ExecuteError::Cancelled { cleanup }),
+        Err(Ending::Deadline(limit)) => Err(ExecuteError::Deadline { limit, cleanup }),
+    }
 }

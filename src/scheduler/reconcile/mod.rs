@@ -1,8 +1,34 @@
-//! From what shall be and what is to what is to do. Pure: no I/O, no clock, no randomness of its own.
+//! From what shall be and what is to what is to do.
+//!
+//! Where docker compose leaves us a choice, we choose as follows.
+//!
+//! - A container is replaced in the order create new, stop old, remove old, start new. The old one goes on running until
+//!   the new one exists and, unless something forces its end earlier, until everything the new one waits for holds. So
+//!   neither a missing image nor an unhealthy dependency costs what runs. Names are no keys of our runtime: the new
+//!   container has the final name from the start, and no renaming is needed. A crash in between leaves two containers of
+//!   one number, of which the next plan keeps the better one.
+//! - What goes down with something (`depends_on` with `restart: true`, a shared namespace) stops before it, and starts after.
+//! - Anonymous volumes go with a container that is removed for good (`down`, a smaller scale, an orphan): nothing could
+//!   find them again. A replaced container passes them on.
+//!
+//! Invariants: no I/O, no clock, no randomness of its own; the same input gives the same plan; carrying out a plan and
+//! planning again gives an empty plan, but for services that run to their end and are started anew by each `up`; a plan
+//! removes nothing that its command, or a change of the project, does not ask to remove.
 
+mod down;
+mod lifecycle;
+mod members;
+mod replicas;
+mod up;
+mod waits;
+
+use super::action::Action;
 use super::desired::Desired;
 use super::observed::Observed;
+use super::observed::ObservedContainer;
+use super::plan::Cause;
 use super::plan::Plan;
+use super::plan::Step;
 use crate::id::ContainerId;
 use crate::id::NetworkName;
 use crate::id::ServiceName;
@@ -118,6 +144,110 @@ pub fn reconcile(
     options: &Options,
     new_id: &mut dyn FnMut() -> ContainerId,
 ) -> Result<Plan, PlanError> {
-    let _ = (desired, observed, options, new_id);
-    unimplemented!()
+    let context = Context {
+        desired,
+        observed,
+        options,
+    };
+    context.check_names()?;
+    match &options.verb {
+        Verb::Up(up) => up::plan(&context, *up, new_id),
+        Verb::Down { volumes } => Ok(down::plan(&context, *volumes)),
+        Verb::Stop => Ok(lifecycle::stop(&context)),
+        Verb::Start { wait } => lifecycle::start(&context, *wait),
+        Verb::Restart => lifecycle::restart(&context),
+        Verb::Kill { signal } => Ok(lifecycle::kill(&context, signal)),
+        Verb::Remove { stop, volumes } => Ok(lifecycle::remove(&context, *stop, *volumes)),
+    }
+}
+
+/// What planning looks at.
+struct Context<'a> {
+    desired: &'a Desired,
+    observed: &'a Observed,
+    options: &'a Options,
+}
+
+impl<'a> Context<'a> {
+    fn check_names(&self) -> Result<(), PlanError> {
+        let creates = matches!(self.options.verb, Verb::Up(_));
+        let known = |name: &ServiceName| {
+            self.desired.services.contains_key(name)
+                || (!creates && self.desired.disabled.contains(name))
+        };
+        match self.options.services.iter().find(|name| !known(name)) {
+            Some(name) => Err(PlanError::NoSuchService(name.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the command line means `service`: it is named, or none is.
+    fn names(&self, service: &ServiceName) -> bool {
+        self.options.services.is_empty() || self.options.services.contains(service)
+    }
+
+    /// The containers of a service, by number, without one-off ones.
+    fn containers_of(&self, service: &ServiceName) -> Vec<&'a ObservedContainer> {
+        let all = self.observed.containers.iter();
+        let mut own: Vec<_> = all
+            .filter(|c| c.service == *service && !c.one_off)
+            .collect();
+        own.sort_by(|a, b| (a.number, &a.id).cmp(&(b.number, &b.id)));
+        own
+    }
+
+    /// Whether the project does not know the service of `container`.
+    fn is_orphan(&self, container: &ObservedContainer) -> bool {
+        let service = &container.service;
+        !self.desired.services.contains_key(service) && !self.desired.disabled.contains(service)
+    }
+
+    /// Whether `--remove-orphans` means `container`: orphans, and one-off containers that have ended.
+    fn is_stray(&self, container: &ObservedContainer) -> bool {
+        self.is_orphan(container) || (container.one_off && !container.state.is_alive())
+    }
+
+    fn stop(&self, container: &ObservedContainer) -> Action {
+        Action::StopContainer {
+            container: container.reference(),
+            timeout: self.options.timeout,
+        }
+    }
+
+    /// Stops `container` if it is alive, then removes it with its anonymous volumes: nothing could find them again.
+    fn stop_and_remove(
+        &self,
+        plan: &mut Plan,
+        container: &ObservedContainer,
+        cause: &Cause,
+        after: &[Step],
+    ) -> Removal {
+        let alive = container.state.is_alive();
+        let stop = alive.then(|| plan.add(self.stop(container), cause.clone(), after));
+        let action = Action::RemoveContainer {
+            container: container.reference(),
+            volumes: true,
+        };
+        let remove = plan.add(action, cause.clone(), stop.as_slice());
+        Removal { stop, remove }
+    }
+
+    /// Tells of orphans that stay.
+    fn warn_of_orphans(&self, plan: &mut Plan) {
+        let all = self.observed.containers.iter();
+        let orphans = all.filter(|c| self.is_orphan(c) && !c.one_off);
+        let names: Vec<_> = orphans.map(|c| format!("`{}`", c.name)).collect();
+        if !names.is_empty() {
+            plan.warnings.push(format!(
+                "found orphan containers ({}): their services are not in the project; remove them with `--remove-orphans`",
+                names.join(", ")
+            ));
+        }
+    }
+}
+
+/// The steps that remove a container.
+struct Removal {
+    stop: Option<Step>,
+    remove: Step,
 }

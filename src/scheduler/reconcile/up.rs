@@ -1,0 +1,415 @@
+//! `up`: everything is made, replaced, started and waited for, in one plan.
+//!
+//! Steps are added in this order, so that each finds those it comes after: what is removed for good; stops that make way
+//! for a network; networks and volumes; new containers; stops of what goes down with something else; and then, service by
+//! service in dependency order, waits, the other stops, removals and starts.
+
+use super::Context;
+use super::PlanError;
+use super::Recreate;
+use super::Up;
+use super::members::Member;
+use super::members::Members;
+use super::members::Role;
+use super::members::members;
+use super::members::selection;
+use super::replicas::Replica;
+use super::waits::Runner;
+use super::waits::Waits;
+use crate::id::ContainerId;
+use crate::id::NetworkName;
+use crate::id::VolumeName;
+use crate::scheduler::action::Action;
+use crate::scheduler::desired::DesiredNetwork;
+use crate::scheduler::desired::DesiredVolume;
+use crate::scheduler::observed::ObservedContainer;
+use crate::scheduler::plan::Cause;
+use crate::scheduler::plan::Plan;
+use crate::scheduler::plan::Step;
+use std::collections::HashMap;
+use std::collections::HashSet;
+
+/// Plans an `up`.
+pub(super) fn plan(
+    context: &Context<'_>,
+    up: Up,
+    new_id: &mut dyn FnMut() -> ContainerId,
+) -> Result<Plan, PlanError> {
+    let mut plan = Plan::default();
+    let changed = changed_networks(context, up, &mut plan);
+    let members = members(context, up, &changed, new_id);
+    let mut builder = Builder {
+        context,
+        up,
+        plan,
+        networks: HashMap::new(),
+        volumes: HashMap::new(),
+        creates: HashMap::new(),
+        stops: HashMap::new(),
+        strays: Vec::new(),
+    };
+    builder.remove_strays(&members);
+    builder.stop(&members, |member| member.first);
+    builder.networks(&members, &changed)?;
+    builder.volumes(&members)?;
+    builder.create(&members);
+    builder.stop(&members, |member| member.early && !member.first);
+    builder.replace_and_start(&members)?;
+    Ok(builder.plan)
+}
+
+/// Networks that exist with another configuration and can be made anew.
+fn changed_networks(context: &Context<'_>, up: Up, plan: &mut Plan) -> HashSet<NetworkName> {
+    let selected = selection(context);
+    let services = selected.keys().map(|name| &context.desired.services[*name]);
+    let used: HashSet<_> = services.flat_map(|service| &service.networks).collect();
+    let mut changed = HashSet::new();
+    for network in context
+        .desired
+        .networks
+        .iter()
+        .filter(|n| used.contains(&n.name))
+    {
+        let observed = context
+            .observed
+            .networks
+            .iter()
+            .find(|o| o.name == network.name);
+        let hash = observed.and_then(|o| o.hash.as_ref());
+        if network.external || hash.is_none_or(|hash| *hash == network.hash) {
+            continue;
+        }
+        let name = &network.name;
+        if up.recreate == Recreate::Never {
+            plan.warnings.push(format!(
+                "the configuration of network `{name}` changed; it stays as it is with `--no-recreate`"
+            ));
+        } else if let Some(user) = stays_on(context, name) {
+            plan.warnings.push(format!(
+                "the configuration of network `{name}` changed, but container `{user}` is on it and is not part of the project; it stays as it is"
+            ));
+        } else {
+            changed.insert(name.clone());
+        }
+    }
+    changed
+}
+
+/// A running container that keeps `network` from being made anew, because we could not replace it.
+fn stays_on<'a>(context: &Context<'a>, network: &NetworkName) -> Option<&'a str> {
+    let on = |c: &&ObservedContainer| c.state.is_alive() && c.networks.contains(network);
+    let stays = |c: &&ObservedContainer| {
+        let removed = context.options.remove_orphans && context.is_stray(c);
+        !removed && (c.one_off || !context.desired.services.contains_key(&c.service))
+    };
+    let mut all = context.observed.containers.iter();
+    all.find(|c| on(c) && stays(c)).map(|c| c.name.as_str())
+}
+
+struct Builder<'c, 'a> {
+    context: &'c Context<'a>,
+    up: Up,
+    plan: Plan,
+    networks: HashMap<NetworkName, Step>,
+    volumes: HashMap<VolumeName, Step>,
+    creates: HashMap<ContainerId, Step>,
+    stops: HashMap<ContainerId, Step>,
+    /// Stops of what is removed for good.
+    strays: Vec<(Step, Vec<NetworkName>)>,
+}
+
+impl<'a> Builder<'_, 'a> {
+    /// What is removed for good: orphans, if asked for, and containers beyond the scale.
+    fn remove_strays(&mut self, members: &Members<'a>) {
+        let mut all: Vec<(&ObservedContainer, Cause)> = Vec::new();
+        if self.context.options.remove_orphans {
+            let strays = self.context.observed.containers.iter();
+            all.extend(
+                strays
+                    .filter(|c| self.context.is_stray(c))
+                    .map(|c| (c, Cause::Orphan)),
+            );
+        } else {
+            self.context.warn_of_orphans(&mut self.plan);
+        }
+        let surplus = members.values().flat_map(|member| &member.replicas.surplus);
+        all.extend(surplus.map(|l| (l.container, l.cause.clone())));
+        for (container, cause) in all {
+            let removal = self
+                .context
+                .stop_and_remove(&mut self.plan, container, &cause, &[]);
+            let stop = removal.stop.map(|step| (step, container.networks.clone()));
+            self.strays.extend(stop);
+        }
+    }
+
+    /// Stops the containers of the members that are `meant`, dependents first.
+    fn stop(&mut self, members: &Members<'a>, meant: impl Fn(&Member<'a>) -> bool) {
+        for (name, member) in members.iter().rev().filter(|(_, member)| meant(member)) {
+            let mut after = self.stops_of_dependents(name, members);
+            if !member.first {
+                after.extend(self.creates_of(member));
+            }
+            for (container, cause) in member.stops() {
+                let step = self.plan.add(self.context.stop(container), cause, &after);
+                self.stops.insert(container.id.clone(), step);
+            }
+        }
+    }
+
+    /// The early stops of the services that go down with `name`.
+    fn stops_of_dependents(&self, name: &str, members: &Members<'a>) -> Vec<Step> {
+        let dependents = members
+            .values()
+            .filter(|m| m.early && m.strong().any(|n| n == name));
+        let containers = dependents.flat_map(Member::stops);
+        containers
+            .filter_map(|(c, _)| self.stops.get(&c.id).copied())
+            .collect()
+    }
+
+    /// Steps that make networks and volumes of `member`.
+    fn resources_of(&self, member: &Member<'_>) -> Vec<Step> {
+        let service = member.service;
+        let networks = service
+            .networks
+            .iter()
+            .filter_map(|name| self.networks.get(name));
+        let volumes = service
+            .volumes
+            .iter()
+            .filter_map(|name| self.volumes.get(name));
+        networks.chain(volumes).copied().collect()
+    }
+
+    fn creates_of(&self, member: &Member<'_>) -> Vec<Step> {
+        let places = member.replicas.places.iter();
+        places
+            .filter_map(|place| self.creates.get(&place.container.id).copied())
+            .collect()
+    }
+
+    fn networks(
+        &mut self,
+        members: &Members<'a>,
+        changed: &HashSet<NetworkName>,
+    ) -> Result<(), PlanError> {
+        let used: HashSet<_> = members.values().flat_map(|m| &m.service.networks).collect();
+        let context = self.context;
+        for network in context
+            .desired
+            .networks
+            .iter()
+            .filter(|n| used.contains(&n.name))
+        {
+            let remade = changed.contains(&network.name);
+            let Some(cause) = self.network_cause(network, remade)? else {
+                continue;
+            };
+            let removed = remade.then(|| self.remove_network(network, members));
+            let action = Action::CreateNetwork {
+                key: network.key.clone(),
+                name: network.name.clone(),
+            };
+            let step = self.plan.add(action, cause, removed.as_slice());
+            self.networks.insert(network.name.clone(), step);
+        }
+        Ok(())
+    }
+
+    /// Why `network` is made, if it is.
+    fn network_cause(
+        &mut self,
+        network: &DesiredNetwork,
+        remade: bool,
+    ) -> Result<Option<Cause>, PlanError> {
+        let name = &network.name;
+        let observed = self
+            .context
+            .observed
+            .networks
+            .iter()
+            .find(|o| o.name == *name);
+        Ok(match observed {
+            None if network.external => return Err(PlanError::NoExternalNetwork(name.clone())),
+            None => Some(Cause::Missing),
+            Some(_) if network.external => None,
+            Some(_) if remade => Some(Cause::ConfigChanged),
+            Some(observed) if observed.hash.is_none() => {
+                self.plan.warnings.push(not_ours("network", name.as_str()));
+                None
+            }
+            Some(observed) => (!observed.up).then_some(Cause::LostAtBoot),
+        })
+    }
+
+    fn remove_network(&mut self, network: &DesiredNetwork, members: &Members<'a>) -> Step {
+        let on_it = |c: &ObservedContainer| c.networks.contains(&network.name);
+        let stops = members
+            .values()
+            .flat_map(Member::stops)
+            .filter(|(c, _)| on_it(c));
+        let mut after: Vec<Step> = stops
+            .filter_map(|(c, _)| self.stops.get(&c.id).copied())
+            .collect();
+        let strays = self
+            .strays
+            .iter()
+            .filter(|(_, on)| on.contains(&network.name));
+        after.extend(strays.map(|(step, _)| *step));
+        let name = network.name.clone();
+        self.plan
+            .add(Action::RemoveNetwork { name }, Cause::ConfigChanged, &after)
+    }
+
+    fn volumes(&mut self, members: &Members<'a>) -> Result<(), PlanError> {
+        let used: HashSet<_> = members.values().flat_map(|m| &m.service.volumes).collect();
+        let context = self.context;
+        for volume in context
+            .desired
+            .volumes
+            .iter()
+            .filter(|v| used.contains(&v.name))
+        {
+            if self.is_missing(volume)? {
+                let action = Action::CreateVolume {
+                    key: volume.key.clone(),
+                    name: volume.name.clone(),
+                };
+                let step = self.plan.add(action, Cause::Missing, &[]);
+                self.volumes.insert(volume.name.clone(), step);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_missing(&mut self, volume: &DesiredVolume) -> Result<bool, PlanError> {
+        let name = &volume.name;
+        let observed = self
+            .context
+            .observed
+            .volumes
+            .iter()
+            .find(|o| o.name == *name);
+        match observed.map(|o| o.hash.as_ref()) {
+            None if volume.external => return Err(PlanError::NoExternalVolume(name.clone())),
+            None => return Ok(true),
+            Some(_) if volume.external => {}
+            Some(None) => self.plan.warnings.push(not_ours("volume", name.as_str())),
+            Some(Some(hash)) if *hash != volume.hash => self.plan.warnings.push(format!(
+                "the configuration of volume `{name}` changed; it stays as it is, so that no data is lost"
+            )),
+            Some(Some(_)) => {}
+        }
+        Ok(false)
+    }
+
+    fn create(&mut self, members: &Members<'a>) {
+        for member in members.values() {
+            let mut after = self.resources_of(member);
+            let joined = member
+                .service
+                .joins
+                .iter()
+                .filter_map(|name| members.get(name.as_str()));
+            after.extend(joined.flat_map(|owner| self.creates_of(owner)));
+            for place in &member.replicas.places {
+                let Some(cause) = place.create.clone() else {
+                    continue;
+                };
+                let replaces = place.leaving.first().map(|l| l.container.id.clone());
+                let action = Action::CreateContainer {
+                    container: place.container.clone(),
+                    keep_volumes: replaces.is_some() && !self.up.renew_anonymous_volumes,
+                    replaces,
+                };
+                let step = self.plan.add(action, cause, &after);
+                self.creates.insert(place.container.id.clone(), step);
+            }
+        }
+    }
+
+    fn replace_and_start(&mut self, members: &Members<'a>) -> Result<(), PlanError> {
+        let runners = members
+            .iter()
+            .map(|(name, member)| (*name, runner(member, self.up)));
+        let mut waits = Waits::new(self.context, runners.collect());
+        if !self.up.no_start && !self.context.options.no_deps {
+            waits.check(&mut self.plan)?;
+        }
+        for (name, member) in members {
+            let gate = if self.up.no_start {
+                vec![]
+            } else {
+                waits.gate(&mut self.plan, name)
+            };
+            for place in &member.replicas.places {
+                let mut after = self.replace(place, &gate);
+                if place.existing.is_some() {
+                    after.extend(self.resources_of(member));
+                }
+                match member.start_cause(place).filter(|_| !self.up.no_start) {
+                    Some(cause) => {
+                        let step = self.start(place, cause, after);
+                        waits.started(name, step);
+                    }
+                    None if place.existing.is_some_and(|c| c.state.is_alive()) => {
+                        self.plan.kept.push(place.container.clone());
+                    }
+                    None => {}
+                }
+            }
+        }
+        if self.up.wait && !self.up.no_start {
+            waits.all(&mut self.plan);
+        }
+        Ok(())
+    }
+
+    /// Removes what had the place before. Gives the steps that a start in it comes after.
+    fn replace(&mut self, place: &Replica<'a>, gate: &[Step]) -> Vec<Step> {
+        let created = self.creates.get(&place.container.id).copied();
+        let mut after: Vec<Step> = gate.iter().copied().chain(created).collect();
+        let before_stop = after.clone();
+        for leaving in &place.leaving {
+            let container = leaving.container;
+            let mut stopped = self.stops.get(&container.id).copied();
+            if stopped.is_none() && container.state.is_alive() {
+                let action = self.context.stop(container);
+                stopped = Some(self.plan.add(action, leaving.cause.clone(), &before_stop));
+            }
+            let action = Action::RemoveContainer {
+                container: container.reference(),
+                volumes: self.up.renew_anonymous_volumes && place.create.is_some(),
+            };
+            // Only when the new one is there may the old one go.
+            let before: Vec<Step> = stopped.into_iter().chain(created).collect();
+            after.push(self.plan.add(action, leaving.cause.clone(), &before));
+        }
+        after
+    }
+
+    fn start(&mut self, place: &Replica<'a>, cause: Cause, mut after: Vec<Step>) -> Step {
+        after.extend(self.stops.get(&place.container.id));
+        // What is removed for good may still hold a port.
+        after.extend(self.strays.iter().map(|(step, _)| *step));
+        let container = place.container.clone();
+        self.plan
+            .add(Action::StartContainer { container }, cause, &after)
+    }
+}
+
+fn runner<'a>(member: &Member<'a>, up: Up) -> Runner<'a> {
+    let places = member.replicas.places.iter();
+    Runner {
+        containers: places.map(|p| (p.container.clone(), p.existing)).collect(),
+        starts: !up.no_start && member.starts(),
+        meant: member.role != Role::Bystander,
+    }
+}
+
+fn not_ours(noun: &str, name: &str) -> String {
+    format!(
+        "{noun} `{name}` exists but was not created for this project; it is used as it is (say so with `external: true`)"
+    )
+}
