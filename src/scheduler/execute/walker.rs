@@ -117,9 +117,10 @@ impl<'a, H: Host> Walker<'a, H> {
             self.ready.remove(&step);
             return vec![step];
         }
-        let of_kind = |step: &Step| self.plan.node(*step).action.kind() == kind;
-        let together: Vec<Step> = self.ready.iter().copied().filter(of_kind).collect();
-        self.ready.retain(|step| !together.contains(step));
+        let plan = self.plan;
+        let of_kind = |step: &Step| plan.node(*step).action.kind() == kind;
+        let together = self.ready.iter().copied().filter(of_kind).collect();
+        self.ready.retain(|step| !of_kind(step));
         together
     }
 

@@ -83,8 +83,9 @@ impl<'c, 'a> Waits<'c, 'a> {
             let name = name.as_str();
             if self.context.options.no_deps {
                 // Without its owner there is no namespace to join.
-                let joins = desired.joins.iter().any(|join| join.as_str() == name);
-                gate.extend(joins.then(|| self.runs(name)).unwrap_or_default());
+                if desired.joins.iter().any(|join| join.as_str() == name) {
+                    gate.extend(self.runs(name));
+                }
             } else if empty {
                 gate.extend(self.runs(name));
             } else if starts {
