@@ -1,0 +1,496 @@
+//! Devices: which nodes `/dev` has, and which the cgroup lets the container use.
+//!
+//! Invariant: nodes are made by dirfd in a `/dev` that we mounted ourselves; nothing of the image is followed.
+
+use crate::runtime::spec::DeviceSpec;
+use rustix::fs::AtFlags;
+use rustix::fs::FileType;
+use rustix::fs::Mode;
+use rustix::fs::OFlags;
+use rustix::fs::RawMode;
+use rustix::fs::ResolveFlags;
+use rustix::fs::chmodat;
+use rustix::fs::makedev;
+use rustix::fs::mkdirat;
+use rustix::fs::mknodat;
+use rustix::fs::openat2;
+use rustix::fs::stat;
+use rustix::fs::symlinkat;
+use rustix::io::Errno;
+use std::os::fd::AsFd;
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+use std::path::PathBuf;
+
+/// Why a device is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The host node is missing or unreadable.
+    #[error("cannot look at device `{path}` of the host")]
+    Source {
+        /// Its path.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The host path is no device.
+    #[error("`{path}` is not a device")]
+    NotADevice {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// Access other than some of `rwm`.
+    #[error("device `{path}`: access `{access}` must be made of `r`, `w` and `m`")]
+    Access {
+        /// Path of the host node.
+        path: PathBuf,
+        /// The text.
+        access: String,
+    },
+    /// The path inside is not one below `/dev`.
+    #[error("device target `{target}` must be a path below /dev")]
+    Target {
+        /// The path.
+        target: String,
+    },
+    /// The node or link could not be made.
+    #[error("cannot create `/dev/{name}` in the container")]
+    Create {
+        /// Path below `/dev`.
+        name: String,
+        /// What the kernel said.
+        #[source]
+        source: Errno,
+    },
+}
+
+/// Character or block device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Character.
+    Char,
+    /// Block.
+    Block,
+}
+
+/// Read, write and mknod as bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access(pub u8);
+
+impl Access {
+    /// mknod.
+    pub const MKNOD: Self = Self(1);
+    /// Read.
+    pub const READ: Self = Self(2);
+    /// Write.
+    pub const WRITE: Self = Self(4);
+    /// All three.
+    pub const ALL: Self = Self(7);
+
+    fn parse(text: &str) -> Option<Self> {
+        if text.is_empty() {
+            return Some(Self::ALL);
+        }
+        text.chars().try_fold(Self(0), |set, letter| match letter {
+            'r' => Some(Self(set.0 | Self::READ.0)),
+            'w' => Some(Self(set.0 | Self::WRITE.0)),
+            'm' => Some(Self(set.0 | Self::MKNOD.0)),
+            _ => None,
+        })
+    }
+
+    /// As cgroup v1 writes it.
+    pub fn letters(self) -> String {
+        [(Self::READ, 'r'), (Self::WRITE, 'w'), (Self::MKNOD, 'm')]
+            .into_iter()
+            .filter(|(bit, _)| self.0 & bit.0 != 0)
+            .map(|(_, letter)| letter)
+            .collect()
+    }
+}
+
+/// One line of device control.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// Whether matching access is allowed.
+    pub allow: bool,
+    /// Kind of device.
+    pub kind: Kind,
+    /// Major number; `None` = any.
+    pub major: Option<u32>,
+    /// Minor number; `None` = any.
+    pub minor: Option<u32>,
+    /// The access it is about.
+    pub access: Access,
+}
+
+/// Device control of a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeviceRules {
+    /// Everything is allowed.
+    Everything,
+    /// Nothing but what the rules allow; a later rule wins over an earlier one.
+    Only(Vec<Rule>),
+}
+
+const fn char_rule(allow: bool, major: u32, minor: Option<u32>) -> Rule {
+    Rule {
+        allow,
+        kind: Kind::Char,
+        major: Some(major),
+        minor,
+        access: Access::ALL,
+    }
+}
+
+const fn any_mknod(kind: Kind) -> Rule {
+    Rule {
+        allow: true,
+        kind,
+        major: None,
+        minor: None,
+        access: Access::MKNOD,
+    }
+}
+
+/// What docker and runc allow everywhere: nodes may be made but not used, but for these.
+const DEFAULT_RULES: [Rule; 13] = [
+    any_mknod(Kind::Char),
+    any_mknod(Kind::Block),
+    char_rule(true, 1, Some(3)),     // null
+    char_rule(true, 1, Some(8)),     // random
+    char_rule(true, 1, Some(7)),     // full
+    char_rule(true, 5, Some(0)),     // tty
+    char_rule(true, 1, Some(5)),     // zero
+    char_rule(true, 1, Some(9)),     // urandom
+    char_rule(true, 5, Some(1)),     // console
+    char_rule(true, 136, None),      // pts
+    char_rule(true, 5, Some(2)),     // ptmx
+    char_rule(true, 10, Some(200)),  // net/tun
+    char_rule(false, 10, Some(229)), // fuse
+];
+
+/// The nodes every `/dev` has: name, major, minor; all 0666.
+const NODES: [(&str, u32, u32); 6] = [
+    ("null", 1, 3),
+    ("zero", 1, 5),
+    ("full", 1, 7),
+    ("random", 1, 8),
+    ("urandom", 1, 9),
+    ("tty", 5, 0),
+];
+
+const LINKS: [(&str, &str); 6] = [
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("ptmx", "pts/ptmx"),
+    ("core", "/proc/kcore"),
+];
+
+/// A device node of the host that the container gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Node {
+    /// Path below `/dev` inside.
+    name: String,
+    kind: Kind,
+    device: u64,
+    mode: RawMode,
+    owner: (u32, u32),
+}
+
+/// The device control for a container with these extra devices.
+pub fn rules(extra: &[DeviceSpec], privileged: bool) -> Result<DeviceRules, Error> {
+    if privileged {
+        return Ok(DeviceRules::Everything);
+    }
+    let mut rules = DEFAULT_RULES.to_vec();
+    for spec in extra {
+        let access = Access::parse(&spec.access).ok_or_else(|| Error::Access {
+            path: spec.source.clone(),
+            access: spec.access.clone(),
+        })?;
+        rules.extend(nodes_of(spec)?.into_iter().map(|node| Rule {
+            allow: true,
+            kind: node.kind,
+            major: Some(rustix::fs::major(node.device)),
+            minor: Some(rustix::fs::minor(node.device)),
+            access,
+        }));
+    }
+    Ok(DeviceRules::Only(rules))
+}
+
+/// Fills a fresh `/dev`: the standard nodes and links, the folders that are mounted on, extra devices; all devices of the
+/// host if `privileged`; an empty `console` to mount a terminal on if `tty`.
+///
+/// The caller still sees the host's devices by their paths.
+pub fn populate_dev(
+    dev: BorrowedFd<'_>,
+    extra: &[DeviceSpec],
+    privileged: bool,
+    tty: bool,
+) -> Result<(), Error> {
+    for (name, major, minor) in NODES {
+        let (kind, device) = (Kind::Char, makedev(major, minor));
+        let node = Node {
+            name: name.into(),
+            kind,
+            device,
+            mode: 0o666,
+            owner: (0, 0),
+        };
+        make(dev, &node)?;
+    }
+    for (name, target) in LINKS {
+        ignore_existing(symlinkat(target, dev, name)).map_err(create(name))?;
+    }
+    for name in ["pts", "shm", "mqueue"] {
+        ignore_existing(mkdirat(dev, name, Mode::from_raw_mode(0o755))).map_err(create(name))?;
+    }
+    if tty {
+        let made = mknodat(
+            dev,
+            "console",
+            FileType::RegularFile,
+            Mode::from_raw_mode(0o600),
+            0,
+        );
+        ignore_existing(made).map_err(create("console"))?;
+    }
+    if privileged {
+        for node in host_nodes(Path::new("/dev"), "") {
+            make(dev, &node)?;
+        }
+    }
+    for spec in extra {
+        for node in nodes_of(spec)? {
+            make(dev, &node)?;
+        }
+    }
+    Ok(())
+}
+
+fn create(name: &str) -> impl Fn(Errno) -> Error {
+    move |source| Error::Create {
+        name: name.into(),
+        source,
+    }
+}
+
+fn ignore_existing(result: Result<(), Errno>) -> Result<(), Errno> {
+    match result {
+        Err(Errno::EXIST) => Ok(()),
+        other => other,
+    }
+}
+
+/// Makes a node, with its folders; one of the same name that is there already stays.
+fn make(dev: BorrowedFd<'_>, node: &Node) -> Result<(), Error> {
+    let failed = create(&node.name);
+    let (folders, leaf) = node.name.rsplit_once('/').unwrap_or(("", &node.name));
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    let open = |at: BorrowedFd<'_>, name: &str| openat2(at, name, flags, Mode::empty(), resolve);
+    let mut folder = open(dev, ".").map_err(&failed)?;
+    for part in folders.split('/').filter(|part| !part.is_empty()) {
+        ignore_existing(mkdirat(&folder, part, Mode::from_raw_mode(0o755))).map_err(&failed)?;
+        folder = open(folder.as_fd(), part).map_err(&failed)?;
+    }
+    let kind = match node.kind {
+        Kind::Char => FileType::CharacterDevice,
+        Kind::Block => FileType::BlockDevice,
+    };
+    let mode = Mode::from_raw_mode(node.mode);
+    match mknodat(&folder, leaf, kind, mode, node.device) {
+        Ok(()) => {}
+        Err(Errno::EXIST) => return Ok(()),
+        Err(errno) => return Err(failed(errno)),
+    }
+    // Not `mknodat`'s mode alone: a umask would have cut it.
+    chmodat(&folder, leaf, mode, AtFlags::empty()).map_err(&failed)?;
+    if node.owner == (0, 0) {
+        return Ok(());
+    }
+    let (uid, gid) = (
+        rustix::fs::Uid::from_raw(node.owner.0),
+        rustix::fs::Gid::from_raw(node.owner.1),
+    );
+    rustix::fs::chownat(
+        &folder,
+        leaf,
+        Some(uid),
+        Some(gid),
+        AtFlags::SYMLINK_NOFOLLOW,
+    )
+    .map_err(&failed)
+}
+
+/// The nodes a spec stands for: one, or all below a folder of the host.
+fn nodes_of(spec: &DeviceSpec) -> Result<Vec<Node>, Error> {
+    let target = || Error::Target {
+        target: spec.target.clone(),
+    };
+    let name = spec
+        .target
+        .strip_prefix("/dev/")
+        .map(|rest| rest.trim_end_matches('/'));
+    let name = name.filter(|name| {
+        !name.is_empty() && name.split('/').all(|part| !matches!(part, "" | "." | ".."))
+    });
+    let name = name.ok_or_else(target)?;
+    let info = stat(&spec.source).map_err(|errno| Error::Source {
+        path: spec.source.clone(),
+        source: errno.into(),
+    })?;
+    if FileType::from_raw_mode(info.st_mode) == FileType::Directory {
+        return Ok(host_nodes(&spec.source, &format!("{name}/")));
+    }
+    node(name.into(), &info)
+        .map(|node| vec![node])
+        .ok_or_else(|| Error::NotADevice {
+            path: spec.source.clone(),
+        })
+}
+
+fn node(name: String, info: &rustix::fs::Stat) -> Option<Node> {
+    let kind = match FileType::from_raw_mode(info.st_mode) {
+        FileType::CharacterDevice => Kind::Char,
+        FileType::BlockDevice => Kind::Block,
+        _ => return None,
+    };
+    Some(Node {
+        name,
+        kind,
+        device: info.st_rdev,
+        mode: info.st_mode & 0o7777,
+        owner: (info.st_uid, info.st_gid),
+    })
+}
+
+/// Every device node below a folder of the host, without following links and without what a container has of its own.
+fn host_nodes(folder: &Path, prefix: &str) -> Vec<Node> {
+    const OWN: [&str; 8] = [
+        "pts",
+        "shm",
+        "fd",
+        "mqueue",
+        "console",
+        ".lxc",
+        ".lxd-mounts",
+        ".udev",
+    ];
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        if OWN.contains(&name.as_str()) {
+            continue;
+        }
+        let Ok(info) = rustix::fs::lstat(entry.path()) else {
+            continue;
+        };
+        if FileType::from_raw_mode(info.st_mode) == FileType::Directory {
+            found.extend(host_nodes(&entry.path(), &format!("{prefix}{name}/")));
+        } else {
+            found.extend(node(format!("{prefix}{name}"), &info));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::FileTypeExt;
+    use std::os::unix::fs::MetadataExt;
+
+    fn spec(source: &str, target: &str, access: &str) -> DeviceSpec {
+        DeviceSpec {
+            source: source.into(),
+            target: target.into(),
+            access: access.into(),
+        }
+    }
+
+    #[test]
+    fn extra_devices_become_rules_of_their_numbers() {
+        let DeviceRules::Only(rules) = rules(&[spec("/dev/null", "/dev/x", "rw")], false).unwrap()
+        else {
+            panic!("not privileged");
+        };
+        let last = rules.last().unwrap();
+        assert_eq!(
+            (last.major, last.minor, last.access.letters().as_str()),
+            (Some(1), Some(3), "rw")
+        );
+        assert_eq!(super::rules(&[], true).unwrap(), DeviceRules::Everything);
+    }
+
+    #[test]
+    fn senseless_devices_are_refused_by_name() {
+        for (source, target, access) in [
+            ("/dev/nonesuch", "/dev/x", "rwm"),
+            ("/etc/hostname", "/dev/x", "rwm"),
+            ("/dev/null", "/dev/x", "rx"),
+            ("/dev/null", "/etc/x", "r"),
+            ("/dev/null", "/dev/../etc/x", "r"),
+            ("/dev/null", "/dev/", "r"),
+        ] {
+            let error = rules(&[spec(source, target, access)], false)
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(source) || error.contains(target), "{error}");
+        }
+    }
+
+    #[test]
+    fn dev_gets_nodes_links_and_folders() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let fd = std::fs::File::open(dir.path()).unwrap();
+        let extra = [spec("/dev/null", "/dev/deep/er/nix", "rw")];
+        for _ in 0..2 {
+            populate_dev(fd.as_fd(), &extra, false, true).unwrap();
+        }
+        for (name, major, minor) in NODES {
+            let meta = std::fs::symlink_metadata(dir.path().join(name)).unwrap();
+            assert!(meta.file_type().is_char_device(), "{name}");
+            assert_eq!(
+                (meta.rdev(), meta.mode() & 0o777),
+                (makedev(major, minor), 0o666),
+                "{name}"
+            );
+        }
+        assert_eq!(
+            std::fs::read_link(dir.path().join("ptmx")).unwrap(),
+            Path::new("pts/ptmx")
+        );
+        assert!(dir.path().join("console").metadata().unwrap().is_file());
+        let nix = std::fs::symlink_metadata(dir.path().join("deep/er/nix")).unwrap();
+        assert_eq!(nix.rdev(), makedev(1, 3));
+    }
+
+    #[test]
+    fn nodes_are_not_made_through_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(outside.path(), dir.path().join("deep")).unwrap();
+        let fd = std::fs::File::open(dir.path()).unwrap();
+        let extra = [spec("/dev/null", "/dev/deep/er/nix", "rw")];
+        assert!(populate_dev(fd.as_fd(), &extra, false, false).is_err());
+        assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn all_devices_of_the_host_but_not_its_terminals() {
+        let nodes = host_nodes(Path::new("/dev"), "");
+        assert!(nodes.iter().any(|node| node.name == "null"));
+        assert!(!nodes.iter().any(|node| node.name.starts_with("pts/")));
+    }
+}
