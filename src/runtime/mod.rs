@@ -13,14 +13,22 @@
 //! not asked for reaches a container; the executable that runs inside the container before `exec` cannot be written by it;
 //! a container executes nothing before its `pid.json` is in place; `unsafe` is in `sys` only.
 
+pub mod capabilities;
+pub mod cgroups;
 pub mod channel;
+pub mod devices;
 pub mod error;
 pub mod exec;
 pub mod identity;
 pub mod log;
+pub mod rlimits;
+pub mod seccomp;
 pub mod shim;
+pub mod signals;
 pub mod spec;
+pub mod stats;
 pub mod sys;
+pub mod user;
 pub mod zygote;
 
 pub use error::RuntimeError;

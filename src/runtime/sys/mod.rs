@@ -5,5 +5,7 @@
 //! processes of ours (zygote, shim, exec) and check that themselves.
 #![allow(unsafe_code)]
 
+pub mod bpf;
 pub mod mount;
 pub mod process;
+pub mod security;
