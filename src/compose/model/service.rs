@@ -114,6 +114,64 @@ pub struct Service {
     pub platform: Option<String>,
 }
 
+impl Service {
+    /// A service of which nothing but name and image is written; it belongs to no network yet.
+    pub fn new(name: ServiceName, image: impl Into<String>) -> Self {
+        Self {
+            name,
+            image: image.into(),
+            command: None,
+            entrypoint: None,
+            environment: IndexMap::new(),
+            container_name: None,
+            scale: 1,
+            depends_on: IndexMap::new(),
+            healthcheck: None,
+            restart: Restart::default(),
+            network_mode: NetworkMode::Networks,
+            networks: IndexMap::new(),
+            ports: Vec::new(),
+            expose: Vec::new(),
+            mounts: Vec::new(),
+            secrets: Vec::new(),
+            configs: Vec::new(),
+            user: None,
+            group_add: Vec::new(),
+            working_dir: None,
+            hostname: None,
+            domainname: None,
+            init: false,
+            tty: false,
+            stdin_open: false,
+            read_only: false,
+            privileged: false,
+            cap_add: Vec::new(),
+            cap_drop: Vec::new(),
+            security_opt: Vec::new(),
+            pid: None,
+            ipc: None,
+            stop_signal: None,
+            stop_grace_period: None,
+            labels: IndexMap::new(),
+            extra_hosts: IndexMap::new(),
+            dns: Vec::new(),
+            dns_search: Vec::new(),
+            dns_opt: Vec::new(),
+            links: Vec::new(),
+            limits: Limits::default(),
+            ulimits: IndexMap::new(),
+            sysctls: IndexMap::new(),
+            devices: Vec::new(),
+            shm_size: None,
+            oom_score_adj: None,
+            profiles: Vec::new(),
+            attach: true,
+            pull_policy: None,
+            platform: None,
+        }
+    }
+}
+
 /// Whose namespace a container uses instead of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NamespaceOf {

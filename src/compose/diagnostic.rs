@@ -1,0 +1,261 @@
+//! What is wrong, where, and what to do about it.
+//!
+//! Invariants: every diagnostic has a stable code; a load reports all of its problems, sorted by place; rendering looks
+//! only at the lines it shows, so a huge file costs no more than a small one.
+
+use super::source::SourceMap;
+use super::source::Span;
+use std::fmt;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The project cannot be used.
+    Error,
+    /// It can, but probably not as meant.
+    Warning,
+}
+
+/// A second place that explains the first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// The place.
+    pub span: Span,
+    /// What it has to do with the problem.
+    pub text: String,
+}
+
+/// One problem.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Stable name of the kind of problem, e.g. `unknown-attribute`.
+    pub code: &'static str,
+    /// Error or warning.
+    pub severity: Severity,
+    /// What is wrong, in lower case, names in backticks.
+    pub message: String,
+    /// Where, if it is in a text at all.
+    pub primary: Option<Span>,
+    /// What to write below the primary span.
+    pub label: Option<String>,
+    /// Further places.
+    pub secondary: Vec<Label>,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Diagnostic {
+    fn new(severity: Severity, code: &'static str, message: String) -> Self {
+        Self {
+            code,
+            severity,
+            message,
+            primary: None,
+            label: None,
+            secondary: Vec::new(),
+            hint: None,
+        }
+    }
+
+    /// Sets the place.
+    pub fn at(&mut self, span: Span) -> &mut Self {
+        self.primary = Some(span);
+        self
+    }
+
+    /// Sets the text below the place.
+    pub fn label(&mut self, text: impl Into<String>) -> &mut Self {
+        self.label = Some(text.into());
+        self
+    }
+
+    /// Adds a further place.
+    pub fn also(&mut self, span: Span, text: impl Into<String>) -> &mut Self {
+        self.secondary.push(Label {
+            span,
+            text: text.into(),
+        });
+        self
+    }
+
+    /// Says what to do.
+    pub fn hint(&mut self, text: impl Into<String>) -> &mut Self {
+        self.hint = Some(text.into());
+        self
+    }
+}
+
+/// Problems while they are being collected.
+#[derive(Debug, Default)]
+pub struct Report {
+    found: Vec<Diagnostic>,
+}
+
+/// More problems than this are not collected: nobody reads them, and a hostile file could make millions.
+const MAX_FOUND: usize = 1000;
+
+impl Report {
+    /// Adds an error.
+    pub fn error(&mut self, code: &'static str, message: impl Into<String>) -> &mut Diagnostic {
+        self.push(Diagnostic::new(Severity::Error, code, message.into()))
+    }
+
+    /// Adds a warning.
+    pub fn warning(&mut self, code: &'static str, message: impl Into<String>) -> &mut Diagnostic {
+        self.push(Diagnostic::new(Severity::Warning, code, message.into()))
+    }
+
+    fn push(&mut self, diagnostic: Diagnostic) -> &mut Diagnostic {
+        if self.found.len() >= MAX_FOUND {
+            self.found.pop();
+        }
+        self.found.push(diagnostic);
+        self.found.last_mut().expect("one was pushed just now")
+    }
+
+    /// Whether any of them is an error.
+    pub fn has_errors(&self) -> bool {
+        self.found.iter().any(|d| d.severity == Severity::Error)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.found.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// All of them, sorted by place, each once.
+    pub fn into_sorted(self) -> Vec<Diagnostic> {
+        let mut found = self.found;
+        found.sort_by(|a, b| (a.primary, &a.message).cmp(&(b.primary, &b.message)));
+        found.dedup();
+        found
+    }
+
+    /// The messages alone, for tests.
+    #[cfg(test)]
+    pub fn messages(&self) -> Vec<String> {
+        self.found.iter().map(|d| d.message.clone()).collect()
+    }
+}
+
+/// All problems of a load with the texts they point into.
+#[derive(Debug, Clone, Default)]
+pub struct Diagnostics {
+    /// The problems, sorted by place; errors and warnings.
+    pub list: Vec<Diagnostic>,
+    /// What their spans point into.
+    pub sources: SourceMap,
+}
+
+impl Diagnostics {
+    /// One error without a place.
+    pub fn single(code: &'static str, message: impl Into<String>, hint: Option<&str>) -> Self {
+        let mut diagnostic = Diagnostic::new(Severity::Error, code, message.into());
+        diagnostic.hint = hint.map(str::to_owned);
+        Self {
+            list: vec![diagnostic],
+            sources: SourceMap::default(),
+        }
+    }
+
+    /// The errors.
+    pub fn errors(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.list.iter().filter(|d| d.severity == Severity::Error)
+    }
+
+    /// Draws all of them with their source lines, `width` columns wide, with colours or plain.
+    pub fn render(&self, color: bool, width: usize) -> String {
+        super::draw::render(&self.list, &self.sources, color, width)
+    }
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, diagnostic) in self.list.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            if let Some(span) = diagnostic.primary {
+                write!(f, "{}: ", self.sources.locate(span))?;
+            }
+            f.write_str(&diagnostic.message)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Diagnostics {}
+
+/// The word of `candidates` that `word` was probably meant to be.
+pub fn did_you_mean<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let limit = (word.chars().count() / 3).clamp(1, 3);
+    candidates
+        .into_iter()
+        .map(|candidate| (distance(&word.to_lowercase(), candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= limit && *candidate != word)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Insertions, deletions, replacements and swaps of neighbours that lead from `a` to `b`.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    if a.len().abs_diff(b.len()) > 3 {
+        return usize::MAX;
+    }
+    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let above: &Vec<usize> = &rows[i - 1];
+            let mut best = (above[j] + 1)
+                .min(row[j - 1] + 1)
+                .min(above[j - 1] + usize::from(a[i - 1] != b[j - 1]));
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(best);
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_words_are_offered_and_far_ones_are_not() {
+        let words = ["image", "ports", "environment", "build"];
+        assert_eq!(did_you_mean("imgae", words), Some("image"));
+        assert_eq!(did_you_mean("port", words), Some("ports"));
+        assert_eq!(did_you_mean("enviroment", words), Some("environment"));
+        assert_eq!(did_you_mean("Image", words), Some("image"));
+        assert_eq!(did_you_mean("foo", words), None);
+    }
+
+    #[test]
+    fn problems_are_sorted_by_place_and_said_once() {
+        let mut report = Report::default();
+        let span = |line| {
+            let mut span = Span::default();
+            span.start.line = line;
+            span
+        };
+        report.error("b", "second").at(span(2));
+        report.error("a", "first").at(span(1));
+        report.error("a", "first").at(span(1));
+        let sorted = report.into_sorted();
+        let messages: Vec<&str> = sorted.iter().map(|d| d.message.as_str()).collect();
+        assert_eq!(messages, ["first", "second"]);
+    }
+}

@@ -1,0 +1,209 @@
+//! Which files make up the project, in which folder, with which variables, under which name.
+//!
+//! Invariant: variables of the caller win over those of `.env` files, and no variable of the system is looked at but
+//! those that were passed in.
+
+use super::LoadOptions;
+use super::diagnostic::Report;
+use super::dotenv;
+use super::dotenv::Variables;
+use super::normalize::Environment;
+use super::normalize::with_cause;
+use super::source;
+use super::source::ReadError;
+use super::source::Source;
+use super::source::SourceMap;
+use std::path::Path;
+use std::path::PathBuf;
+
+const NAMES: [&str; 4] = [
+    "compose.yaml",
+    "compose.yml",
+    "docker-compose.yml",
+    "docker-compose.yaml",
+];
+const OVERRIDES: [&str; 4] = [
+    "compose.override.yml",
+    "compose.override.yaml",
+    "docker-compose.override.yml",
+    "docker-compose.override.yaml",
+];
+
+/// What is known before a compose file is parsed.
+pub struct Setup {
+    /// Variables of the caller over those of `.env` files.
+    pub environment: Environment,
+    /// The compose files; `-` is the standard input.
+    pub files: Vec<PathBuf>,
+    /// What relative paths resolve against.
+    pub directory: PathBuf,
+}
+
+/// Finds files, folder and variables. Problems of `.env` files are reported; `None` = there is no compose file.
+pub fn find(options: &LoadOptions, sources: &mut SourceMap, report: &mut Report) -> Option<Setup> {
+    let mut environment = options.environment.clone();
+    let start = match &options.project_directory {
+        Some(directory) => source::absolute(&options.working_directory, directory),
+        None => options.working_directory.clone(),
+    };
+    read_env_files(options, &start, &mut environment, sources, report);
+    let Some(files) = compose_files(options, &start, &environment, report) else {
+        report
+            .error(
+                "no-file",
+                "there is no compose file here or in a folder above",
+            )
+            .hint("create `compose.yaml`, or name a file with `-f`");
+        return None;
+    };
+    let directory = match (&options.project_directory, files.first()) {
+        (None, Some(first)) if first != Path::new("-") => {
+            first.parent().unwrap_or(&start).to_owned()
+        }
+        _ => start.clone(),
+    };
+    if directory != start {
+        read_env_files(options, &directory, &mut environment, sources, report);
+    }
+    Some(Setup {
+        environment,
+        files,
+        directory,
+    })
+}
+
+fn compose_files(
+    options: &LoadOptions,
+    start: &Path,
+    environment: &Environment,
+    report: &mut Report,
+) -> Option<Vec<PathBuf>> {
+    let here = |path: &Path| match path == Path::new("-") {
+        true => path.to_owned(),
+        false => source::absolute(&options.working_directory, path),
+    };
+    if !options.files.is_empty() {
+        return Some(options.files.iter().map(|path| here(path)).collect());
+    }
+    if let Some(list) = environment
+        .get("COMPOSE_FILE")
+        .filter(|list| !list.is_empty())
+    {
+        let separator = environment.get("COMPOSE_PATH_SEPARATOR");
+        let separator = separator
+            .filter(|s| !s.is_empty())
+            .map_or(":", String::as_str);
+        return Some(
+            list.split(separator)
+                .map(|path| here(Path::new(path)))
+                .collect(),
+        );
+    }
+    for folder in start.ancestors() {
+        let exists = |names: &[&str]| -> Vec<PathBuf> {
+            let paths = names.iter().map(|name| folder.join(name));
+            paths.filter(|path| path.exists()).collect()
+        };
+        let found = exists(&NAMES);
+        let Some(first) = found.first() else {
+            continue;
+        };
+        let overrides = exists(&OVERRIDES);
+        several(&found, report);
+        several(&overrides, report);
+        return Some(
+            [Some(first.clone()), overrides.first().cloned()]
+                .into_iter()
+                .flatten()
+                .collect(),
+        );
+    }
+    None
+}
+
+fn several(found: &[PathBuf], report: &mut Report) {
+    if let [used, _, ..] = found {
+        let message = format!(
+            "there are several compose files; `{}` is used",
+            used.display()
+        );
+        report.warning("several-files", message);
+    }
+}
+
+/// Adds the variables of the explicit files, or of `.env` in `directory`; those that are there already win.
+fn read_env_files(
+    options: &LoadOptions,
+    directory: &Path,
+    environment: &mut Environment,
+    sources: &mut SourceMap,
+    report: &mut Report,
+) {
+    let mut files: Vec<PathBuf> = options.env_files.clone();
+    if files.is_empty()
+        && let Some(list) = environment.get("COMPOSE_ENV_FILES")
+    {
+        files.extend(
+            list.split(',')
+                .filter(|file| !file.is_empty())
+                .map(PathBuf::from),
+        );
+    }
+    let explicit = !files.is_empty();
+    let disabled = environment
+        .get("COMPOSE_DISABLE_ENV_FILE")
+        .is_some_and(|value| {
+            matches!(
+                value.to_lowercase().as_str(),
+                "1" | "t" | "true" | "y" | "yes"
+            )
+        });
+    if !explicit && !disabled {
+        files.push(directory.join(".env"));
+    }
+    let mut variables = Variables::new();
+    for file in files {
+        let path = source::absolute(&options.working_directory, &file);
+        match source::read(&path) {
+            Ok(text) => {
+                let index = sources.add(Source {
+                    name: source::display_name(&options.working_directory, &path),
+                    directory: directory.to_owned(),
+                    text: text.as_str().into(),
+                });
+                let known = &*environment;
+                let lookup = |name: &str| known.get(name).cloned();
+                dotenv::parse(&text, index, &lookup, &mut variables, report);
+            }
+            Err(error) => unreadable(&error, &path, explicit, report),
+        }
+    }
+    for (key, value) in variables {
+        environment.entry(key).or_insert(value);
+    }
+}
+
+fn unreadable(error: &ReadError, path: &Path, explicit: bool, report: &mut Report) {
+    match (error.is_missing(), explicit) {
+        (true, false) => {}
+        (true, true) => {
+            let message = format!("there is no environment file `{}`", path.display());
+            report.error("missing-file", message);
+        }
+        // A folder called `.env` (a Python environment) is none of our business.
+        (false, false) if matches!(error, ReadError::NotRegular { .. }) => {}
+        _ => {
+            report.error("unreadable-file", with_cause(error));
+        }
+    }
+}
+
+/// What is left of `text` as a project name: lower-case, only permitted characters.
+pub fn normalize_name(text: &str) -> String {
+    let kept: String = text
+        .to_lowercase()
+        .chars()
+        .filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(*c))
+        .collect();
+    kept.trim_start_matches(['-', '_']).to_owned()
+}

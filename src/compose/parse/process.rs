@@ -1,0 +1,173 @@
+//! What runs in the container and how it is stopped: `command`, `user`, `tty`, `restart`, ….
+
+use super::context::Context;
+use super::service::Draft;
+use super::values;
+use crate::compose::model::Restart;
+use crate::compose::model::RestartPolicy;
+use crate::compose::yaml::Node;
+use crate::compose::yaml::Value;
+
+/// Parses one attribute of this topic.
+pub fn attribute(cx: &mut Context<'_>, draft: &mut Draft, key: &str, node: &Node) {
+    let service = &mut draft.service;
+    match key {
+        "command" => service.command = arguments(cx, node),
+        "entrypoint" => service.entrypoint = arguments(cx, node),
+        "user" => service.user = cx.text(node),
+        "working_dir" => service.working_dir = cx.parsed(node, values::container_path),
+        "init" => service.init = cx.boolean(node).unwrap_or_default(),
+        "tty" => service.tty = cx.boolean(node).unwrap_or_default(),
+        "stdin_open" => service.stdin_open = cx.boolean(node).unwrap_or_default(),
+        "attach" => service.attach = cx.boolean(node).unwrap_or(true),
+        "stop_signal" => service.stop_signal = cx.parsed(node, signal),
+        "stop_grace_period" => service.stop_grace_period = cx.duration(node),
+        "restart" => service.restart = restart(cx, node).unwrap_or_default(),
+        "labels" => service.labels = cx.labels(node),
+        "profiles" => service.profiles = profiles(cx, node),
+        "platform" => service.platform = cx.text(node),
+        "pull_policy" => service.pull_policy = cx.parsed(node, pull_policy),
+        "container_name" => {
+            draft.container_name = Some(node.span);
+            service.container_name = cx.parsed(node, container_name);
+        }
+        "scale" => {
+            draft.scale = Some(node.span);
+            service.scale = cx.integer(node).unwrap_or(1);
+        }
+        _ => cx.unsupported(node.span, "this attribute"),
+    }
+}
+
+/// An argument vector: a list as it is, a text split into words.
+pub fn arguments(cx: &mut Context<'_>, node: &Node) -> Option<Vec<String>> {
+    let Value::String(text) = &node.value else {
+        return Some(cx.texts(node));
+    };
+    let (words, operator) = cx.checked(node, values::words(text))?;
+    if let Some(operator) = operator {
+        let message = format!(
+            "`{}` is not run by a shell: `{operator}` and what follows is left out",
+            cx.path()
+        );
+        cx.report
+            .warning("shell-operator", message)
+            .at(node.span)
+            .hint("run a shell: `[\"sh\", \"-c\", \"…\"]`, or put the operator in quotes");
+    }
+    Some(words)
+}
+
+fn restart(cx: &mut Context<'_>, node: &Node) -> Option<Restart> {
+    let text = cx.text(node)?;
+    let (word, attempts) = match text.split_once(':') {
+        Some((word, attempts)) => (word, Some(attempts)),
+        None => (text.as_str(), None),
+    };
+    let policy = match word {
+        "no" => RestartPolicy::No,
+        "always" => RestartPolicy::Always,
+        "unless-stopped" => RestartPolicy::UnlessStopped,
+        "on-failure" => RestartPolicy::OnFailure,
+        _ => {
+            let message = format!("`{}` cannot be `{text}`", cx.path());
+            cx.report
+                .error("invalid-value", message)
+                .at(node.span)
+                .hint("it is one of `no`, `always`, `unless-stopped`, `on-failure[:N]`");
+            return None;
+        }
+    };
+    let mut max_attempts = None;
+    if let Some(attempts) = attempts {
+        match attempts.parse() {
+            Ok(number) if policy == RestartPolicy::OnFailure => max_attempts = Some(number),
+            Ok(_) => cx.invalid(node.span, format!("`{word}` takes no number of attempts")),
+            Err(_) => cx.invalid(
+                node.span,
+                format!("`{attempts}` is not a number of attempts"),
+            ),
+        }
+    }
+    // `on-failure:0` is docker's way to say: without end.
+    Some(Restart {
+        policy,
+        max_attempts: max_attempts.filter(|n| *n > 0),
+        ..Restart::default()
+    })
+}
+
+fn profiles(cx: &mut Context<'_>, node: &Node) -> Vec<String> {
+    let good = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+    };
+    let profiles = cx.unique_texts(node);
+    for profile in profiles.iter().filter(|text| !good(text)) {
+        cx.invalid(node.span, format!("`{profile}` is not a profile name"));
+    }
+    profiles
+}
+
+fn signal(text: &str) -> Result<String, String> {
+    let name = text.to_ascii_uppercase();
+    let name = name.strip_prefix("SIG").unwrap_or(&name);
+    let real_time =
+        |rest: &str| rest.is_empty() || rest.trim_start_matches(['+', '-']).parse::<u8>().is_ok();
+    let known = match name.parse::<u8>() {
+        Ok(number) => (1..=64).contains(&number),
+        Err(_) => {
+            format!("SIG{name}")
+                .parse::<nix::sys::signal::Signal>()
+                .is_ok()
+                || name
+                    .strip_prefix("RTMIN")
+                    .or(name.strip_prefix("RTMAX"))
+                    .is_some_and(real_time)
+        }
+    };
+    match known {
+        true => Ok(text.to_owned()),
+        false => Err(format!("`{text}` is not a signal")),
+    }
+}
+
+fn pull_policy(text: &str) -> Result<String, String> {
+    let every = text
+        .strip_prefix("every_")
+        .is_some_and(|rest| values::duration(rest).is_ok());
+    let words = [
+        "always",
+        "never",
+        "build",
+        "if_not_present",
+        "missing",
+        "refresh",
+        "daily",
+        "weekly",
+    ];
+    match text {
+        "if_not_present" => Ok("missing".to_owned()),
+        _ if every || words.contains(&text) => Ok(text.to_owned()),
+        _ => Err(format!(
+            "`{text}` is not a pull policy: use `always`, `never` or `missing`"
+        )),
+    }
+}
+
+fn container_name(text: &str) -> Result<String, String> {
+    let good = text.len() >= 2
+        && text.len() <= 255
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
+    match good {
+        true => Ok(text.to_owned()),
+        false => Err(format!(
+            "`{text}` is not a container name: two or more letters, digits, `_`, `.`, `-`, the first a letter or digit"
+        )),
+    }
+}

@@ -1,0 +1,233 @@
+//! What a container may do: capabilities, namespaces, devices, kernel parameters.
+
+use super::context::Context;
+use super::networks::service_reference;
+use super::service::Draft;
+use super::shape;
+use super::values;
+use crate::compose::model::NamespaceOf;
+use crate::compose::yaml::Node;
+use crate::compose::yaml::Value;
+
+/// Parses one attribute of this topic.
+pub fn attribute(cx: &mut Context<'_>, draft: &mut Draft, key: &str, node: &Node) {
+    let service = &mut draft.service;
+    match key {
+        "privileged" => service.privileged = cx.boolean(node).unwrap_or_default(),
+        "read_only" => service.read_only = cx.boolean(node).unwrap_or_default(),
+        "cap_add" => service.cap_add = capabilities(cx, node),
+        "cap_drop" => service.cap_drop = capabilities(cx, node),
+        "security_opt" => service.security_opt = security_opt(cx, node),
+        "sysctls" => service.sysctls = cx.labels(node),
+        "devices" => service.devices = devices(cx, node),
+        "group_add" => service.group_add = cx.texts(node),
+        "pid" => draft.service.pid = namespace(cx, draft, node, false),
+        _ => draft.service.ipc = namespace(cx, draft, node, true),
+    }
+}
+
+const CAPABILITIES: [&str; 42] = [
+    "ALL",
+    "AUDIT_CONTROL",
+    "AUDIT_READ",
+    "AUDIT_WRITE",
+    "BLOCK_SUSPEND",
+    "BPF",
+    "CHECKPOINT_RESTORE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "KILL",
+    "LEASE",
+    "LINUX_IMMUTABLE",
+    "MAC_ADMIN",
+    "MAC_OVERRIDE",
+    "MKNOD",
+    "NET_ADMIN",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_RAW",
+    "PERFMON",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYSLOG",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_CHROOT",
+    "SYS_MODULE",
+    "SYS_NICE",
+    "SYS_PACCT",
+    "SYS_PTRACE",
+    "SYS_RAWIO",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "WAKE_ALARM",
+];
+
+fn capabilities(cx: &mut Context<'_>, node: &Node) -> Vec<String> {
+    let mut all = Vec::new();
+    cx.items(node, |cx, item| {
+        let Some(text) = cx.text(item) else {
+            return;
+        };
+        let upper = text.to_uppercase();
+        let name = upper.strip_prefix("CAP_").unwrap_or(&upper).to_owned();
+        if !CAPABILITIES.contains(&name.as_str()) {
+            let near = crate::compose::diagnostic::did_you_mean(
+                &name.to_lowercase(),
+                CAPABILITIES.iter().copied(),
+            );
+            cx.invalid(item.span, format!("`{text}` is not a capability"));
+            let _ = near;
+        } else if !all.contains(&name) {
+            all.push(name);
+        }
+    });
+    all
+}
+
+fn security_opt(cx: &mut Context<'_>, node: &Node) -> Vec<String> {
+    let mut options = Vec::new();
+    cx.items(node, |cx, item| {
+        let Some(text) = cx.text(item) else {
+            return;
+        };
+        let (name, value) = text
+            .split_once('=')
+            .or_else(|| text.split_once(':'))
+            .unwrap_or((&text, ""));
+        match name {
+            "seccomp" if !matches!(value, "" | "unconfined" | "builtin") => {
+                let path = cx.host_path(value, item.span);
+                options.push(format!("seccomp:{}", path.display()));
+            }
+            "no-new-privileges" | "label" | "apparmor" | "seccomp" | "systempaths" => {
+                options.push(text);
+            }
+            _ => cx.invalid(item.span, format!("`{name}` is not a security option")),
+        }
+    });
+    options
+}
+
+fn namespace(
+    cx: &mut Context<'_>,
+    draft: &mut Draft,
+    node: &Node,
+    ipc: bool,
+) -> Option<NamespaceOf> {
+    let text = cx.text(node)?;
+    match text.split_once(':') {
+        None if text == "host" => Some(NamespaceOf::Host),
+        None if ipc && (text == "private" || text == "shareable") => Some(NamespaceOf::Private),
+        None if text.is_empty() => None,
+        Some(("service", name)) => {
+            service_reference(cx, draft, name, node.span).map(NamespaceOf::Service)
+        }
+        Some(("container", name)) if !name.is_empty() => {
+            Some(NamespaceOf::Container(name.to_owned()))
+        }
+        _ => {
+            cx.invalid(
+                node.span,
+                format!("`{text}` is not `host`, `service:NAME` or `container:NAME`"),
+            );
+            None
+        }
+    }
+}
+
+/// Device nodes as `HOST:CONTAINER:rwm`; a later one with the same container path replaces an earlier one.
+fn devices(cx: &mut Context<'_>, node: &Node) -> Vec<String> {
+    let mut devices: Vec<(String, String, String)> = Vec::new();
+    cx.items(node, |cx, item| {
+        let device = match &item.value {
+            Value::Map(_) => device_map(cx, item),
+            _ => device_text(cx, item),
+        };
+        let Some(device) = device else {
+            return;
+        };
+        match devices.iter_mut().find(|old| old.1 == device.1) {
+            Some(old) => *old = device,
+            None => devices.push(device),
+        }
+    });
+    devices
+        .into_iter()
+        .map(|(source, target, permissions)| format!("{source}:{target}:{permissions}"))
+        .collect()
+}
+
+fn device_text(cx: &mut Context<'_>, node: &Node) -> Option<(String, String, String)> {
+    let text = cx.text(node)?;
+    if !text.starts_with('/') && text.contains('=') {
+        cx.unsupported(
+            node.span,
+            "a device of the container device interface (CDI)",
+        );
+        return None;
+    }
+    let parts: Vec<&str> = text.split(':').collect();
+    match parts.as_slice() {
+        [source] => device(cx, node, source, source, "rwm"),
+        [source, permissions] if !permissions.starts_with('/') => {
+            device(cx, node, source, source, permissions)
+        }
+        [source, target] => device(cx, node, source, target, "rwm"),
+        [source, target, permissions] => device(cx, node, source, target, permissions),
+        _ => {
+            cx.invalid(
+                node.span,
+                format!("`{text}` is not `HOST[:CONTAINER[:rwm]]`"),
+            );
+            None
+        }
+    }
+}
+
+fn device_map(cx: &mut Context<'_>, node: &Node) -> Option<(String, String, String)> {
+    let (mut source, mut target, mut permissions) = (None, None, None);
+    cx.fields(node, &shape::DEVICE, |cx, key, node| match key {
+        "source" => source = cx.text(node),
+        "target" => target = cx.text(node),
+        _ => permissions = cx.text(node),
+    });
+    if node.get("source").is_none() {
+        cx.invalid(node.span, "`source` is missing");
+    }
+    let source = source?;
+    let target = target.unwrap_or_else(|| source.clone());
+    let permissions = permissions.unwrap_or_else(|| "rwm".to_owned());
+    device(cx, node, &source, &target, &permissions)
+}
+
+fn device(
+    cx: &mut Context<'_>,
+    node: &Node,
+    source: &str,
+    target: &str,
+    permissions: &str,
+) -> Option<(String, String, String)> {
+    if permissions.is_empty() || !permissions.chars().all(|c| "rwm".contains(c)) {
+        cx.invalid(
+            node.span,
+            format!("`{permissions}` is not made of `r`, `w` and `m`"),
+        );
+        return None;
+    }
+    let source = cx.checked(node, values::container_path(source))?;
+    let target = cx.checked(node, values::container_path(target))?;
+    if source.contains(':') || target.contains(':') {
+        cx.invalid(node.span, "the path of a device cannot contain `:`");
+        return None;
+    }
+    Some((source, target, permissions.to_owned()))
+}

@@ -1,0 +1,180 @@
+//! One service: which topic an attribute belongs to.
+
+use super::context::Context;
+use super::context::KeyValues;
+use super::depends;
+use super::deploy;
+use super::environment;
+use super::environment::EnvFile;
+use super::files;
+use super::health;
+use super::limits;
+use super::mounts;
+use super::networks;
+use super::ports;
+use super::process;
+use super::security;
+use super::shape;
+use crate::compose::model::Mount;
+use crate::compose::model::Service;
+use crate::compose::source::Span;
+use crate::compose::yaml::Entry;
+use crate::compose::yaml::Node;
+use crate::id::ImageRef;
+use crate::id::ServiceName;
+
+/// A service that is parsed but not yet completed and checked.
+pub struct Draft {
+    /// What is known so far.
+    pub service: Service,
+    /// Its key.
+    pub span: Span,
+    /// `environment`, with places.
+    pub environment: KeyValues,
+    /// `env_file`, not read yet.
+    pub env_files: Vec<EnvFile>,
+    /// The names of other things, with places.
+    pub references: Vec<Reference>,
+    /// `tmpfs`, which comes behind `volumes` whatever their order.
+    pub tmpfs: Vec<Mount>,
+    /// `image`.
+    pub image: Option<Span>,
+    /// `build`.
+    pub build: Option<Span>,
+    /// `networks`.
+    pub networks: Option<Span>,
+    /// `container_name`.
+    pub container_name: Option<Span>,
+    /// `scale`.
+    pub scale: Option<Span>,
+    /// What `deploy` says, compared with the older attributes later.
+    pub deploy: deploy::Deploy,
+}
+
+/// A name that must exist.
+pub struct Reference {
+    /// What kind of thing it names.
+    pub target: Target,
+    /// The name.
+    pub name: String,
+    /// Where it is written.
+    pub span: Span,
+}
+
+/// What a name refers to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// A service of the project, in `depends_on`.
+    Dependency,
+    /// A service of the project, in `links`, `network_mode`, `pid`, `ipc`.
+    Service,
+    /// A top-level network.
+    Network,
+    /// A top-level volume.
+    Volume,
+    /// A top-level secret.
+    Secret,
+    /// A top-level config.
+    Config,
+}
+
+impl Draft {
+    fn new(name: ServiceName, span: Span) -> Self {
+        Self {
+            service: Service::new(name, ""),
+            span,
+            environment: KeyValues::new(),
+            env_files: Vec::new(),
+            references: Vec::new(),
+            tmpfs: Vec::new(),
+            image: None,
+            build: None,
+            networks: None,
+            container_name: None,
+            scale: None,
+            deploy: deploy::Deploy::default(),
+        }
+    }
+
+    /// Notes that `name` must exist.
+    pub fn refer(&mut self, target: Target, name: &str, span: Span) {
+        self.references.push(Reference {
+            target,
+            name: name.to_owned(),
+            span,
+        });
+    }
+}
+
+/// Parses one entry of `services`.
+pub fn parse(cx: &mut Context<'_>, key: &str, entry: &Entry) -> Option<Draft> {
+    let name = match ServiceName::new(key) {
+        Ok(name) => name,
+        Err(error) => {
+            cx.report
+                .error("invalid-name", error.to_string())
+                .at(entry.key);
+            return None;
+        }
+    };
+    let mut draft = Draft::new(name, entry.key);
+    if entry.value.is_null() {
+        return Some(draft);
+    }
+    cx.fields(&entry.value, &shape::SERVICE, |cx, key, node| {
+        attribute(cx, &mut draft, key, node);
+    });
+    draft.service.mounts.append(&mut draft.tmpfs);
+    deploy::reconcile(cx, &mut draft);
+    Some(draft)
+}
+
+fn attribute(cx: &mut Context<'_>, draft: &mut Draft, key: &str, node: &Node) {
+    match key {
+        "image" => image(cx, draft, node),
+        "build" => build(cx, draft, node),
+        "extends" => cx.unsupported(node.span, "`extends`"),
+        "environment" => draft.environment = environment::parse(cx, node),
+        "env_file" => draft.env_files = environment::files(cx, node),
+        "ports" => draft.service.ports = ports::parse(cx, node),
+        "expose" => draft.service.expose = ports::expose(cx, node),
+        "volumes" => mounts::volumes(cx, draft, node),
+        "tmpfs" => mounts::tmpfs(cx, draft, node),
+        "depends_on" => depends::depends_on(cx, draft, node),
+        "links" => depends::links(cx, draft, node),
+        "healthcheck" => draft.service.healthcheck = health::parse(cx, node),
+        "deploy" => deploy::parse(cx, draft, node),
+        "secrets" => files::secrets(cx, draft, node),
+        "configs" => files::configs(cx, draft, node),
+        "networks" | "network_mode" | "hostname" | "domainname" | "dns" | "dns_search"
+        | "dns_opt" | "extra_hosts" => networks::attribute(cx, draft, key, node),
+        "cpus" | "cpu_shares" | "cpuset" | "mem_limit" | "mem_reservation" | "memswap_limit"
+        | "pids_limit" | "ulimits" | "shm_size" | "oom_score_adj" => {
+            limits::attribute(cx, draft, key, node);
+        }
+        "privileged" | "read_only" | "cap_add" | "cap_drop" | "security_opt" | "pid" | "ipc"
+        | "sysctls" | "devices" | "group_add" => security::attribute(cx, draft, key, node),
+        _ => process::attribute(cx, draft, key, node),
+    }
+}
+
+fn image(cx: &mut Context<'_>, draft: &mut Draft, node: &Node) {
+    draft.image = Some(node.span);
+    let Some(text) = cx.text(node) else {
+        return;
+    };
+    match ImageRef::new(text) {
+        Ok(image) => draft.service.image = image.into(),
+        Err(error) => {
+            let problem = format!("`{}` {}", error.text, error.rule);
+            cx.invalid(node.span, problem);
+        }
+    }
+}
+
+fn build(cx: &mut Context<'_>, draft: &mut Draft, node: &Node) {
+    draft.build = Some(node.span);
+    if node.as_str().is_none() && node.as_map().is_none() {
+        cx.wrong(node, "a text or a mapping");
+    }
+}

@@ -1,0 +1,263 @@
+//! Where text comes from: the only place of this module that reads files, with limits on what it accepts.
+//!
+//! Invariants: nothing but a regular file is read, never more than [`MAX_BYTES`] of it, and it is UTF-8 afterwards; a
+//! FIFO or device given as a file is refused without waiting for it.
+
+use rustix::fs::Mode;
+use rustix::fs::OFlags;
+use std::fs::File;
+use std::io;
+use std::io::Read;
+use std::path::Component;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Larger files are refused: a compose file of this size is a mistake.
+pub const MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// A place between two characters: line from 1, column from 0, both counted in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Position {
+    /// Line, from 1.
+    pub line: u32,
+    /// Characters before it in the line.
+    pub column: u32,
+}
+
+/// A range of text in one source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Span {
+    /// Index into the [`SourceMap`].
+    pub source: u32,
+    /// First character.
+    pub start: Position,
+    /// Behind the last character.
+    pub end: Position,
+}
+
+impl Span {
+    /// The part from the `from`th to before the `to`th character of a span that stays on one line.
+    pub fn part(self, from: usize, to: usize) -> Span {
+        let at = |n: usize| Position {
+            line: self.start.line,
+            column: self.start.column.saturating_add(n as u32),
+        };
+        Span {
+            source: self.source,
+            start: at(from),
+            end: at(to),
+        }
+    }
+}
+
+/// One text that was read.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// How messages call it: the path as a user would write it.
+    pub name: String,
+    /// What relative paths in it resolve against.
+    pub directory: PathBuf,
+    /// The text, without a byte order mark.
+    pub text: Arc<str>,
+}
+
+/// All texts of one load. A [`Span`] points into it.
+#[derive(Debug, Clone, Default)]
+pub struct SourceMap {
+    sources: Vec<Source>,
+}
+
+impl SourceMap {
+    /// Adds a text and returns its number.
+    pub fn add(&mut self, source: Source) -> u32 {
+        self.sources.push(source);
+        (self.sources.len() - 1) as u32
+    }
+
+    /// The text a span points into.
+    pub fn get(&self, index: u32) -> Option<&Source> {
+        self.sources.get(index as usize)
+    }
+
+    /// The folder that relative paths of this place resolve against.
+    pub fn directory(&self, span: Span) -> &Path {
+        self.get(span.source)
+            .map_or(Path::new("/"), |source| &source.directory)
+    }
+
+    /// `name:line:column`, counted from 1, as compilers print it.
+    pub fn locate(&self, span: Span) -> String {
+        let name = self.get(span.source).map_or("?", |source| &source.name);
+        format!("{name}:{}:{}", span.start.line, span.start.column + 1)
+    }
+}
+
+/// Why a text could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The system refused.
+    #[error("cannot read `{path}`")]
+    Io {
+        /// The file.
+        path: String,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// A folder, FIFO, device or socket.
+    #[error("`{path}` is {kind}, not a regular file")]
+    NotRegular {
+        /// The file.
+        path: String,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// Longer than [`MAX_BYTES`].
+    #[error("`{path}` is larger than {} MiB", MAX_BYTES / 1024 / 1024)]
+    TooLarge {
+        /// The file.
+        path: String,
+    },
+    /// Not UTF-8.
+    #[error("`{path}` is not UTF-8: invalid byte at offset {offset}")]
+    NotUtf8 {
+        /// The file.
+        path: String,
+        /// Bytes before the first invalid one.
+        offset: usize,
+    },
+}
+
+impl ReadError {
+    /// Whether there is no such file.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+/// Reads the whole of a regular file as text.
+pub fn read(path: &Path) -> Result<String, ReadError> {
+    let name = || path.display().to_string();
+    // O_NONBLOCK: opening a FIFO must not wait for its writer.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(|errno| ReadError::Io {
+        path: name(),
+        source: errno.into(),
+    })?;
+    let file = File::from(fd);
+    let io = |source| ReadError::Io {
+        path: name(),
+        source,
+    };
+    let metadata = file.metadata().map_err(io)?;
+    if !metadata.is_file() {
+        return Err(ReadError::NotRegular {
+            path: name(),
+            kind: kind_of(&metadata.file_type()),
+        });
+    }
+    let mut bytes = Vec::with_capacity(metadata.len().min(MAX_BYTES) as usize);
+    file.take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(io)?;
+    decode(&name(), bytes)
+}
+
+/// Checks size and encoding of `bytes` and drops a byte order mark.
+pub fn decode(name: &str, bytes: Vec<u8>) -> Result<String, ReadError> {
+    let path = || name.to_owned();
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(ReadError::TooLarge { path: path() });
+    }
+    let mut text = String::from_utf8(bytes).map_err(|error| ReadError::NotUtf8 {
+        path: path(),
+        offset: error.utf8_error().valid_up_to(),
+    })?;
+    if text.starts_with('\u{feff}') {
+        text.drain(..'\u{feff}'.len_utf8());
+    }
+    Ok(text)
+}
+
+fn kind_of(kind: &std::fs::FileType) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+    match kind {
+        k if k.is_dir() => "a folder",
+        k if k.is_fifo() => "a FIFO",
+        k if k.is_socket() => "a socket",
+        _ => "a device",
+    }
+}
+
+/// `base` joined with `path`, with `.` and `..` folded without looking at the disk, as the reference does.
+pub fn absolute(base: &Path, path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in base.join(path).components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                out.pop();
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// `path` as a user in `directory` would write it.
+pub fn display_name(directory: &Path, path: &Path) -> String {
+    path.strip_prefix(directory)
+        .unwrap_or(path)
+        .display()
+        .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_regular_files_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(matches!(
+            read(&fifo),
+            Err(ReadError::NotRegular { kind: "a FIFO", .. })
+        ));
+        assert!(matches!(
+            read(dir.path()),
+            Err(ReadError::NotRegular { .. })
+        ));
+        assert!(matches!(
+            read(Path::new("/dev/zero")),
+            Err(ReadError::NotRegular { .. })
+        ));
+        assert!(read(&dir.path().join("none")).unwrap_err().is_missing());
+    }
+
+    #[test]
+    fn size_and_encoding_are_checked() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("f");
+        std::fs::write(&file, b"\xef\xbb\xbfa: 1\n").unwrap();
+        assert_eq!(read(&file).unwrap(), "a: 1\n");
+        std::fs::write(&file, b"ab\xff").unwrap();
+        assert!(matches!(
+            read(&file),
+            Err(ReadError::NotUtf8 { offset: 2, .. })
+        ));
+        File::create(&file).unwrap().set_len(1 << 40).unwrap();
+        assert!(matches!(read(&file), Err(ReadError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn dots_are_folded() {
+        let path = |p| absolute(Path::new("/a/b"), Path::new(p));
+        assert_eq!(path("../c/./d"), Path::new("/a/c/d"));
+        assert_eq!(path("../../../.."), Path::new("/"));
+        assert_eq!(path("/x/../y"), Path::new("/y"));
+        assert_eq!(path("."), Path::new("/a/b"));
+    }
+}
