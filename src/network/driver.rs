@@ -1,37 +1,53 @@
 //! The door of the network layer: what a supervisor asks for.
 
+use super::attach;
+use super::bridge;
 use super::endpoint::Endpoint;
 use super::error::Error;
 use super::names;
+use super::netlink::Socket;
+use super::netns::Pool;
+use super::nftables::foreign;
+use super::nftables::ruleset;
 use super::spec::AttachmentSpec;
 use super::spec::NetworkSpec;
 use super::spec::PublishedPort;
+use super::subnets;
+use super::sweep;
+use super::sweep::Swept;
 use crate::id::ContainerId;
 use crate::id::NetworkName;
 use std::net::Ipv4Addr;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
 
-/// What a sweep removed.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Swept {
-    /// Bridges and host ends of veths.
-    pub links: Vec<String>,
-    /// nftables tables.
-    pub tables: Vec<String>,
-    /// Rules of ours in chains of others (`DOCKER-USER`).
-    pub foreign_rules: usize,
-}
+/// How long the kernel may take to clear away the namespaces of containers that have ended.
+const CLEARING: Duration = Duration::from_secs(3);
+const CLEARING_STEP: Duration = Duration::from_millis(2);
 
 /// The network of one project. Synchronous; one per supervisor. Made on a thread in the host's network namespace; its
 /// methods are called from threads there.
 pub struct Driver {
-    prefix: String,
+    pub(super) prefix: String,
+    pub(super) pool: Pool,
+    route: Mutex<Socket>,
+    netfilter: Mutex<Socket>,
 }
 
 impl Driver {
     /// Opens the sockets. `prefix` (see [`names::prefix`]) begins the name of every kernel object it will make.
     pub fn new(prefix: &str) -> Result<Self, Error> {
+        let route = Socket::route().map_err(Error::system("open", "route socket"))?;
+        let netfilter = Socket::netfilter().map_err(Error::system("open", "netfilter socket"))?;
         Ok(Self {
             prefix: prefix.to_owned(),
+            pool: Pool::start()?,
+            route: Mutex::new(route),
+            netfilter: Mutex::new(netfilter),
         })
     }
 
@@ -40,22 +56,32 @@ impl Driver {
         names::bridge(&self.prefix, network)
     }
 
-    /// IPv4 subnets of the host's routes and addresses: what a new network must not overlap.
+    /// IPv4 subnets of the host's routes and addresses: what a new network must not overlap (`ipam`).
     pub fn used_subnets(&self) -> Result<Vec<(Ipv4Addr, u8)>, Error> {
-        Ok(Vec::new())
+        subnets::used(&mut self.route())
     }
 
     /// Has `n` network namespaces made ready in the background.
-    pub fn prepare(&self, _n: usize) {}
-
-    /// Makes bridge, rules and sysctls of a network, or brings what exists of them into shape. Idempotent.
-    pub fn create_network(&self, _network: &NetworkSpec) -> Result<(), Error> {
-        Err(Error::FactoryGone)
+    pub fn prepare(&self, n: usize) {
+        self.pool.prepare(n);
     }
 
-    /// Removes bridge and rules. Idempotent; refuses while the bridge has ports.
-    pub fn remove_network(&self, _network: &NetworkSpec) -> Result<(), Error> {
-        Err(Error::FactoryGone)
+    /// Makes bridge, rules and sysctls of a network, or brings what exists of them into shape. Idempotent. Sets
+    /// `net.ipv4.ip_forward`, and with IPv6 `net.ipv6.conf.all.forwarding`, which stay set.
+    pub fn create_network(&self, network: &NetworkSpec) -> Result<(), Error> {
+        // Rules first: the bridge is never up without its isolation.
+        ruleset::create(&mut self.netfilter(), network)?;
+        bridge::create(&mut self.route(), network)?;
+        foreign::admit(&mut self.netfilter(), &network.bridge)
+    }
+
+    /// Removes bridge and rules. Idempotent. The kernel clears the namespaces of ended containers away in its own time:
+    /// waits for it up to 3 s, then refuses while the bridge still has ports.
+    pub fn remove_network(&self, network: &NetworkSpec) -> Result<(), Error> {
+        self.wait_for_members(network)?;
+        bridge::remove(&mut self.route(), &network.bridge)?;
+        foreign::expel(&mut self.netfilter(), |bridge| bridge == network.bridge)?;
+        ruleset::remove(&mut self.netfilter(), &network.bridge)
     }
 
     /// Makes the namespace of one container; see [`Self::attach_all`].
@@ -75,37 +101,67 @@ impl Driver {
     pub fn attach_all(
         &self,
         attachments: &[AttachmentSpec],
-        _networks: &[NetworkSpec],
+        networks: &[NetworkSpec],
     ) -> Vec<Result<Endpoint, Error>> {
-        attachments
-            .iter()
-            .map(|_| Err(Error::FactoryGone))
-            .collect()
+        attach::all(self, attachments, networks)
     }
 
     /// Takes back the published ports. Links and addresses go with the namespace, when its last process has ended
     /// and the last descriptor of the [`Endpoint`] is closed. Idempotent.
     pub fn detach(
         &self,
-        _attachment: &AttachmentSpec,
-        _ports: &[PublishedPort],
-        _networks: &[NetworkSpec],
+        attachment: &AttachmentSpec,
+        ports: &[PublishedPort],
+        networks: &[NetworkSpec],
     ) -> Result<(), Error> {
-        Ok(())
+        let mappings = attach::mappings(attachment, ports, networks);
+        ruleset::withdraw(&mut self.netfilter(), &mappings)
     }
 
     /// A namespace with only `lo` (`network_mode: none`).
     pub fn new_netns(&self) -> Result<Endpoint, Error> {
-        Err(Error::FactoryGone)
+        let ready = self.pool.take()?;
+        Ok(attach::endpoint(ready))
     }
 
     /// Finds and removes everything with our prefix except what belongs to `networks` and `containers`: links,
-    /// tables, port mappings, rules in `DOCKER-USER`. Needs no record.
+    /// tables, port mappings, rules in `DOCKER-USER`. Needs no record. Networks and containers of other projects are
+    /// not touched.
     pub fn sweep(
         &self,
-        _networks: &[NetworkSpec],
-        _containers: &[ContainerId],
+        networks: &[NetworkSpec],
+        containers: &[ContainerId],
     ) -> Result<Swept, Error> {
-        Ok(Swept::default())
+        sweep::sweep(self, networks, containers)
+    }
+
+    pub(super) fn route(&self) -> MutexGuard<'_, Socket> {
+        self.route.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn netfilter(&self) -> MutexGuard<'_, Socket> {
+        self.netfilter
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait_for_members(&self, network: &NetworkSpec) -> Result<(), Error> {
+        let Some(bridge) = bridge::find(&mut self.route(), &network.bridge)? else {
+            return Ok(());
+        };
+        let deadline = Instant::now() + CLEARING;
+        loop {
+            let members = bridge::members(&mut self.route(), bridge.index)?;
+            if members == 0 {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(Error::NetworkInUse {
+                    name: network.name.to_string(),
+                    members,
+                });
+            }
+            thread::sleep(CLEARING_STEP);
+        }
     }
 }

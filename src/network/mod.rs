@@ -3,14 +3,23 @@
 //! Invariants: every kernel object has a name derived from its project and network, so that what a crash left can be
 //! found; our nft table never depends on anybody else's; nothing here knows what a service is.
 
+mod attach;
+mod bridge;
 mod driver;
 mod endpoint;
 mod error;
 pub mod names;
+mod netlink;
+mod netns;
+mod nftables;
 pub mod publish;
 pub mod spec;
+mod subnets;
+mod sweep;
+mod sysctl;
+mod veth;
 
 pub use driver::Driver;
-pub use driver::Swept;
 pub use endpoint::Endpoint;
 pub use error::Error;
+pub use sweep::Swept;

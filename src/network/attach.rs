@@ -1,0 +1,317 @@
+//! Joining containers to their networks: many at once, each by itself in success and failure.
+//!
+//! Order: reserve the ports, take a namespace, make the links (one batch for all), set addresses inside, map the ports
+//! (one transaction for all). Undoing is dropping: ports go with their sockets, links with the namespace.
+
+use super::bridge;
+use super::driver::Driver;
+use super::endpoint::Endpoint;
+use super::error::Error;
+use super::names;
+use super::netlink::Batch;
+use super::netns::Ready;
+use super::nftables::ruleset;
+use super::nftables::ruleset::Mapping;
+use super::publish;
+use super::publish::Reservation;
+use super::spec::AttachmentSpec;
+use super::spec::InterfaceSpec;
+use super::spec::NetworkSpec;
+use super::spec::PublishedPort;
+use super::veth;
+use super::veth::Membership;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::os::fd::AsRawFd;
+
+/// A container on its way to an [`Endpoint`].
+struct Joining<'a> {
+    attachment: &'a AttachmentSpec,
+    members: Vec<Membership<'a>>,
+    reservations: Vec<Reservation>,
+    ready: Ready,
+}
+
+impl<'a> Joining<'a> {
+    fn start(
+        driver: &Driver,
+        attachment: &'a AttachmentSpec,
+        networks: &'a [NetworkSpec],
+    ) -> Result<Self, Error> {
+        let members = memberships(attachment, networks)?;
+        let published = carrier(&members).is_some();
+        let wanted = if published {
+            attachment.ports.as_slice()
+        } else {
+            &[]
+        };
+        let reservations = wanted
+            .iter()
+            .map(publish::reserve)
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            attachment,
+            members,
+            reservations,
+            ready: driver.pool.take()?,
+        })
+    }
+
+    fn ports(&self) -> Vec<PublishedPort> {
+        self.reservations
+            .iter()
+            .map(|reservation| reservation.port.clone())
+            .collect()
+    }
+
+    fn mappings(&self) -> Vec<Mapping> {
+        let ports = self.ports();
+        mappings_of(self.attachment, &ports, carrier(&self.members))
+    }
+
+    fn finish(self) -> Endpoint {
+        let ports = self.ports();
+        let mut endpoint = Endpoint {
+            ports,
+            ..endpoint(self.ready)
+        };
+        let Some(carrier) = carrier(&self.members) else {
+            return endpoint;
+        };
+        for reservation in self.reservations {
+            endpoint.reservations.extend(reservation.ipv4);
+            let Some(socket) = reservation.ipv6 else {
+                continue;
+            };
+            let port = &reservation.port;
+            match proxy_target(port, carrier.interface) {
+                Some(ip) => {
+                    let target = SocketAddr::new(ip, port.container_port);
+                    endpoint.proxies.push((socket, port.tcp, target));
+                }
+                None => endpoint.reservations.push(socket),
+            }
+        }
+        endpoint
+    }
+}
+
+/// See [`Driver::attach_all`].
+pub(super) fn all(
+    driver: &Driver,
+    attachments: &[AttachmentSpec],
+    networks: &[NetworkSpec],
+) -> Vec<Result<Endpoint, Error>> {
+    driver.pool.prepare(attachments.len());
+    let mut joining: Vec<Result<Joining<'_>, Error>> = attachments
+        .iter()
+        .map(|attachment| Joining::start(driver, attachment, networks))
+        .collect();
+    make_links(driver, &mut joining);
+    for slot in &mut joining {
+        attempt(slot, |joining| {
+            let container = joining.attachment.container.short();
+            veth::configure(&mut joining.ready.route, &joining.members, container)
+        });
+    }
+    map_ports(driver, &mut joining);
+    joining
+        .into_iter()
+        .map(|slot| slot.map(Joining::finish))
+        .collect()
+}
+
+/// The kernel mappings of the ports of a container.
+pub(super) fn mappings(
+    attachment: &AttachmentSpec,
+    ports: &[PublishedPort],
+    networks: &[NetworkSpec],
+) -> Vec<Mapping> {
+    let known = attachment
+        .interfaces
+        .iter()
+        .filter_map(|interface| member(interface, networks));
+    let members: Vec<_> = known.collect();
+    mappings_of(attachment, ports, carrier(&members))
+}
+
+/// An endpoint without ports.
+pub(super) fn endpoint(ready: Ready) -> Endpoint {
+    Endpoint {
+        netns: ready.netns,
+        dns_udp: ready.dns_udp,
+        dns_tcp: ready.dns_tcp,
+        ports: Vec::new(),
+        reservations: Vec::new(),
+        proxies: Vec::new(),
+    }
+}
+
+fn memberships<'a>(
+    attachment: &'a AttachmentSpec,
+    networks: &'a [NetworkSpec],
+) -> Result<Vec<Membership<'a>>, Error> {
+    let find = |interface: &'a InterfaceSpec| {
+        member(interface, networks).ok_or_else(|| Error::UnknownNetwork {
+            name: interface.network.to_string(),
+            container: attachment.container.short().to_owned(),
+        })
+    };
+    attachment.interfaces.iter().map(find).collect()
+}
+
+fn member<'a>(interface: &'a InterfaceSpec, networks: &'a [NetworkSpec]) -> Option<Membership<'a>> {
+    let network = networks
+        .iter()
+        .find(|network| network.name == interface.network)?;
+    Some(Membership { interface, network })
+}
+
+/// The interface that published ports lead to: that of the default route, else the first that leads out at all.
+fn carrier<'a>(members: &[Membership<'a>]) -> Option<Membership<'a>> {
+    let open = || members.iter().filter(|member| !member.network.internal);
+    open()
+        .find(|member| member.interface.default_route)
+        .or_else(|| open().next())
+        .copied()
+}
+
+/// Does a step for a container that has not failed yet.
+fn attempt<'a>(
+    slot: &mut Result<Joining<'a>, Error>,
+    step: impl FnOnce(&mut Joining<'a>) -> Result<(), Error>,
+) {
+    if let Ok(joining) = slot
+        && let Err(error) = step(joining)
+    {
+        *slot = Err(error);
+    }
+}
+
+/// Makes all links of all containers in one batch.
+fn make_links(driver: &Driver, joining: &mut [Result<Joining<'_>, Error>]) {
+    let mut route = driver.route();
+    let mut bridges = HashMap::new();
+    let mut batch = Batch::default();
+    let mut spans = Vec::with_capacity(joining.len());
+    for slot in joining.iter_mut() {
+        let from = batch.len();
+        attempt(slot, |joining| {
+            for (index, member) in joining.members.iter().enumerate() {
+                let name = member.network.bridge.as_str();
+                let bridge = match bridges.get(name) {
+                    Some(index) => *index,
+                    None => *bridges
+                        .entry(name)
+                        .or_insert(bridge::index_of(&mut route, name)?),
+                };
+                let veth = names::veth(&driver.prefix, &joining.attachment.container, index);
+                veth::push_pair(
+                    &mut batch,
+                    *member,
+                    &veth,
+                    bridge,
+                    joining.ready.netns.as_raw_fd(),
+                );
+            }
+            Ok(())
+        });
+        spans.push(from..batch.len());
+    }
+    let outcome = route.exchange(&batch);
+    for (slot, span) in joining.iter_mut().zip(spans) {
+        attempt(slot, |joining| {
+            let container = joining.attachment.container.short();
+            let answers = match &outcome {
+                Ok(answers) => &answers[span as Range<usize>],
+                Err(error) => {
+                    return Err(Error::system("make links of container", container)(copy(
+                        error,
+                    )));
+                }
+            };
+            bridge::refused(answers, "make links of container", container).map_or(Ok(()), Err)
+        });
+    }
+}
+
+/// Maps all ports in one transaction; if that is refused, each container's in its own, to find whose it is.
+fn map_ports(driver: &Driver, joining: &mut [Result<Joining<'_>, Error>]) {
+    let mut netfilter = driver.netfilter();
+    let mappings: Vec<_> = joining
+        .iter()
+        .flatten()
+        .flat_map(Joining::mappings)
+        .collect();
+    if ruleset::publish(&mut netfilter, &mappings).is_ok() {
+        return;
+    }
+    for slot in joining {
+        attempt(slot, |joining| {
+            ruleset::publish(&mut netfilter, &joining.mappings())
+        });
+    }
+}
+
+fn mappings_of(
+    attachment: &AttachmentSpec,
+    ports: &[PublishedPort],
+    carrier: Option<Membership<'_>>,
+) -> Vec<Mapping> {
+    let Some(Membership { interface, network }) = carrier else {
+        return Vec::new();
+    };
+    let mapping = |port: &PublishedPort, host: IpAddr, container: IpAddr| Mapping {
+        bridge: network.bridge.clone(),
+        tcp: port.tcp,
+        host: SocketAddr::new(host, port.host_port),
+        container: SocketAddr::new(container, port.container_port),
+        comment: attachment.container.to_string(),
+    };
+    let mut mappings = Vec::new();
+    for port in ports {
+        if let Some(host) = ipv4_host(port) {
+            mappings.push(mapping(port, host.into(), interface.ipv4.into()));
+        }
+        if let (Some(host), Some(container)) = (ipv6_host(port), interface.ipv6) {
+            mappings.push(mapping(port, host.into(), container.into()));
+        }
+    }
+    mappings
+}
+
+fn ipv4_host(port: &PublishedPort) -> Option<Ipv4Addr> {
+    match port.host_ip {
+        None => Some(Ipv4Addr::UNSPECIFIED),
+        Some(IpAddr::V4(ip)) => Some(ip),
+        Some(IpAddr::V6(_)) => None,
+    }
+}
+
+fn ipv6_host(port: &PublishedPort) -> Option<Ipv6Addr> {
+    match port.host_ip {
+        None => Some(Ipv6Addr::UNSPECIFIED),
+        Some(IpAddr::V6(ip)) => Some(ip),
+        Some(IpAddr::V4(_)) => None,
+    }
+}
+
+/// Where a proxy must carry a port's IPv6 traffic; `None` if the kernel does it all.
+fn proxy_target(port: &PublishedPort, interface: &InterfaceSpec) -> Option<IpAddr> {
+    let host = ipv6_host(port)?;
+    match interface.ipv6 {
+        Some(_) if !host.is_unspecified() && !host.is_loopback() => None,
+        Some(ip) => Some(ip.into()),
+        None => Some(interface.ipv4.into()),
+    }
+}
+
+fn copy(error: &std::io::Error) -> std::io::Error {
+    error
+        .raw_os_error()
+        .map_or_else(|| error.kind().into(), std::io::Error::from_raw_os_error)
+}

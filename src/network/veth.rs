@@ -1,0 +1,219 @@
+//! The pairs that join containers to bridges, and what is set at the container's end.
+//!
+//! A pair is made by one message: the host's end named, up and a port of the bridge, the other end born inside the
+//! container's namespace, named and up. It is never deleted alone (16 ms of RCU waits each): it goes with the namespace.
+
+use super::bridge::DEFAULT_MTU;
+use super::bridge::Link;
+use super::bridge::address_message;
+use super::bridge::by_name;
+use super::bridge::check;
+use super::bridge::link_of;
+use super::bridge::mac_of;
+use super::bridge::refused;
+use super::error::Error;
+use super::netlink::Batch;
+use super::netlink::Socket;
+use super::spec::InterfaceSpec;
+use super::spec::NetworkSpec;
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::InfoData;
+use netlink_packet_route::link::InfoKind;
+use netlink_packet_route::link::InfoVeth;
+use netlink_packet_route::link::LinkAttribute;
+use netlink_packet_route::link::LinkFlags;
+use netlink_packet_route::link::LinkInfo;
+use netlink_packet_route::link::LinkMessage;
+use netlink_packet_route::route::RouteAddress;
+use netlink_packet_route::route::RouteAttribute;
+use netlink_packet_route::route::RouteHeader;
+use netlink_packet_route::route::RouteMessage;
+use netlink_packet_route::route::RouteProtocol;
+use netlink_packet_route::route::RouteScope;
+use netlink_packet_route::route::RouteType;
+use std::net::IpAddr;
+use std::net::Ipv6Addr;
+use std::os::fd::RawFd;
+
+const CREATE: u16 = libc::NLM_F_CREATE as u16;
+const EXCLUSIVE: u16 = libc::NLM_F_EXCL as u16;
+
+/// Marks groups of links that are about to be deleted; the lower bits are our pid, so that two sweeps do not meet.
+const SWEEP_GROUP: u32 = 0x6800_0000;
+
+/// One interface on its network.
+#[derive(Clone, Copy)]
+pub(super) struct Membership<'a> {
+    pub interface: &'a InterfaceSpec,
+    pub network: &'a NetworkSpec,
+}
+
+/// Appends the message that makes a pair: host end `name` on the bridge with index `bridge`, the other in the
+/// namespace `netns`.
+pub(super) fn push_pair(
+    batch: &mut Batch,
+    member: Membership<'_>,
+    name: &str,
+    bridge: u32,
+    netns: RawFd,
+) {
+    let mtu = member.network.mtu.unwrap_or(DEFAULT_MTU);
+    let mac = member
+        .interface
+        .mac
+        .unwrap_or_else(|| mac_of(member.interface.ipv4));
+
+    let mut peer = end(&member.interface.name, mtu);
+    peer.attributes.push(LinkAttribute::Address(mac.to_vec()));
+    peer.attributes.push(LinkAttribute::NetNsFd(netns));
+
+    let mut host = end(name, mtu);
+    host.attributes.push(LinkAttribute::Controller(bridge));
+    host.attributes.push(LinkAttribute::LinkInfo(vec![
+        LinkInfo::Kind(InfoKind::Veth),
+        LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
+    ]));
+    batch.route(RouteNetlinkMessage::NewLink(host), CREATE | EXCLUSIVE);
+}
+
+/// Sets addresses and routes of all interfaces of a container; `socket` was opened inside its namespace.
+pub(super) fn configure(
+    socket: &mut Socket,
+    members: &[Membership<'_>],
+    container: &str,
+) -> Result<(), Error> {
+    const ACTION: &str = "set the addresses of container";
+    let mut queries = Batch::default();
+    for member in members {
+        queries.route(
+            RouteNetlinkMessage::GetLink(by_name(&member.interface.name)),
+            0,
+        );
+    }
+    let answers = check(socket, &queries, ACTION, container)?;
+    let mut batch = Batch::default();
+    for (member, answer) in members.iter().zip(&answers) {
+        if let Some(link) = answer.reply.as_deref().and_then(link_of) {
+            push_addresses(&mut batch, *member, link.index);
+        }
+    }
+    check(socket, &batch, ACTION, container).map(|_| ())
+}
+
+/// Deletes pairs by their host ends in one message: they are put in a group of their own, and the group deleted. One by
+/// one, each would wait for RCU.
+pub(super) fn delete_together(socket: &mut Socket, links: &[&Link]) -> Result<(), Error> {
+    if links.is_empty() {
+        return Ok(());
+    }
+    let group = std::process::id() | SWEEP_GROUP;
+    let mut batch = Batch::default();
+    for link in links {
+        let mut message = LinkMessage::default();
+        message.header.index = link.index;
+        message.attributes.push(LinkAttribute::Group(group));
+        batch.route(RouteNetlinkMessage::SetLink(message), 0);
+    }
+    let mut message = LinkMessage::default();
+    message.attributes.push(LinkAttribute::Group(group));
+    batch.route(RouteNetlinkMessage::DelLink(message), 0);
+    let answers = socket
+        .exchange(&batch)
+        .map_err(Error::system("remove", "veth links"))?;
+    // A pair whose namespace ends at this moment is gone already; if all are, so is the group.
+    let real = answers.into_iter().filter(|answer| {
+        answer
+            .refusal
+            .as_ref()
+            .is_some_and(|refusal| refusal.errno != libc::ENODEV)
+    });
+    refused(&real.collect::<Vec<_>>(), "remove", "veth links").map_or(Ok(()), Err)
+}
+
+fn push_addresses(batch: &mut Batch, member: Membership<'_>, index: u32) {
+    let Membership { interface, network } = member;
+    let mut address = |address: IpAddr, prefix: u8| {
+        let message = address_message(index, address, prefix);
+        batch.route(RouteNetlinkMessage::NewAddress(message), CREATE | EXCLUSIVE);
+    };
+    address(interface.ipv4.into(), network.subnet4.1);
+    let six = interface.ipv6.zip(network.subnet6);
+    if let Some((ipv6, (_, prefix))) = six {
+        // The namespace makes no link-local addresses by itself (see `netns`), and neighbours are asked from one.
+        let mac = interface.mac.unwrap_or_else(|| mac_of(interface.ipv4));
+        address(link_local(mac).into(), 64);
+        address(ipv6.into(), prefix);
+    }
+    if !interface.default_route || network.internal {
+        return;
+    }
+    batch.route(
+        RouteNetlinkMessage::NewRoute(default_route(network.gateway4.into(), index)),
+        CREATE,
+    );
+    if let (Some(_), Some(gateway)) = (six, network.gateway6) {
+        batch.route(
+            RouteNetlinkMessage::NewRoute(default_route(gateway.into(), index)),
+            CREATE,
+        );
+    }
+}
+
+/// One end of a pair, up. A single queue: each one more is two objects in sysfs.
+fn end(name: &str, mtu: u32) -> LinkMessage {
+    let mut message = by_name(name);
+    message.header.flags = LinkFlags::Up;
+    message.header.change_mask = LinkFlags::Up;
+    message.attributes.extend([
+        LinkAttribute::Mtu(mtu),
+        LinkAttribute::NumTxQueues(1),
+        LinkAttribute::NumRxQueues(1),
+    ]);
+    message
+}
+
+fn default_route(gateway: IpAddr, index: u32) -> RouteMessage {
+    let mut message = RouteMessage::default();
+    message.header.address_family = if gateway.is_ipv4() {
+        AddressFamily::Inet
+    } else {
+        AddressFamily::Inet6
+    };
+    message.header.table = RouteHeader::RT_TABLE_MAIN;
+    message.header.protocol = RouteProtocol::Boot;
+    message.header.scope = RouteScope::Universe;
+    message.header.kind = RouteType::Unicast;
+    message
+        .attributes
+        .push(RouteAttribute::Gateway(RouteAddress::from(gateway)));
+    message.attributes.push(RouteAttribute::Oif(index));
+    message
+}
+
+/// The link-local address of a MAC address (RFC 4291, appendix A).
+fn link_local(mac: [u8; 6]) -> Ipv6Addr {
+    let [a, b, c, d, e, f] = mac;
+    let pair = u16::from_be_bytes;
+    Ipv6Addr::new(
+        0xfe80,
+        0,
+        0,
+        0,
+        pair([a ^ 2, b]),
+        pair([c, 0xff]),
+        pair([0xfe, d]),
+        pair([e, f]),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn link_local_addresses_follow_the_mac_address() {
+        let address = link_local([0x02, 0x42, 172, 18, 0, 2]);
+        assert_eq!(address, "fe80::42:acff:fe12:2".parse::<Ipv6Addr>().unwrap());
+    }
+}

@@ -1,0 +1,121 @@
+//! Containers reach each other, the outside and their published ports; what must not be reached is not.
+
+use crate::network_world::*;
+use hoist::network::Driver;
+use hoist::network::Error;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+fn at(ip: &str, port: u16) -> SocketAddr {
+    SocketAddr::new(ip.parse().unwrap(), port)
+}
+
+#[test]
+fn containers_of_a_network_reach_each_other_at_once() {
+    on_a_fresh_host(|| {
+        let driver = Driver::new("htest01").unwrap();
+        let net = with_ipv6(network(&driver, "one", 1));
+        driver.create_network(&net).unwrap();
+        let specs = [container(&[&net], 2), container(&[&net], 3)];
+        let mut ends = driver.attach_all(&specs, std::slice::from_ref(&net));
+        let (b, a) = (ends.pop().unwrap().unwrap(), ends.pop().unwrap().unwrap());
+        let attached = Instant::now();
+        for tcp in [true, false] {
+            serve_whoami(&b.netns, tcp, 80);
+            let peer = ask_from(&a.netns, tcp, at("172.30.1.3", 80)).unwrap();
+            assert_eq!(peer.to_string(), "172.30.1.2");
+            let peer = ask_from(&a.netns, tcp, at("fd00:1::3", 80)).unwrap();
+            assert_eq!(peer.to_string(), "fd00:1::2");
+        }
+        // A second would mean that bridge or address had to settle first.
+        assert!(attached.elapsed().as_millis() < 900, "{:?}", attached.elapsed());
+        assert!(matches!(ask_from(&a.netns, true, at("172.30.1.1", 80)), Err(_)));
+    });
+}
+
+#[test]
+fn a_published_port_answers_from_every_side() {
+    on_a_fresh_host(|| {
+        let outside = neighbour();
+        let driver = Driver::new("htest02").unwrap();
+        let (net, other) = (network(&driver, "one", 1), network(&driver, "two", 2));
+        for net in [&net, &other] {
+            driver.create_network(net).unwrap();
+        }
+        let nets = [net.clone(), other.clone()];
+        let mut web = container(&[&net], 2);
+        web.ports = vec![port(true, 80), port(false, 80)];
+        let sibling = driver.attach(&container(&[&net], 3), &nets).unwrap();
+        let stranger = driver.attach(&container(&[&other], 2), &nets).unwrap();
+        let web = driver.attach(&web, &nets).unwrap();
+        for (published, tcp) in web.ports.iter().zip([true, false]) {
+            serve_whoami(&web.netns, tcp, 80);
+            let port = published.host_port;
+            assert_eq!(ask_from(&outside, tcp, at("192.0.2.1", port)).unwrap().to_string(), "192.0.2.2");
+            ask(tcp, at("127.0.0.1", port)).unwrap();
+            ask(tcp, at("192.0.2.1", port)).unwrap();
+            ask(tcp, at("172.30.1.1", port)).unwrap();
+            ask_from(&sibling.netns, tcp, at("192.0.2.1", port)).unwrap();
+            ask_from(&sibling.netns, tcp, at("172.30.1.1", port)).unwrap();
+            ask_from(&web.netns, tcp, at("172.30.1.1", port)).unwrap();
+            ask_from(&stranger.netns, tcp, at("192.0.2.1", port)).unwrap();
+        }
+        // But not by its own address from outside or from another network.
+        let direct = at("172.30.1.2", 80);
+        assert!(!reaches(&outside, direct));
+        assert!(!reaches(&stranger.netns, direct));
+        assert!(reaches(&sibling.netns, direct));
+        // And containers reach the outside, as the host.
+        serve_whoami(&outside, true, 81);
+        assert_eq!(ask_from(&web.netns, true, at("192.0.2.2", 81)).unwrap().to_string(), "192.0.2.1");
+    });
+}
+
+#[test]
+fn a_taken_port_is_an_error_that_names_the_holder() {
+    on_a_fresh_host(|| {
+        let driver = Driver::new("htest03").unwrap();
+        let net = network(&driver, "one", 1);
+        driver.create_network(&net).unwrap();
+        let mut first = container(&[&net], 2);
+        first.ports = vec![port(true, 80)];
+        let first = driver.attach(&first, std::slice::from_ref(&net)).unwrap();
+        let mut second = container(&[&net], 3);
+        second.ports = vec![port(true, 80)];
+        second.ports[0].host_ports = (host_port(&first), host_port(&first));
+        let third = container(&[&net], 4);
+        let mut ends = driver.attach_all(&[second, third], std::slice::from_ref(&net));
+        assert!(ends.pop().unwrap().is_ok(), "the conflict is of the other");
+        match ends.pop().unwrap().unwrap_err() {
+            Error::PortInUse { port, proto: "tcp", holder: Some(holder), .. } => {
+                assert_eq!(port, host_port(&first));
+                assert!(holder.contains(&format!("pid {}", std::process::id())), "{holder}");
+            }
+            other => panic!("{other:?}"),
+        }
+    });
+}
+
+#[test]
+fn networks_come_and_go_without_a_trace() {
+    on_a_fresh_host(|| {
+        let before = snapshot();
+        let driver = Driver::new("htest04").unwrap();
+        let net = with_ipv6(network(&driver, "one", 1));
+        driver.create_network(&net).unwrap();
+        let during = snapshot();
+        driver.create_network(&net).unwrap();
+        assert_eq!(snapshot(), during);
+        let mut web = container(&[&net], 2);
+        web.ports = vec![port(true, 80), port(false, 80)];
+        let end = driver.attach(&web, std::slice::from_ref(&net)).unwrap();
+        for _ in 0..2 {
+            driver.detach(&web, &end.ports, std::slice::from_ref(&net)).unwrap();
+        }
+        drop(end);
+        for _ in 0..2 {
+            driver.remove_network(&net).unwrap();
+        }
+        assert_eq!(snapshot(), before);
+    });
+}

@@ -1,0 +1,324 @@
+//! A throw-away host for network tests: each test gets a network namespace of its own on a thread of its own, so tests
+//! run in parallel and leave nothing, whatever they do.
+
+use hoist::id::ContainerId;
+use hoist::id::NetworkName;
+use hoist::network::Driver;
+use hoist::network::Endpoint;
+use hoist::network::spec::AttachmentSpec;
+use hoist::network::spec::InterfaceSpec;
+use hoist::network::spec::NetworkSpec;
+use hoist::network::spec::PortSpec;
+use netlink_packet_core::NetlinkMessage;
+use netlink_packet_core::NetlinkPayload;
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::InfoData;
+use netlink_packet_route::link::InfoKind;
+use netlink_packet_route::link::InfoVeth;
+use netlink_packet_route::link::LinkAttribute;
+use netlink_packet_route::link::LinkFlags;
+use netlink_packet_route::link::LinkInfo;
+use netlink_packet_route::link::LinkMessage;
+use nix::sched::CloneFlags;
+use nix::sched::setns;
+use nix::sched::unshare;
+use std::fs::File;
+use std::io::Read;
+use std::io::Write;
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+use std::net::SocketAddr;
+use std::net::TcpListener;
+use std::net::TcpStream;
+use std::net::UdpSocket;
+use std::os::fd::AsFd;
+use std::os::fd::AsRawFd;
+use std::os::fd::OwnedFd;
+use std::thread;
+use std::time::Duration;
+
+/// What nothing in these tests takes: reached only when something is broken.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+/// How long one waits for what must not come.
+pub const SILENCE: Duration = Duration::from_millis(300);
+
+/// Runs a test on a host of its own: a fresh network namespace with `lo` up. The files under `/proc/sys/net` are its.
+pub fn on_a_fresh_host(test: impl FnOnce() + Send + 'static) {
+    let body = move || {
+        unshare(CloneFlags::CLONE_NEWNET).expect("these tests run as root");
+        links_up(&[1]);
+        test();
+    };
+    let outcome = thread::Builder::new().name("host".into()).spawn(body).unwrap().join();
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// Runs `body` on a thread inside a namespace and returns what it returns.
+pub fn inside<T: Send + 'static>(netns: &OwnedFd, body: impl FnOnce() -> T + Send + 'static) -> T {
+    start_inside(netns, body).join().expect("the body does not panic")
+}
+
+/// As [`inside`], without waiting.
+pub fn start_inside<T: Send + 'static>(
+    netns: &OwnedFd,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> thread::JoinHandle<T> {
+    let netns = netns.try_clone().unwrap();
+    thread::spawn(move || {
+        setns(netns.as_fd(), CloneFlags::CLONE_NEWNET).unwrap();
+        drop(netns);
+        body()
+    })
+}
+
+/// A network `172.30.NUMBER.0/24` of the driver.
+pub fn network(driver: &Driver, name: &str, number: u8) -> NetworkSpec {
+    let name = NetworkName::new(name).unwrap();
+    NetworkSpec {
+        bridge: driver.bridge_name(&name),
+        name,
+        subnet4: (Ipv4Addr::new(172, 30, number, 0), 24),
+        gateway4: Ipv4Addr::new(172, 30, number, 1),
+        subnet6: None,
+        gateway6: None,
+        internal: false,
+        mtu: None,
+    }
+}
+
+/// The same with `fd00:NUMBER::/64`.
+pub fn with_ipv6(mut network: NetworkSpec) -> NetworkSpec {
+    let number = u16::from(network.gateway4.octets()[2]);
+    network.subnet6 = Some((Ipv6Addr::new(0xfd00, number, 0, 0, 0, 0, 0, 0), 64));
+    network.gateway6 = Some(Ipv6Addr::new(0xfd00, number, 0, 0, 0, 0, 0, 1));
+    network
+}
+
+/// A container with host number `host` on each of the networks.
+pub fn container(networks: &[&NetworkSpec], host: u8) -> AttachmentSpec {
+    let interface = |(index, network): (usize, &&NetworkSpec)| {
+        let [a, b, c, _] = network.subnet4.0.octets();
+        InterfaceSpec {
+            network: network.name.clone(),
+            name: format!("eth{index}"),
+            ipv4: Ipv4Addr::new(a, b, c, host),
+            ipv6: network.subnet6.map(|(net, _)| Ipv6Addr::from(u128::from(net) | u128::from(host))),
+            mac: None,
+            default_route: index == 0,
+        }
+    };
+    AttachmentSpec {
+        container: ContainerId::random(),
+        interfaces: networks.iter().enumerate().map(interface).collect(),
+        ports: Vec::new(),
+    }
+}
+
+/// Port `inner` of the container on any free host port, all addresses.
+pub fn port(tcp: bool, inner: u16) -> PortSpec {
+    PortSpec { tcp, host_ip: None, host_ports: (0, 0), container_port: inner }
+}
+
+/// A server inside a namespace that answers a connection (or datagram) with the address of who asks.
+pub fn serve_whoami(netns: &OwnedFd, tcp: bool, port: u16) {
+    let (ready, started) = std::sync::mpsc::channel();
+    start_inside(netns, move || {
+        // Dual stack where IPv6 exists.
+        let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+        if tcp {
+            let listener = TcpListener::bind(any).unwrap();
+            ready.send(()).unwrap();
+            for stream in listener.incoming() {
+                let Ok(mut stream) = stream else { return };
+                let peer = stream.peer_addr().unwrap().ip().to_canonical();
+                let _ = stream.write_all(peer.to_string().as_bytes());
+            }
+        } else {
+            let socket = UdpSocket::bind(any).unwrap();
+            ready.send(()).unwrap();
+            let mut buffer = [0; 2048];
+            while let Ok((_, peer)) = socket.recv_from(&mut buffer) {
+                let _ = socket.send_to(peer.ip().to_canonical().to_string().as_bytes(), peer);
+            }
+        }
+    });
+    started.recv().unwrap();
+}
+
+/// Asks a [`serve_whoami`] from this thread's namespace; the error says why there was no answer.
+pub fn ask(tcp: bool, to: SocketAddr) -> std::io::Result<IpAddr> {
+    ask_patiently(tcp, to, PATIENCE)
+}
+
+/// As [`ask`] with another patience.
+pub fn ask_patiently(tcp: bool, to: SocketAddr, patience: Duration) -> std::io::Result<IpAddr> {
+    let mut text = String::new();
+    if tcp {
+        let mut stream = TcpStream::connect_timeout(&to, patience)?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.read_to_string(&mut text)?;
+    } else {
+        let any: IpAddr =
+            if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let socket = UdpSocket::bind((any, 0))?;
+        socket.connect(to)?;
+        socket.set_read_timeout(Some(patience))?;
+        socket.send(b"who am I")?;
+        let mut buffer = [0; 64];
+        let length = socket.recv(&mut buffer)?;
+        text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+    }
+    text.parse().map_err(|_| std::io::Error::other(format!("answer `{text}`")))
+}
+
+/// Asks from inside a namespace.
+pub fn ask_from(netns: &OwnedFd, tcp: bool, to: SocketAddr) -> std::io::Result<IpAddr> {
+    inside(netns, move || ask(tcp, to))
+}
+
+/// Asks from inside a namespace for what must not be reached.
+pub fn reaches(netns: &OwnedFd, to: SocketAddr) -> bool {
+    inside(netns, move || ask_patiently(true, to, SILENCE).is_ok())
+}
+
+/// A machine beside the test's host, on a cable of their own: host `192.0.2.1`, machine `192.0.2.2`, with a route to
+/// `through` by the host.
+pub fn neighbour() -> OwnedFd {
+    let netns = thread::spawn(|| {
+        unshare(CloneFlags::CLONE_NEWNET).unwrap();
+        links_up(&[1]);
+        OwnedFd::from(File::open("/proc/thread-self/ns/net").unwrap())
+    })
+    .join()
+    .unwrap();
+    let mut peer = LinkMessage::default();
+    peer.attributes.push(LinkAttribute::IfName("cable".into()));
+    peer.attributes.push(LinkAttribute::NetNsFd(netns.as_raw_fd()));
+    let mut host = LinkMessage::default();
+    host.attributes.push(LinkAttribute::IfName("cable".into()));
+    host.attributes.push(LinkAttribute::LinkInfo(vec![
+        LinkInfo::Kind(InfoKind::Veth),
+        LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
+    ]));
+    request(RouteNetlinkMessage::NewLink(host), libc::NLM_F_CREATE as u16);
+    configure_cable(Ipv4Addr::new(192, 0, 2, 1), None);
+    inside(&netns, || {
+        configure_cable(Ipv4Addr::new(192, 0, 2, 2), Some(Ipv4Addr::new(192, 0, 2, 1)));
+    });
+    netns
+}
+
+fn configure_cable(address: Ipv4Addr, gateway: Option<Ipv4Addr>) {
+    use netlink_packet_route::AddressFamily;
+    use netlink_packet_route::address::AddressAttribute;
+    use netlink_packet_route::address::AddressMessage;
+    use netlink_packet_route::route::RouteAddress;
+    use netlink_packet_route::route::RouteAttribute;
+    use netlink_packet_route::route::RouteMessage;
+    use netlink_packet_route::route::RouteProtocol;
+    use netlink_packet_route::route::RouteType;
+    let index = nix::libc::c_uint::from(
+        std::fs::read_to_string("/proc/thread-self/net/dev_mcast").map_or(0, |text| {
+            let line = text.lines().find(|line| line.contains("cable")).unwrap_or("2");
+            line.split_whitespace().next().unwrap().parse().unwrap()
+        }),
+    );
+    let mut message = AddressMessage::default();
+    message.header.family = AddressFamily::Inet;
+    message.header.prefix_len = 24;
+    message.header.index = index;
+    message.attributes.push(AddressAttribute::Local(address.into()));
+    message.attributes.push(AddressAttribute::Address(address.into()));
+    request(RouteNetlinkMessage::NewAddress(message), libc::NLM_F_CREATE as u16);
+    links_up(&[index]);
+    let Some(gateway) = gateway else { return };
+    let mut message = RouteMessage::default();
+    message.header.address_family = AddressFamily::Inet;
+    message.header.table = 254;
+    message.header.protocol = RouteProtocol::Static;
+    message.header.kind = RouteType::Unicast;
+    message.attributes.push(RouteAttribute::Gateway(RouteAddress::Inet(gateway)));
+    request(RouteNetlinkMessage::NewRoute(message), libc::NLM_F_CREATE as u16);
+}
+
+fn links_up(indexes: &[u32]) {
+    for index in indexes {
+        let mut message = LinkMessage::default();
+        message.header.index = *index;
+        message.header.flags = LinkFlags::Up;
+        message.header.change_mask = LinkFlags::Up;
+        request(RouteNetlinkMessage::SetLink(message), 0);
+    }
+}
+
+fn request(message: RouteNetlinkMessage, flags: u16) {
+    let mut socket = netlink_sys::Socket::new(netlink_sys::protocols::NETLINK_ROUTE).unwrap();
+    socket.bind_auto().unwrap();
+    let mut message = NetlinkMessage::from(message);
+    message.header.flags = flags | (libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16;
+    message.finalize();
+    let mut bytes = vec![0; message.buffer_len()];
+    message.serialize(&mut bytes);
+    socket.send(&bytes, 0).unwrap();
+    let (answer, _) = socket.recv_from_full().unwrap();
+    match NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer).unwrap().payload {
+        NetlinkPayload::Error(error) => assert!(error.code.is_none(), "{error:?}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Everything of this namespace a test could leave: links, routes, addresses, nftables objects.
+pub fn snapshot() -> Vec<String> {
+    let mut lines = Vec::new();
+    for file in ["dev", "route", "fib_trie", "if_inet6", "ipv6_route"] {
+        let text = std::fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap_or_default();
+        // Counters are no objects.
+        let name = |line: &str| match file {
+            "dev" => line.split(':').next().unwrap_or_default().trim().to_owned(),
+            "ipv6_route" => {
+                let fields: Vec<_> = line.split_whitespace().collect();
+                format!("{} {} {}", fields[0], fields[1], fields[fields.len() - 1])
+            }
+            _ => line.to_owned(),
+        };
+        lines.extend(text.lines().map(|line| format!("{file}: {}", name(line))));
+    }
+    lines.extend(nft_tables());
+    lines.sort();
+    lines
+}
+
+/// Names of all nftables tables of this namespace, by their family.
+pub fn nft_tables() -> Vec<String> {
+    let mut socket = netlink_sys::Socket::new(netlink_sys::protocols::NETLINK_NETFILTER).unwrap();
+    socket.bind_auto().unwrap();
+    const GET_TABLE: u16 = 10 << 8 | 1;
+    let mut bytes = vec![20, 0, 0, 0];
+    bytes.extend(GET_TABLE.to_ne_bytes());
+    bytes.extend(((libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16).to_ne_bytes());
+    bytes.extend([0; 12]);
+    socket.send(&bytes, 0).unwrap();
+    let mut names = Vec::new();
+    loop {
+        let (answer, _) = socket.recv_from_full().unwrap();
+        let mut rest = &answer[..];
+        while rest.len() >= 16 {
+            let length = u32::from_ne_bytes(rest[..4].try_into().unwrap()) as usize;
+            if u16::from_ne_bytes([rest[4], rest[5]]) == libc::NLMSG_DONE as u16 {
+                return names;
+            }
+            let name_length = u16::from_ne_bytes([rest[20], rest[21]]) as usize;
+            let name = String::from_utf8_lossy(&rest[24..20 + name_length - 1]);
+            names.push(format!("nft family {}: {name}", rest[16]));
+            rest = &rest[length.next_multiple_of(4)..];
+        }
+    }
+}
+
+/// The first published host port of an endpoint.
+pub fn host_port(endpoint: &Endpoint) -> u16 {
+    endpoint.ports[0].host_port
+}
