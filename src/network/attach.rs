@@ -9,6 +9,7 @@ use super::endpoint::Endpoint;
 use super::error::Error;
 use super::names;
 use super::netlink::Batch;
+use super::netlink::Socket;
 use super::netns::Ready;
 use super::nftables::ruleset;
 use super::nftables::ruleset::Mapping;
@@ -18,6 +19,7 @@ use super::spec::AttachmentSpec;
 use super::spec::InterfaceSpec;
 use super::spec::NetworkSpec;
 use super::spec::PublishedPort;
+use super::sysctl;
 use super::veth;
 use super::veth::Membership;
 use std::collections::HashMap;
@@ -25,7 +27,6 @@ use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::os::fd::AsRawFd;
 
 /// A container on its way to an [`Endpoint`].
@@ -195,47 +196,63 @@ fn attempt<'a>(
 /// Makes all links of all containers in one batch.
 fn make_links(driver: &Driver, joining: &mut [Result<Joining<'_>, Error>]) {
     let mut route = driver.route();
-    let mut bridges = HashMap::new();
-    let mut batch = Batch::default();
+    let mut links = Links {
+        driver,
+        bridges: HashMap::new(),
+        batch: Batch::default(),
+        bridge_netfilter: sysctl::is_on("net/bridge/bridge-nf-call-iptables"),
+    };
     let mut spans = Vec::with_capacity(joining.len());
     for slot in joining.iter_mut() {
-        let from = batch.len();
-        attempt(slot, |joining| {
-            for (index, member) in joining.members.iter().enumerate() {
-                let name = member.network.bridge.as_str();
-                let bridge = match bridges.get(name) {
-                    Some(index) => *index,
-                    None => *bridges
-                        .entry(name)
-                        .or_insert(bridge::index_of(&mut route, name)?),
-                };
-                let veth = names::veth(&driver.prefix, &joining.attachment.container, index);
-                veth::push_pair(
-                    &mut batch,
-                    *member,
-                    &veth,
-                    bridge,
-                    joining.ready.netns.as_raw_fd(),
-                );
-            }
-            Ok(())
-        });
-        spans.push(from..batch.len());
+        let from = links.batch.len();
+        attempt(slot, |joining| links.push(&mut route, joining));
+        spans.push(from..links.batch.len());
     }
-    let outcome = route.exchange(&batch);
+    let outcome = route.exchange(&links.batch);
     for (slot, span) in joining.iter_mut().zip(spans) {
         attempt(slot, |joining| {
+            const ACTION: &str = "make links of container";
             let container = joining.attachment.container.short();
             let answers = match &outcome {
-                Ok(answers) => &answers[span as Range<usize>],
-                Err(error) => {
-                    return Err(Error::system("make links of container", container)(copy(
-                        error,
-                    )));
-                }
+                Ok(answers) => &answers[span],
+                Err(error) => return Err(Error::system(ACTION, container)(copy(error))),
             };
-            bridge::refused(answers, "make links of container", container).map_or(Ok(()), Err)
+            bridge::refused(answers, ACTION, container).map_or(Ok(()), Err)
         });
+    }
+}
+
+/// The links of many containers, as one batch.
+struct Links<'a> {
+    driver: &'a Driver,
+    /// Indexes of bridges, by name.
+    bridges: HashMap<String, u32>,
+    batch: Batch,
+    /// Whether bridged packets pass the host's IP rules.
+    bridge_netfilter: bool,
+}
+
+impl Links<'_> {
+    fn push(&mut self, route: &mut Socket, joining: &Joining<'_>) -> Result<(), Error> {
+        for (index, member) in joining.members.iter().enumerate() {
+            let bridge = self.bridge(route, &member.network.bridge)?;
+            let name = names::veth(&self.driver.prefix, &joining.attachment.container, index);
+            let netns = joining.ready.netns.as_raw_fd();
+            veth::push_pair(&mut self.batch, *member, &name, bridge, netns);
+            if self.bridge_netfilter && !joining.reservations.is_empty() {
+                veth::push_hairpin(&mut self.batch, &name);
+            }
+        }
+        Ok(())
+    }
+
+    fn bridge(&mut self, route: &mut Socket, name: &str) -> Result<u32, Error> {
+        if let Some(index) = self.bridges.get(name) {
+            return Ok(*index);
+        }
+        let index = bridge::index_of(route, name)?;
+        self.bridges.insert(name.to_owned(), index);
+        Ok(index)
     }
 }
 

@@ -10,6 +10,7 @@ use netlink_sys::Socket as RawSocket;
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use std::io;
+use std::ops::Range;
 
 const HEADER: usize = 16;
 const ACK: u16 = libc::NLM_F_ACK as u16;
@@ -89,18 +90,21 @@ impl Batch {
         self.starts.len()
     }
 
-    /// Ends of the messages, cut so that each piece stays below [`CHUNK`] if it can.
-    fn chunks(&self) -> Vec<(usize, usize)> {
-        let mut chunks = Vec::new();
-        let mut from = 0;
-        for pair in self.starts.windows(2) {
-            let (this, next) = (pair[0], pair[1]);
-            if next - from > CHUNK && this > from {
-                chunks.push((from, this));
-                from = this;
+    /// The ranges of bytes to send one by one: whole messages, each range below [`CHUNK`] if it can.
+    fn chunks(&self) -> Vec<Range<usize>> {
+        let ends = self
+            .starts
+            .iter()
+            .skip(1)
+            .copied()
+            .chain([self.bytes.len()]);
+        let mut chunks: Vec<Range<usize>> = Vec::new();
+        for (start, end) in self.starts.iter().copied().zip(ends) {
+            match chunks.last_mut() {
+                Some(chunk) if end - chunk.start <= CHUNK => chunk.end = end,
+                _ => chunks.push(start..end),
             }
         }
-        chunks.push((from, self.bytes.len()));
         chunks
     }
 }
@@ -150,8 +154,8 @@ impl Socket {
         }
         let first = self.number(batch.len());
         let bytes = numbered(batch, first);
-        for (from, to) in batch.chunks() {
-            self.send(&bytes[from..to])?;
+        for chunk in batch.chunks() {
+            self.send(&bytes[chunk])?;
             self.drain(first, &mut answers)?;
         }
         Ok(answers)
@@ -407,12 +411,13 @@ mod tests {
             batch.push(1, 0, |out| out.resize(out.len() + 20_000, 0));
         }
         let chunks = batch.chunks();
-        assert!(chunks.len() > 1);
+        assert_eq!(chunks.len(), 4);
         assert!(
             chunks
                 .iter()
-                .all(|(from, to)| to - from <= CHUNK && batch.starts.contains(from))
+                .all(|chunk| chunk.len() <= CHUNK && batch.starts.contains(&chunk.start))
         );
-        assert_eq!(chunks.last().unwrap().1, batch.bytes.len());
+        assert!(chunks.windows(2).all(|pair| pair[0].end == pair[1].start));
+        assert_eq!(chunks[3].end, batch.bytes.len());
     }
 }

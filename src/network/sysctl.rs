@@ -32,6 +32,11 @@ pub(super) fn write_fresh(key: &str, value: &str) -> Result<(), Error> {
     }
 }
 
+/// Whether a parameter exists and is set.
+pub(super) fn is_on(key: &str) -> bool {
+    fs::read_to_string(format!("/proc/sys/{key}")).is_ok_and(|value| value.trim_end() == "1")
+}
+
 fn write(path: &str, value: &str) -> io::Result<()> {
     // Without O_CREAT and O_TRUNC: one call less in procfs.
     let mut file = fs::OpenOptions::new().write(true).open(path)?;

@@ -1,7 +1,7 @@
 //! The pairs that join containers to bridges, and what is set at the container's end.
 //!
 //! A pair is made by one message: the host's end named, up and a port of the bridge, the other end born inside the
-//! container's namespace, named and up. It is never deleted alone (16 ms of RCU waits each): it goes with the namespace.
+//! container's namespace, named. (That one cannot be born up: the kernel opens it before it has a peer, ENOTCONN.) It is never deleted alone (16 ms of RCU waits each): it goes with the namespace.
 
 use super::bridge::DEFAULT_MTU;
 use super::bridge::Link;
@@ -18,8 +18,11 @@ use super::spec::InterfaceSpec;
 use super::spec::NetworkSpec;
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::InfoBridgePort;
 use netlink_packet_route::link::InfoData;
 use netlink_packet_route::link::InfoKind;
+use netlink_packet_route::link::InfoPortData;
+use netlink_packet_route::link::InfoPortKind;
 use netlink_packet_route::link::InfoVeth;
 use netlink_packet_route::link::LinkAttribute;
 use netlink_packet_route::link::LinkFlags;
@@ -69,12 +72,26 @@ pub(super) fn push_pair(
     peer.attributes.push(LinkAttribute::NetNsFd(netns));
 
     let mut host = end(name, mtu);
+    set_up(&mut host);
     host.attributes.push(LinkAttribute::Controller(bridge));
     host.attributes.push(LinkAttribute::LinkInfo(vec![
         LinkInfo::Kind(InfoKind::Veth),
         LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
     ]));
     batch.route(RouteNetlinkMessage::NewLink(host), CREATE | EXCLUSIVE);
+}
+
+/// Appends the message that lets a bridge send a frame back where it came from. Needed only with br_netfilter, which
+/// rewrites published ports on the bridge itself: a container's way to its own port.
+pub(super) fn push_hairpin(batch: &mut Batch, name: &str) {
+    let mut message = by_name(name);
+    message.attributes.push(LinkAttribute::LinkInfo(vec![
+        LinkInfo::PortKind(InfoPortKind::Bridge),
+        LinkInfo::PortData(InfoPortData::BridgePort(vec![InfoBridgePort::HairpinMode(
+            true,
+        )])),
+    ]));
+    batch.route(RouteNetlinkMessage::NewLink(message), 0);
 }
 
 /// Sets addresses and routes of all interfaces of a container; `socket` was opened inside its namespace.
@@ -86,14 +103,15 @@ pub(super) fn configure(
     const ACTION: &str = "set the addresses of container";
     let mut queries = Batch::default();
     for member in members {
-        queries.route(
-            RouteNetlinkMessage::GetLink(by_name(&member.interface.name)),
-            0,
-        );
+        let query = by_name(&member.interface.name);
+        let mut up = query.clone();
+        set_up(&mut up);
+        queries.route(RouteNetlinkMessage::SetLink(up), 0);
+        queries.route(RouteNetlinkMessage::GetLink(query), 0);
     }
     let answers = check(socket, &queries, ACTION, container)?;
     let mut batch = Batch::default();
-    for (member, answer) in members.iter().zip(&answers) {
+    for (member, answer) in members.iter().zip(answers.iter().skip(1).step_by(2)) {
         if let Some(link) = answer.reply.as_deref().and_then(link_of) {
             push_addresses(&mut batch, *member, link.index);
         }
@@ -160,11 +178,14 @@ fn push_addresses(batch: &mut Batch, member: Membership<'_>, index: u32) {
     }
 }
 
-/// One end of a pair, up. A single queue: each one more is two objects in sysfs.
-fn end(name: &str, mtu: u32) -> LinkMessage {
-    let mut message = by_name(name);
+fn set_up(message: &mut LinkMessage) {
     message.header.flags = LinkFlags::Up;
     message.header.change_mask = LinkFlags::Up;
+}
+
+/// One end of a pair. A single queue: each one more is two objects in sysfs.
+fn end(name: &str, mtu: u32) -> LinkMessage {
+    let mut message = by_name(name);
     message.attributes.extend([
         LinkAttribute::Mtu(mtu),
         LinkAttribute::NumTxQueues(1),

@@ -1,6 +1,8 @@
 //! All integration tests in one binary. A test's name is a claim.
 
 mod architecture;
+mod network;
+mod network_world;
 mod stack;
 mod stack_guestbook;
 mod stack_kill;

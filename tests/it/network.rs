@@ -1,5 +1,7 @@
 //! Containers reach each other, the outside and their published ports; what must not be reached is not.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use crate::network_world::*;
 use hoist::network::Driver;
 use hoist::network::Error;
@@ -28,8 +30,12 @@ fn containers_of_a_network_reach_each_other_at_once() {
             assert_eq!(peer.to_string(), "fd00:1::2");
         }
         // A second would mean that bridge or address had to settle first.
-        assert!(attached.elapsed().as_millis() < 900, "{:?}", attached.elapsed());
-        assert!(matches!(ask_from(&a.netns, true, at("172.30.1.1", 80)), Err(_)));
+        assert!(
+            attached.elapsed().as_millis() < 900,
+            "{:?}",
+            attached.elapsed()
+        );
+        assert!(ask_from(&a.netns, true, at("172.30.1.1", 80)).is_err());
     });
 }
 
@@ -51,7 +57,12 @@ fn a_published_port_answers_from_every_side() {
         for (published, tcp) in web.ports.iter().zip([true, false]) {
             serve_whoami(&web.netns, tcp, 80);
             let port = published.host_port;
-            assert_eq!(ask_from(&outside, tcp, at("192.0.2.1", port)).unwrap().to_string(), "192.0.2.2");
+            assert_eq!(
+                ask_from(&outside, tcp, at("192.0.2.1", port))
+                    .unwrap()
+                    .to_string(),
+                "192.0.2.2"
+            );
             ask(tcp, at("127.0.0.1", port)).unwrap();
             ask(tcp, at("192.0.2.1", port)).unwrap();
             ask(tcp, at("172.30.1.1", port)).unwrap();
@@ -67,7 +78,12 @@ fn a_published_port_answers_from_every_side() {
         assert!(reaches(&sibling.netns, direct));
         // And containers reach the outside, as the host.
         serve_whoami(&outside, true, 81);
-        assert_eq!(ask_from(&web.netns, true, at("192.0.2.2", 81)).unwrap().to_string(), "192.0.2.1");
+        assert_eq!(
+            ask_from(&web.netns, true, at("192.0.2.2", 81))
+                .unwrap()
+                .to_string(),
+            "192.0.2.1"
+        );
     });
 }
 
@@ -87,9 +103,17 @@ fn a_taken_port_is_an_error_that_names_the_holder() {
         let mut ends = driver.attach_all(&[second, third], std::slice::from_ref(&net));
         assert!(ends.pop().unwrap().is_ok(), "the conflict is of the other");
         match ends.pop().unwrap().unwrap_err() {
-            Error::PortInUse { port, proto: "tcp", holder: Some(holder), .. } => {
+            Error::PortInUse {
+                port,
+                proto: "tcp",
+                holder: Some(holder),
+                ..
+            } => {
                 assert_eq!(port, host_port(&first));
-                assert!(holder.contains(&format!("pid {}", std::process::id())), "{holder}");
+                assert!(
+                    holder.contains(&format!("pid {}", std::process::id())),
+                    "{holder}"
+                );
             }
             other => panic!("{other:?}"),
         }
@@ -110,7 +134,9 @@ fn networks_come_and_go_without_a_trace() {
         web.ports = vec![port(true, 80), port(false, 80)];
         let end = driver.attach(&web, std::slice::from_ref(&net)).unwrap();
         for _ in 0..2 {
-            driver.detach(&web, &end.ports, std::slice::from_ref(&net)).unwrap();
+            driver
+                .detach(&web, &end.ports, std::slice::from_ref(&net))
+                .unwrap();
         }
         drop(end);
         for _ in 0..2 {

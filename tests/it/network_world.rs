@@ -1,6 +1,8 @@
 //! A throw-away host for network tests: each test gets a network namespace of its own on a thread of its own, so tests
 //! run in parallel and leave nothing, whatever they do.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use hoist::id::ContainerId;
 use hoist::id::NetworkName;
 use hoist::network::Driver;
@@ -50,7 +52,11 @@ pub fn on_a_fresh_host(test: impl FnOnce() + Send + 'static) {
         links_up(&[1]);
         test();
     };
-    let outcome = thread::Builder::new().name("host".into()).spawn(body).unwrap().join();
+    let outcome = thread::Builder::new()
+        .name("host".into())
+        .spawn(body)
+        .unwrap()
+        .join();
     if let Err(panic) = outcome {
         std::panic::resume_unwind(panic);
     }
@@ -58,7 +64,9 @@ pub fn on_a_fresh_host(test: impl FnOnce() + Send + 'static) {
 
 /// Runs `body` on a thread inside a namespace and returns what it returns.
 pub fn inside<T: Send + 'static>(netns: &OwnedFd, body: impl FnOnce() -> T + Send + 'static) -> T {
-    start_inside(netns, body).join().expect("the body does not panic")
+    start_inside(netns, body)
+        .join()
+        .expect("the body does not panic")
 }
 
 /// As [`inside`], without waiting.
@@ -105,7 +113,9 @@ pub fn container(networks: &[&NetworkSpec], host: u8) -> AttachmentSpec {
             network: network.name.clone(),
             name: format!("eth{index}"),
             ipv4: Ipv4Addr::new(a, b, c, host),
-            ipv6: network.subnet6.map(|(net, _)| Ipv6Addr::from(u128::from(net) | u128::from(host))),
+            ipv6: network
+                .subnet6
+                .map(|(net, _)| Ipv6Addr::from(u128::from(net) | u128::from(host))),
             mac: None,
             default_route: index == 0,
         }
@@ -119,7 +129,12 @@ pub fn container(networks: &[&NetworkSpec], host: u8) -> AttachmentSpec {
 
 /// Port `inner` of the container on any free host port, all addresses.
 pub fn port(tcp: bool, inner: u16) -> PortSpec {
-    PortSpec { tcp, host_ip: None, host_ports: (0, 0), container_port: inner }
+    PortSpec {
+        tcp,
+        host_ip: None,
+        host_ports: (0, 0),
+        container_port: inner,
+    }
 }
 
 /// A server inside a namespace that answers a connection (or datagram) with the address of who asks.
@@ -161,8 +176,11 @@ pub fn ask_patiently(tcp: bool, to: SocketAddr, patience: Duration) -> std::io::
         stream.set_read_timeout(Some(patience))?;
         stream.read_to_string(&mut text)?;
     } else {
-        let any: IpAddr =
-            if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let any: IpAddr = if to.is_ipv4() {
+            Ipv4Addr::UNSPECIFIED.into()
+        } else {
+            Ipv6Addr::UNSPECIFIED.into()
+        };
         let socket = UdpSocket::bind((any, 0))?;
         socket.connect(to)?;
         socket.set_read_timeout(Some(patience))?;
@@ -171,7 +189,8 @@ pub fn ask_patiently(tcp: bool, to: SocketAddr, patience: Duration) -> std::io::
         let length = socket.recv(&mut buffer)?;
         text = String::from_utf8_lossy(&buffer[..length]).into_owned();
     }
-    text.parse().map_err(|_| std::io::Error::other(format!("answer `{text}`")))
+    text.parse()
+        .map_err(|_| std::io::Error::other(format!("answer `{text}`")))
 }
 
 /// Asks from inside a namespace.
@@ -184,8 +203,8 @@ pub fn reaches(netns: &OwnedFd, to: SocketAddr) -> bool {
     inside(netns, move || ask_patiently(true, to, SILENCE).is_ok())
 }
 
-/// A machine beside the test's host, on a cable of their own: host `192.0.2.1`, machine `192.0.2.2`, with a route to
-/// `through` by the host.
+/// A machine beside the test's host, on a cable of their own: host `192.0.2.1`, machine `192.0.2.2`, with its default route
+/// by the host. To be made before any other link.
 pub fn neighbour() -> OwnedFd {
     let netns = thread::spawn(|| {
         unshare(CloneFlags::CLONE_NEWNET).unwrap();
@@ -196,17 +215,24 @@ pub fn neighbour() -> OwnedFd {
     .unwrap();
     let mut peer = LinkMessage::default();
     peer.attributes.push(LinkAttribute::IfName("cable".into()));
-    peer.attributes.push(LinkAttribute::NetNsFd(netns.as_raw_fd()));
+    peer.attributes
+        .push(LinkAttribute::NetNsFd(netns.as_raw_fd()));
     let mut host = LinkMessage::default();
     host.attributes.push(LinkAttribute::IfName("cable".into()));
     host.attributes.push(LinkAttribute::LinkInfo(vec![
         LinkInfo::Kind(InfoKind::Veth),
         LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
     ]));
-    request(RouteNetlinkMessage::NewLink(host), libc::NLM_F_CREATE as u16);
+    request(
+        RouteNetlinkMessage::NewLink(host),
+        libc::NLM_F_CREATE as u16,
+    );
     configure_cable(Ipv4Addr::new(192, 0, 2, 1), None);
     inside(&netns, || {
-        configure_cable(Ipv4Addr::new(192, 0, 2, 2), Some(Ipv4Addr::new(192, 0, 2, 1)));
+        configure_cable(
+            Ipv4Addr::new(192, 0, 2, 2),
+            Some(Ipv4Addr::new(192, 0, 2, 1)),
+        );
     });
     netns
 }
@@ -220,19 +246,22 @@ fn configure_cable(address: Ipv4Addr, gateway: Option<Ipv4Addr>) {
     use netlink_packet_route::route::RouteMessage;
     use netlink_packet_route::route::RouteProtocol;
     use netlink_packet_route::route::RouteType;
-    let index = nix::libc::c_uint::from(
-        std::fs::read_to_string("/proc/thread-self/net/dev_mcast").map_or(0, |text| {
-            let line = text.lines().find(|line| line.contains("cable")).unwrap_or("2");
-            line.split_whitespace().next().unwrap().parse().unwrap()
-        }),
-    );
+    // The first link a namespace gets beside `lo`.
+    let index = 2;
     let mut message = AddressMessage::default();
     message.header.family = AddressFamily::Inet;
     message.header.prefix_len = 24;
     message.header.index = index;
-    message.attributes.push(AddressAttribute::Local(address.into()));
-    message.attributes.push(AddressAttribute::Address(address.into()));
-    request(RouteNetlinkMessage::NewAddress(message), libc::NLM_F_CREATE as u16);
+    message
+        .attributes
+        .push(AddressAttribute::Local(address.into()));
+    message
+        .attributes
+        .push(AddressAttribute::Address(address.into()));
+    request(
+        RouteNetlinkMessage::NewAddress(message),
+        libc::NLM_F_CREATE as u16,
+    );
     links_up(&[index]);
     let Some(gateway) = gateway else { return };
     let mut message = RouteMessage::default();
@@ -240,8 +269,13 @@ fn configure_cable(address: Ipv4Addr, gateway: Option<Ipv4Addr>) {
     message.header.table = 254;
     message.header.protocol = RouteProtocol::Static;
     message.header.kind = RouteType::Unicast;
-    message.attributes.push(RouteAttribute::Gateway(RouteAddress::Inet(gateway)));
-    request(RouteNetlinkMessage::NewRoute(message), libc::NLM_F_CREATE as u16);
+    message
+        .attributes
+        .push(RouteAttribute::Gateway(RouteAddress::Inet(gateway)));
+    request(
+        RouteNetlinkMessage::NewRoute(message),
+        libc::NLM_F_CREATE as u16,
+    );
 }
 
 fn links_up(indexes: &[u32]) {
@@ -264,7 +298,10 @@ fn request(message: RouteNetlinkMessage, flags: u16) {
     message.serialize(&mut bytes);
     socket.send(&bytes, 0).unwrap();
     let (answer, _) = socket.recv_from_full().unwrap();
-    match NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer).unwrap().payload {
+    match NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer)
+        .unwrap()
+        .payload
+    {
         NetlinkPayload::Error(error) => assert!(error.code.is_none(), "{error:?}"),
         other => panic!("{other:?}"),
     }
@@ -274,7 +311,8 @@ fn request(message: RouteNetlinkMessage, flags: u16) {
 pub fn snapshot() -> Vec<String> {
     let mut lines = Vec::new();
     for file in ["dev", "route", "fib_trie", "if_inet6", "ipv6_route"] {
-        let text = std::fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap_or_default();
+        let text =
+            std::fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap_or_default();
         // Counters are no objects.
         let name = |line: &str| match file {
             "dev" => line.split(':').next().unwrap_or_default().trim().to_owned(),

@@ -77,31 +77,31 @@ impl Rule {
     }
 
     /// Came in by this link.
-    pub(super) fn from_link(self, name: &str) -> Self {
+    pub(super) fn coming_by(self, name: &str) -> Self {
         self.meta(Meta::InName, 0)
             .compare(0, true, &link_name(name))
     }
 
     /// Came in by another link.
-    pub(super) fn not_from_link(self, name: &str) -> Self {
+    pub(super) fn not_coming_by(self, name: &str) -> Self {
         self.meta(Meta::InName, 0)
             .compare(0, false, &link_name(name))
     }
 
     /// Goes out by this link.
-    pub(super) fn to_link(self, name: &str) -> Self {
+    pub(super) fn leaving_by(self, name: &str) -> Self {
         self.meta(Meta::OutName, 0)
             .compare(0, true, &link_name(name))
     }
 
     /// Goes out by another link.
-    pub(super) fn not_to_link(self, name: &str) -> Self {
+    pub(super) fn not_leaving_by(self, name: &str) -> Self {
         self.meta(Meta::OutName, 0)
             .compare(0, false, &link_name(name))
     }
 
     /// Goes out by another link than that with this index.
-    pub(super) fn not_to_index(self, index: u32) -> Self {
+    pub(super) fn not_leaving_by_index(self, index: u32) -> Self {
         self.meta(Meta::OutIndex, 0)
             .compare(0, false, &index.to_ne_bytes())
     }
@@ -183,7 +183,7 @@ impl Rule {
     }
 
     /// The destination is an address of this host.
-    pub(super) fn to_this_host(self) -> Self {
+    pub(super) fn for_this_host(self) -> Self {
         const ADDRESS_TYPE: u32 = 3;
         const OF_DESTINATION: u32 = 2;
         const LOCAL: u32 = 2;
@@ -374,7 +374,7 @@ mod tests {
         let rule = Rule::default()
             .ipv4()
             .in_subnet4(Side::Source, (Ipv4Addr::new(172, 18, 0, 0), 16))
-            .not_to_link("br0")
+            .not_leaving_by("br0")
             .masquerade();
         let expected = [
             "meta", "cmp", "payload", "bitwise", "cmp", "meta", "cmp", "masq",

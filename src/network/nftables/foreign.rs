@@ -51,8 +51,8 @@ pub(in crate::network) fn admit(socket: &mut Socket, bridge: &str) -> Result<(),
         }
         let mut transaction = Transaction::new();
         for rule in [
-            Rule::default().from_link(bridge),
-            Rule::default().to_link(bridge),
+            Rule::default().coming_by(bridge),
+            Rule::default().leaving_by(bridge),
         ] {
             let rule = rule
                 .counted()

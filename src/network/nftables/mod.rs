@@ -319,7 +319,12 @@ fn generic_header(out: &mut Vec<u8>, family: u8, resource: u16) {
 
 /// A comment as `nft` keeps it: type 0, length, text with its NUL.
 fn user_comment(comment: &str) -> Vec<u8> {
-    let end = comment.floor_char_boundary(comment.len().min(120));
+    let fits = |(at, c): (usize, char)| at + c.len_utf8() <= 120;
+    let end = comment
+        .char_indices()
+        .take_while(|place| fits(*place))
+        .last();
+    let end = end.map_or(0, |(at, c)| at + c.len_utf8());
     let mut bytes = vec![0, end as u8 + 1];
     bytes.extend(text(&comment[..end]));
     bytes

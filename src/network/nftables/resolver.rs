@@ -49,7 +49,7 @@ pub(in crate::network) fn install(socket: &mut Socket) -> Result<(), Error> {
 fn rules() -> Vec<Rule> {
     let mut rules = vec![
         Rule::default()
-            .not_to_index(LOOPBACK_INDEX)
+            .not_leaving_by_index(LOOPBACK_INDEX)
             .verdict(Verdict::Accept),
     ];
     for (side, from, to) in [(Side::Destination, DNS, PORT), (Side::Source, PORT, DNS)] {

@@ -280,12 +280,12 @@ fn translation_rules(network: &NetworkSpec) -> Vec<(&'static str, Rule)> {
     let mut rules = vec![
         (
             "raw",
-            to_loopback(rule().from_link(bridge)).verdict(Verdict::Drop),
+            to_loopback(rule().coming_by(bridge)).verdict(Verdict::Drop),
         ),
         // From outside, 127.0.0.1 is spoofed: a port published there is for this host alone.
         ("prerouting", to_loopback(rule()).verdict(Verdict::Return)),
-        ("prerouting", rule().to_this_host().jump("publish")),
-        ("output", rule().to_this_host().jump("publish")),
+        ("prerouting", rule().for_this_host().jump("publish")),
+        ("output", rule().for_this_host().jump("publish")),
         (
             "publish",
             lookup4(rule().ipv4().address4(Side::Destination, 0)),
@@ -312,15 +312,15 @@ fn translation_rules(network: &NetworkSpec) -> Vec<(&'static str, Rule)> {
         ),
         (
             "postrouting",
-            from_loopback(rule().to_link(bridge)).masquerade(),
+            from_loopback(rule().leaving_by(bridge)).masquerade(),
         ),
     ];
     let mut masquerade = |inside: &dyn Fn(Rule) -> Rule| {
-        let hairpin = inside(rule().to_link(bridge)).destination_rewritten();
+        let hairpin = inside(rule().leaving_by(bridge)).destination_rewritten();
         rules.push(("postrouting", hairpin.masquerade()));
         rules.push((
             "postrouting",
-            inside(rule().not_to_link(bridge)).masquerade(),
+            inside(rule().not_leaving_by(bridge)).masquerade(),
         ));
     };
     masquerade(&|rule| rule.ipv4().in_subnet4(Side::Source, network.subnet4));
@@ -335,24 +335,24 @@ fn forward_rules(network: &NetworkSpec) -> Vec<Rule> {
     let bridge = &network.bridge;
     let mut rules = vec![
         rule()
-            .not_from_link(bridge)
-            .not_to_link(bridge)
+            .not_coming_by(bridge)
+            .not_leaving_by(bridge)
             .verdict(Verdict::Accept),
         rule().established().verdict(Verdict::Accept),
         // Between ports of the bridge: seen here only with br_netfilter.
         rule()
-            .from_link(bridge)
-            .to_link(bridge)
+            .coming_by(bridge)
+            .leaving_by(bridge)
             .verdict(Verdict::Accept),
     ];
     if !network.internal {
         rules.push(
             rule()
-                .to_link(bridge)
+                .leaving_by(bridge)
                 .destination_rewritten()
                 .verdict(Verdict::Accept),
         );
-        rules.push(rule().from_link(bridge).verdict(Verdict::Accept));
+        rules.push(rule().coming_by(bridge).verdict(Verdict::Accept));
     }
     rules.push(rule().verdict(Verdict::Drop));
     rules
