@@ -1,49 +1,39 @@
 //! From a name to a root filesystem.
 //!
+//! ```text
+//!  reference ─▶ Store::resolve ─▶ manifest ─▶ config + unpacked layers ─▶ Image
+//!  archive   ─▶ Store::load, import ─▶ tarball ─▶ unpack (by dirfd) ─▶ commit (rename, then index.json)
+//!  `host`    ─▶ host: a generated layer over the host's own /usr
+//! ```
+//!
+//! On disk, below the state root: `oci/` is an OCI image layout, readable by skopeo, umoci and oras; `layers/<diff id>/`
+//! are its layers, unpacked for overlayfs; `host/<hash>/` are the generated layers of `image: host`. Work in progress is
+//! in `layers/.work/`, one locked folder an operation; a crash leaves it there and the next [`Store::open`] sweeps it.
+//!
 //! Invariants: a blob is never visible before its digest is verified; nothing an archive says is resolved outside the
-//! folder it is unpacked into; a layer folder, once named by its diff id, is complete and never written again.
+//! folder it is unpacked into; a layer folder, once named by its diff id, is complete and never written again;
+//! `index.json` never names a blob that is not there.
 
-/// The configuration of an image that matters for running it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ImageConfig {
-    /// `ENTRYPOINT`.
-    pub entrypoint: Vec<String>,
-    /// `CMD`.
-    pub cmd: Vec<String>,
-    /// `ENV` as `KEY=value`.
-    pub env: Vec<String>,
-    /// `WORKDIR`; empty = `/`.
-    pub working_dir: String,
-    /// `USER`; empty = root.
-    pub user: String,
-    /// `VOLUME` paths.
-    pub volumes: Vec<String>,
-    /// `EXPOSE`, as `80/tcp`.
-    pub exposed_ports: Vec<String>,
-    /// `STOPSIGNAL`.
-    pub stop_signal: Option<String>,
-    /// `HEALTHCHECK`.
-    pub healthcheck: Option<ImageHealthcheck>,
-    /// `LABEL`.
-    pub labels: Vec<(String, String)>,
-}
+mod archive;
+mod changes;
+mod config;
+mod decompress;
+mod error;
+mod host;
+mod import;
+mod oci;
+mod reference;
+mod store;
+mod tarball;
+mod transport;
+mod unpack;
 
-/// An image's `HEALTHCHECK`; zero durations mean "not given".
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ImageHealthcheck {
-    /// `["CMD", …]`, `["CMD-SHELL", text]` or `["NONE"]`.
-    pub test: Vec<String>,
-    /// Time between probes.
-    pub interval: std::time::Duration,
-    /// Limit of one probe.
-    pub timeout: std::time::Duration,
-    /// Failures do not count within this time.
-    pub start_period: std::time::Duration,
-    /// Time between probes in the start period.
-    pub start_interval: std::time::Duration,
-    /// Consecutive failures.
-    pub retries: u32,
-}
+pub use archive::Loaded;
+pub use config::{ImageConfig, ImageHealthcheck};
+pub use error::Error;
+pub use reference::{Name, Reference};
+pub use store::{ImageSummary, Progress, Removed, Store};
+pub use unpack::{Error as UnpackError, Limits};
 
 /// An image ready to run: its layers are unpacked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +44,7 @@ pub struct Image {
     pub config: ImageConfig,
     /// Unpacked layer folders, topmost first (overlay's order).
     pub layers: Vec<std::path::PathBuf>,
-    /// Host folders bound read-only below everything else (`image: host`: `/usr`), as (host path, path inside).
+    /// Host folders bound read-only below everything else, as (host path, path inside), parents first (`image: host`:
+    /// `/usr`, then what covers the parts of it that an image must not show).
     pub host_binds: Vec<(std::path::PathBuf, String)>,
 }

@@ -1,0 +1,454 @@
+//! `docker save` and OCI archives come into the store.
+//!
+//! The stream is read once, so it may come from a pipe. What looks like a layer is unpacked while it passes; what the
+//! archive calls it is known only at the end, and what no image refers to is dropped with the work folder.
+
+mod docker;
+mod layout;
+
+use super::decompress::{self, Compression};
+use super::oci::{self, ConfigFile, Descriptor, Manifest};
+use super::store::{
+    NewImage, Progress, Staged, StagedBlob, StagedLayer, Store, Work, ingest, stage, unpack_from,
+};
+use super::tarball::{Kind, Members, TarError};
+use super::unpack::Limits;
+use super::{Error, Name};
+use crate::id::Digest;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// More members than any image archive has (a layer is one member), so that names of members stay bounded in memory.
+const MAX_MEMBERS: u64 = 20_000;
+/// Longest name of a member.
+const MAX_NAME: usize = 4096;
+
+/// An image that was loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// Familiar names the archive gave it; may be empty.
+    pub names: Vec<String>,
+    /// Digest of its config.
+    pub id: Digest,
+}
+
+/// How the images of an archive are named in the store.
+#[derive(Debug, Default)]
+pub(super) struct Naming {
+    /// Instead of the archive's own names; the archive must then hold one image.
+    pub name: Option<String>,
+    /// Annotations of the index entry.
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Store {
+    /// Loads all images of a docker-archive (`docker save`) or OCI archive; plain, gzip or zstd.
+    pub fn load(
+        &self,
+        input: impl Read,
+        on_progress: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<Loaded>, Error> {
+        self.load_as(input, Naming::default(), on_progress)
+    }
+
+    /// [`Store::load`] of a file.
+    pub fn load_file(
+        &self,
+        path: &Path,
+        on_progress: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<Loaded>, Error> {
+        let file = File::open(path).map_err(Error::io("open", path))?;
+        self.load(file, on_progress)
+    }
+
+    pub(super) fn load_as(
+        &self,
+        input: impl Read,
+        naming: Naming,
+        on_progress: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<Loaded>, Error> {
+        let work = Work::new(self)?;
+        let on_progress = RefCell::new(on_progress);
+        let mut incoming = Incoming::read(self, &work, input, &on_progress)?;
+        let mut candidates = incoming.candidates()?;
+        if naming.name.is_some() && candidates.len() != 1 {
+            let why = format!(
+                "it holds {} images; bring it in with `hoist load` and use their names",
+                candidates.len()
+            );
+            return Err(Error::malformed("archive", why));
+        }
+        if let Some(name) = &naming.name {
+            candidates[0].names = vec![name.clone()];
+        }
+        let mut staged = Staged::default();
+        for candidate in candidates {
+            let image = incoming.stage(self, &work, candidate, &mut staged)?;
+            staged.images.push(NewImage {
+                annotations: naming.annotations.clone(),
+                ..image
+            });
+        }
+        self.commit(&work, &staged)?;
+        let loaded = |image: &NewImage| Loaded {
+            names: image.names.iter().map(|name| familiar(name)).collect(),
+            id: image.id.clone(),
+        };
+        Ok(staged.images.iter().map(loaded).collect())
+    }
+}
+
+fn familiar(name: &str) -> String {
+    Name::parse(name).map_or_else(|_| name.to_owned(), |name| name.familiar())
+}
+
+/// An image as an archive describes it: names of its members.
+struct Candidate {
+    /// Canonical names.
+    names: Vec<String>,
+    /// The manifest, if the archive has one.
+    manifest: Option<Descriptor>,
+    config: String,
+    layers: Vec<String>,
+}
+
+/// A member, staged.
+struct Item {
+    blob: StagedBlob,
+    layer: Option<Result<StagedLayer, Error>>,
+}
+
+/// Everything an archive brought.
+#[derive(Default)]
+struct Incoming {
+    items: HashMap<String, Item>,
+    /// Links between members, as old `docker save` makes them for equal layers.
+    links: HashMap<String, String>,
+}
+
+impl Incoming {
+    fn read(
+        store: &Store,
+        work: &Work,
+        input: impl Read,
+        on_progress: &RefCell<&mut dyn FnMut(Progress)>,
+    ) -> Result<Self, Error> {
+        let limits = Limits::of_file_system(work.path()).map_err(Error::io("read", work.path()))?;
+        let counted = Counted::new(input, on_progress);
+        let (plain, _) = decompress::open(counted).map_err(Error::Input)?;
+        let mut members = Members::new(plain.take(limits.bytes));
+        let mut incoming = Self::default();
+        let mut count = 0;
+        while let Some(member) = members.next().map_err(archive_error)? {
+            count += 1;
+            if count > MAX_MEMBERS || member.path.len() > MAX_NAME {
+                return Err(Error::malformed(
+                    "archive",
+                    "it has too many members, or too long names, for an image",
+                ));
+            }
+            let Some(name) = normal(&String::from_utf8_lossy(&member.path)) else {
+                continue;
+            };
+            match member.kind {
+                Kind::File => {
+                    let item = Item::read(store, work, &name, Body(&mut members))?;
+                    if let Some(Ok(layer)) = &item.layer {
+                        on_progress.borrow_mut()(Progress::Layer {
+                            diff_id: layer.diff_id.clone(),
+                            bytes: layer.bytes,
+                        });
+                    }
+                    incoming.items.insert(name, item);
+                }
+                Kind::Symlink(target) => incoming.link(&name, &target, true),
+                Kind::HardLink(target) => incoming.link(&name, &target, false),
+                _ => {}
+            }
+        }
+        Ok(incoming)
+    }
+
+    fn link(&mut self, name: &str, target: &[u8], relative: bool) {
+        let target = String::from_utf8_lossy(target);
+        let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let target = if relative {
+            format!("{folder}/{target}")
+        } else {
+            target.into_owned()
+        };
+        if let Some(target) = normal(&target) {
+            self.links.insert(name.to_owned(), target);
+        }
+    }
+
+    /// The images that the archive lists: docker's list first, since in archives that are both it has the names.
+    fn candidates(&self) -> Result<Vec<Candidate>, Error> {
+        if self.items.contains_key("manifest.json") {
+            docker::candidates(&self.json("manifest.json")?)
+        } else if self.items.contains_key("index.json") {
+            layout::candidates(self)
+        } else {
+            Err(Error::malformed(
+                "archive",
+                "it has neither `manifest.json` nor `index.json`; for a root filesystem use `hoist import`",
+            ))
+        }
+    }
+
+    /// Resolves links; a chain of them ends somewhere, or has a loop and ends nowhere.
+    fn key<'a>(&'a self, name: &'a str) -> &'a str {
+        let mut name = name;
+        for _ in 0..8 {
+            match self.links.get(name) {
+                Some(target) if !self.items.contains_key(name) => name = target,
+                _ => break,
+            }
+        }
+        name
+    }
+
+    fn item(&self, name: &str) -> Result<&Item, Error> {
+        let item = normal(name).and_then(|name| self.items.get(self.key(&name)));
+        item.ok_or_else(|| Error::malformed("archive", format!("`{name}` is missing in it")))
+    }
+
+    /// A small member, checked against the digest that its name promises.
+    fn json(&self, name: &str) -> Result<Vec<u8>, Error> {
+        let item = self.item(name)?;
+        check_name(name, &item.blob.digest)?;
+        super::store::read_small(&item.blob.path, name)
+    }
+
+    /// Takes over everything an image needs.
+    fn stage(
+        &mut self,
+        store: &Store,
+        work: &Work,
+        candidate: Candidate,
+        staged: &mut Staged,
+    ) -> Result<NewImage, Error> {
+        let config_blob = self.item(&candidate.config)?.blob.clone();
+        let config: ConfigFile = oci::parse(&candidate.config, &self.json(&candidate.config)?)?;
+        let diff_ids = config.rootfs.diff_ids;
+        if diff_ids.len() != candidate.layers.len() {
+            return Err(Error::malformed(
+                "archive",
+                "a config and its manifest disagree on the number of layers",
+            ));
+        }
+        let mut layers = Vec::new();
+        for (name, diff_id) in candidate.layers.iter().zip(&diff_ids) {
+            layers.push(self.stage_layer(store, work, name, diff_id, staged)?);
+        }
+        let manifest = match candidate.manifest {
+            Some(manifest) => {
+                staged
+                    .blobs
+                    .push(self.item(&layout::blob(&manifest.digest))?.blob.clone());
+                manifest
+            }
+            None => stage_manifest(work, descriptor(oci::CONFIG, &config_blob), layers, staged)?,
+        };
+        staged.blobs.push(config_blob.clone());
+        Ok(NewImage {
+            manifest,
+            id: config_blob.digest,
+            diff_ids,
+            created: config.created,
+            names: candidate.names,
+            annotations: BTreeMap::new(),
+        })
+    }
+
+    /// Takes over a layer and verifies that it is the one the config promises.
+    fn stage_layer(
+        &mut self,
+        store: &Store,
+        work: &Work,
+        name: &str,
+        diff_id: &Digest,
+        staged: &mut Staged,
+    ) -> Result<Descriptor, Error> {
+        let key = normal(name)
+            .map(|name| self.key(&name).to_owned())
+            .unwrap_or_default();
+        let Some(item) = self.items.get_mut(&key) else {
+            return Err(Error::malformed(
+                "archive",
+                format!("layer `{name}` is missing in it"),
+            ));
+        };
+        check_name(&key, &item.blob.digest)?;
+        let layer = match item.layer.take() {
+            Some(layer) => Some(layer?),
+            None if staged.layers.contains_key(diff_id) || store.layer_path(diff_id).is_dir() => {
+                None
+            }
+            None => Some(unpack_from(work, &item.blob.path, &item.blob.digest)?),
+        };
+        if let Some(layer) = layer {
+            layer.verify(diff_id)?;
+            staged.layers.insert(diff_id.clone(), layer);
+        }
+        let media_type = media_type(&item.blob.path)?;
+        staged.blobs.push(item.blob.clone());
+        Ok(descriptor(media_type, &item.blob))
+    }
+}
+
+impl Item {
+    fn read(store: &Store, work: &Work, name: &str, mut body: impl Read) -> Result<Self, Error> {
+        let mut head = Vec::with_capacity(512);
+        body.by_ref()
+            .take(512)
+            .read_to_end(&mut head)
+            .map_err(Error::Input)?;
+        let known = digest_in(name).is_some_and(|digest| store.blob_path(&digest).exists());
+        let is_layer = looks_like_layer(&head) && !known;
+        let input = head.chain(body);
+        if is_layer {
+            let (blob, layer) = ingest(work, name, input)?;
+            Ok(Self {
+                blob,
+                layer: Some(layer),
+            })
+        } else {
+            Ok(Self {
+                blob: stage(work, input)?,
+                layer: None,
+            })
+        }
+    }
+}
+
+fn looks_like_layer(head: &[u8]) -> bool {
+    let is_tar = head.get(257..262) == Some(b"ustar");
+    is_tar || decompress::detect(head).is_ok_and(|compression| compression != Compression::None)
+}
+
+fn media_type(path: &Path) -> Result<&'static str, Error> {
+    let mut head = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(6).read_to_end(&mut head))
+        .map_err(Error::io("read", path))?;
+    Ok(match decompress::detect(&head).map_err(Error::Input)? {
+        Compression::None => oci::LAYER,
+        Compression::Gzip => oci::LAYER_GZIP,
+        Compression::Zstd => oci::LAYER_ZSTD,
+    })
+}
+
+/// A manifest for an image that came without one.
+pub(super) fn stage_manifest(
+    work: &Work,
+    config: Descriptor,
+    layers: Vec<Descriptor>,
+    staged: &mut Staged,
+) -> Result<Descriptor, Error> {
+    let manifest = oci::write(&Manifest {
+        schema_version: 2,
+        media_type: Some(oci::MANIFEST.into()),
+        config,
+        layers,
+    });
+    let blob = stage(work, manifest.as_slice())?;
+    let descriptor = descriptor(oci::MANIFEST, &blob);
+    staged.blobs.push(blob);
+    Ok(descriptor)
+}
+
+pub(super) fn descriptor(media_type: &str, blob: &StagedBlob) -> Descriptor {
+    Descriptor {
+        media_type: media_type.into(),
+        digest: blob.digest.clone(),
+        size: blob.size,
+        platform: None,
+        artifact_type: None,
+        annotations: BTreeMap::new(),
+    }
+}
+
+/// The name of a member without `.`, `..` and needless slashes; `None` if it leads out of the archive.
+fn normal(name: &str) -> Option<String> {
+    let mut parts = Vec::new();
+    for part in name.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            _ => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
+
+/// The digest that a member's name promises: `blobs/sha256/HEX`, `HEX.json`, `HEX.tar`.
+fn digest_in(name: &str) -> Option<Digest> {
+    let file = name.rsplit('/').next()?;
+    let hex = file
+        .strip_suffix(".json")
+        .or(file.strip_suffix(".tar"))
+        .unwrap_or(file);
+    Digest::new(format!("sha256:{hex}")).ok()
+}
+
+fn check_name(name: &str, actual: &Digest) -> Result<(), Error> {
+    match digest_in(name) {
+        Some(expected) if expected != *actual => Err(Error::Mismatch {
+            what: name.to_owned(),
+            expected,
+            actual: actual.clone(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn archive_error(error: TarError) -> Error {
+    match error {
+        TarError::Read(source) => Error::Input(source),
+        TarError::Malformed(why) => Error::malformed("archive", why),
+    }
+}
+
+/// The body of the current member.
+struct Body<'a, R>(&'a mut Members<R>);
+
+impl<R: Read> Read for Body<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read_body(buffer)
+    }
+}
+
+/// Reports how much was read, a MiB at a time.
+struct Counted<'a, 'b, R> {
+    inner: R,
+    bytes: u64,
+    reported: u64,
+    on_progress: &'a RefCell<&'b mut dyn FnMut(Progress)>,
+}
+
+impl<'a, 'b, R> Counted<'a, 'b, R> {
+    fn new(inner: R, on_progress: &'a RefCell<&'b mut dyn FnMut(Progress)>) -> Self {
+        Self {
+            inner,
+            bytes: 0,
+            reported: 0,
+            on_progress,
+        }
+    }
+}
+
+impl<R: Read> Read for Counted<'_, '_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        self.bytes += n as u64;
+        if self.bytes - self.reported >= 1 << 20 || n == 0 && self.bytes > self.reported {
+            self.reported = self.bytes;
+            self.on_progress.borrow_mut()(Progress::Read(self.bytes));
+        }
+        Ok(n)
+    }
+}

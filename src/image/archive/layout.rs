@@ -1,0 +1,72 @@
+//! `index.json` of an OCI archive.
+
+use super::{Candidate, Incoming};
+use crate::id::Digest;
+use crate::image::oci::{self, CONTAINERD_NAME, Descriptor, Index, Manifest, Platform, REF_NAME};
+use crate::image::store::choose;
+use crate::image::{Error, Name};
+
+/// Name of a blob's member.
+pub(super) fn blob(digest: &Digest) -> String {
+    format!("blobs/sha256/{}", digest.hex())
+}
+
+pub(super) fn candidates(incoming: &Incoming) -> Result<Vec<Candidate>, Error> {
+    let index: Index = oci::parse("index.json", &incoming.json("index.json")?)?;
+    let here = Platform::here();
+    let mut candidates: Vec<Candidate> = Vec::new();
+    for entry in &index.manifests {
+        if entry
+            .platform
+            .as_ref()
+            .is_some_and(|platform| !here.runs(platform))
+        {
+            continue;
+        }
+        let names = names(entry);
+        let read = |descriptor: &Descriptor| incoming.json(&blob(&descriptor.digest));
+        let chosen = choose(entry.clone(), entry.digest.as_str(), read)?;
+        // One image under several names is several entries.
+        let same = |candidate: &&mut Candidate| {
+            candidate
+                .manifest
+                .as_ref()
+                .is_some_and(|m| m.digest == chosen.digest)
+        };
+        if let Some(known) = candidates.iter_mut().find(same) {
+            known.names.extend(names);
+            continue;
+        }
+        let bytes = incoming.json(&blob(&chosen.digest))?;
+        let manifest: Manifest = oci::parse(chosen.digest.as_str(), &bytes)?;
+        candidates.push(Candidate {
+            names,
+            config: blob(&manifest.config.digest),
+            layers: manifest
+                .layers
+                .iter()
+                .map(|layer| blob(&layer.digest))
+                .collect(),
+            manifest: Some(chosen),
+        });
+    }
+    if candidates.is_empty() {
+        return Err(Error::Platform {
+            name: "archive".into(),
+            platform: format!("{}/{}", here.os, here.architecture),
+        });
+    }
+    Ok(candidates)
+}
+
+/// The full name as containerd gives it, or a `ref.name` that is more than a tag: a tag alone names no image.
+fn names(entry: &Descriptor) -> Vec<String> {
+    let full = entry.annotation(CONTAINERD_NAME);
+    let name = full.or(entry
+        .annotation(REF_NAME)
+        .filter(|name| name.contains(['/', ':'])));
+    name.and_then(|name| Name::parse(name).ok())
+        .iter()
+        .map(Name::to_string)
+        .collect()
+}

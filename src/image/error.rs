@@ -1,0 +1,155 @@
+//! What can go wrong between a name and a root filesystem.
+
+use super::unpack;
+use crate::id::Digest;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// An operation on the image store failed; nothing of it is visible in the store.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No image of that name or id.
+    #[error("image `{name}` is not in the store")]
+    NotFound {
+        /// As the user wrote it.
+        name: String,
+        /// Familiar names that look like it, best first.
+        similar: Vec<String>,
+    },
+    /// A short id that fits several images.
+    #[error("image id `{prefix}` is ambiguous: it fits {count} images")]
+    Ambiguous {
+        /// As the user wrote it.
+        prefix: String,
+        /// How many images begin with it.
+        count: usize,
+    },
+    /// Not a reference at all.
+    #[error("invalid image reference `{text}`: {rule}")]
+    Reference {
+        /// As the user wrote it.
+        text: String,
+        /// The rule it breaks.
+        rule: &'static str,
+    },
+    /// The kernel or the disk refused.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// A verb, e.g. `read`.
+        action: &'static str,
+        /// The thing.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The stream of an archive broke off or could not be decompressed.
+    #[error("cannot read the archive")]
+    Input(#[source] io::Error),
+    /// An archive or layout that is not what it should be.
+    #[error("`{what}` is not a usable image: {why}")]
+    Malformed {
+        /// The file, blob or entry.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// JSON that does not parse.
+    #[error("`{what}` is not valid JSON of its kind")]
+    Json {
+        /// The file, blob or entry.
+        what: String,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// Content that is not what its name promises.
+    #[error("`{what}` has digest `{actual}` instead of `{expected}`")]
+    Mismatch {
+        /// The blob or layer.
+        what: String,
+        /// What was promised.
+        expected: Digest,
+        /// What came.
+        actual: Digest,
+    },
+    /// A layer could not be unpacked.
+    #[error("cannot unpack layer `{layer}`")]
+    Unpack {
+        /// Its name in the archive, or its digest.
+        layer: String,
+        /// Why.
+        #[source]
+        source: unpack::Error,
+    },
+    /// No variant of the image runs here.
+    #[error("image `{name}` has no variant for `{platform}`")]
+    Platform {
+        /// The image.
+        name: String,
+        /// This machine, as `os/architecture`.
+        platform: String,
+    },
+    /// A container needs it.
+    #[error("image `{name}` is used by a container")]
+    InUse {
+        /// As the user wrote it.
+        name: String,
+    },
+    /// An id that several names share cannot be removed by id.
+    #[error("image `{id}` has several names: {}", names.join(", "))]
+    SeveralNames {
+        /// As the user wrote it.
+        id: String,
+        /// All of them.
+        names: Vec<String>,
+    },
+    /// A `--change` that cannot be applied.
+    #[error("cannot apply change `{change}`: {why}")]
+    Change {
+        /// As the user wrote it.
+        change: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl Error {
+    /// What to type next, if there is something.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotFound { similar, .. } if !similar.is_empty() => Some(format!(
+                "did you mean `{}`? `hoist images` lists what is in the store",
+                similar[0]
+            )),
+            Self::NotFound { name, .. } => Some(format!(
+                "bring it in with `hoist load -i FILE` or `hoist import FILE {name}`, or use `image: host`"
+            )),
+            Self::Ambiguous { .. } => Some("give more digits of the id".into()),
+            Self::InUse { .. } => Some("stop its project first: `hoist down`".into()),
+            Self::SeveralNames { .. } => Some("remove it by name, or use `--force`".into()),
+            _ => None,
+        }
+    }
+
+    /// For `map_err`: an I/O error with the verb and the thing it happened to.
+    pub(super) fn io<E: Into<io::Error>>(
+        action: &'static str,
+        path: impl AsRef<Path>,
+    ) -> impl FnOnce(E) -> Self {
+        let path = path.as_ref().to_owned();
+        move |source| Self::Io {
+            action,
+            path,
+            source: source.into(),
+        }
+    }
+
+    /// An archive or layout that is not what it should be.
+    pub(super) fn malformed(what: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::Malformed {
+            what: what.into(),
+            why: why.into(),
+        }
+    }
+}
