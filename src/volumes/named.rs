@@ -1,0 +1,397 @@
+//! Named volumes: folders below the state root that live until somebody removes them by name.
+//!
+//! `volumes/NAME/_data` is the data, `volumes/NAME/volume.json` says where it comes from. A volume is made whole under
+//! another name and renamed; it is removed by renaming it into `volumes/.trash` first. So whatever a crash leaves is
+//! either a volume or trash, and trash is swept by the next [`Volumes::open`].
+
+use super::tree;
+use crate::id::{ContainerId, ProjectName, VolumeName};
+use rustix::fs::{Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, Permissions};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+const DATA: &str = "_data";
+const METADATA: &str = "volume.json";
+
+/// An operation on volumes failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is none of that name.
+    #[error("volume `{0}` does not exist")]
+    NotFound(VolumeName),
+    /// The kernel or the disk refused.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// A verb, e.g. `make`.
+        action: &'static str,
+        /// The thing.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A driver other than `local`.
+    #[error("volume driver `{0}` is not supported, only `local`")]
+    Driver(String),
+    /// An option of the `local` driver that cannot be kept.
+    #[error("volume option `{option}` is not supported: {why}")]
+    Option {
+        /// As `key=value`.
+        option: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// It exists with other options.
+    #[error("volume `{name}` exists already and its data is at `{}`", path.display())]
+    Different {
+        /// The volume.
+        name: VolumeName,
+        /// Where its data is.
+        path: PathBuf,
+    },
+}
+
+impl Error {
+    /// What to type next, if there is something.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Option { .. } => {
+                Some("for a host folder use `type: none`, `o: bind` and `device: /FOLDER`".into())
+            }
+            Self::Different { .. } => {
+                Some("remove it with `hoist down -v`, or give the new one another name".into())
+            }
+            _ => None,
+        }
+    }
+
+    fn io<E: Into<io::Error>>(action: &'static str, path: &Path) -> impl FnOnce(E) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io {
+            action,
+            path,
+            source: source.into(),
+        }
+    }
+}
+
+/// What is asked of a volume when it is made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Request {
+    /// `local`, or empty for it.
+    pub driver: String,
+    /// Options of the driver: nothing, or a bind of a host folder (`o=bind`, `device=/…`, `type=none`).
+    pub driver_opts: BTreeMap<String, String>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// The project it is made for.
+    pub project: Option<ProjectName>,
+}
+
+/// What is known of a volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// When it was made; `None` if a power failure took the record.
+    #[serde(default, with = "rfc3339")]
+    pub created: Option<jiff::Timestamp>,
+    /// Labels.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// The project it was made for.
+    #[serde(default)]
+    pub project: Option<ProjectName>,
+    /// The host folder that is its data, if it is bound.
+    #[serde(default)]
+    pub device: Option<PathBuf>,
+}
+
+/// A volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    /// Its name.
+    pub name: VolumeName,
+    /// Where its data is.
+    pub path: PathBuf,
+    /// What is known of it.
+    pub metadata: Metadata,
+}
+
+/// The volumes below a state root. Safe to use from many processes.
+#[derive(Debug, Clone)]
+pub struct Volumes {
+    root: PathBuf,
+}
+
+impl Volumes {
+    /// Opens the volumes below `state_root`, and sweeps what crashed removals left.
+    pub fn open(state_root: &Path) -> Result<Self, Error> {
+        let volumes = Self {
+            root: state_root.join("volumes"),
+        };
+        let trash = volumes.trash();
+        if !trash.is_dir() {
+            let mut builder = DirBuilder::new();
+            builder.recursive(true).mode(0o700);
+            builder
+                .create(&trash)
+                .map_err(Error::io("make folder", &trash))?;
+        }
+        volumes.sweep()?;
+        Ok(volumes)
+    }
+
+    /// Makes the volume if it does not exist; `true` if it was made. An existing one keeps its labels, as docker's does,
+    /// but must have its data where `request` wants it.
+    pub fn create(&self, name: &VolumeName, request: &Request) -> Result<bool, Error> {
+        let device = device(request)?;
+        if self.exists(name) {
+            let known = self.metadata(name);
+            if known.device == device || known.created.is_none() {
+                return Ok(false);
+            }
+            let (name, path) = (name.clone(), self.path(name));
+            return Err(Error::Different { name, path });
+        }
+        let metadata = Metadata {
+            created: Some(jiff::Timestamp::now()),
+            labels: request.labels.clone(),
+            project: request.project.clone(),
+            device,
+        };
+        // Made in the trash: a crash before the rename leaves it for the sweep.
+        let made = self
+            .trash()
+            .join(format!("new-{}", ContainerId::random().short()));
+        make(&made, &metadata)?;
+        let target = self.folder(name);
+        let renamed = rustix::fs::renameat_with(
+            rustix::fs::CWD,
+            &made,
+            rustix::fs::CWD,
+            &target,
+            RenameFlags::NOREPLACE,
+        );
+        match renamed {
+            Ok(()) => Ok(true),
+            Err(Errno::EXIST) => {
+                self.discard(&made)?;
+                self.create(name, request)
+            }
+            Err(errno) => Err(Error::io("make", &target)(errno)),
+        }
+    }
+
+    /// Where the data of a volume is: `…/volumes/NAME/_data`, or the host folder it binds.
+    pub fn path(&self, name: &VolumeName) -> PathBuf {
+        let data = self.folder(name).join(DATA);
+        self.metadata(name).device.unwrap_or(data)
+    }
+
+    /// Whether there is a volume of that name.
+    pub fn exists(&self, name: &VolumeName) -> bool {
+        self.folder(name).is_dir()
+    }
+
+    /// All volumes, by name.
+    pub fn list(&self) -> Result<Vec<Volume>, Error> {
+        let entries = fs::read_dir(&self.root).map_err(Error::io("read", &self.root))?;
+        let mut volumes = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(Error::io("read", &self.root))?;
+            let name = entry
+                .file_name()
+                .into_string()
+                .ok()
+                .and_then(|name| VolumeName::new(name).ok());
+            volumes.extend(
+                name.filter(|name| self.exists(name))
+                    .map(|name| self.volume(name)),
+            );
+        }
+        volumes.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(volumes)
+    }
+
+    /// One volume.
+    pub fn get(&self, name: &VolumeName) -> Result<Volume, Error> {
+        if self.exists(name) {
+            Ok(self.volume(name.clone()))
+        } else {
+            Err(Error::NotFound(name.clone()))
+        }
+    }
+
+    /// Removes a volume and its data; of a bound one only the name. The only call that does.
+    pub fn remove(&self, name: &VolumeName) -> Result<(), Error> {
+        let folder = self.folder(name);
+        let doomed = self
+            .trash()
+            .join(format!("gone-{}", ContainerId::random().short()));
+        match fs::rename(&folder, &doomed) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(Error::NotFound(name.clone()));
+            }
+            done => done.map_err(Error::io("remove", &folder))?,
+        }
+        self.discard(&doomed)
+    }
+
+    fn volume(&self, name: VolumeName) -> Volume {
+        Volume {
+            path: self.path(&name),
+            metadata: self.metadata(&name),
+            name,
+        }
+    }
+
+    /// A record that is missing or cut short costs the labels, never the data.
+    fn metadata(&self, name: &VolumeName) -> Metadata {
+        let read = fs::read(self.folder(name).join(METADATA)).ok();
+        let parsed = read.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        parsed.unwrap_or(Metadata {
+            created: None,
+            labels: BTreeMap::new(),
+            project: None,
+            device: None,
+        })
+    }
+
+    fn folder(&self, name: &VolumeName) -> PathBuf {
+        // A name has no slash and does not begin with a dot, see `id`.
+        self.root.join(name.as_str())
+    }
+
+    fn trash(&self) -> PathBuf {
+        self.root.join(".trash")
+    }
+
+    /// Removes what is in the trash, unless its maker is at work on it.
+    fn sweep(&self) -> Result<(), Error> {
+        let trash = self.trash();
+        for entry in fs::read_dir(&trash).map_err(Error::io("read", &trash))? {
+            let entry = entry.map_err(Error::io("read", &trash))?;
+            let name = entry.file_name();
+            let fresh = name.to_string_lossy().starts_with("new-") && is_recent(&entry);
+            if !fresh {
+                self.discard(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn discard(&self, path: &Path) -> Result<(), Error> {
+        let trash = open(&self.trash())?;
+        let name = path.file_name().expect("trash is below a folder");
+        let fail = |source| Error::io("remove", path)(source);
+        match tree::open_folder(trash.as_fd(), name.as_encoded_bytes()) {
+            Ok(folder) => tree::empty(folder.as_fd()).map_err(fail)?,
+            Err(Errno::NOENT) => return Ok(()),
+            Err(errno) => return Err(fail(errno.into())),
+        }
+        match fs::remove_dir(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(fail(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Making a volume takes a millisecond; one that is a minute old has no maker.
+fn is_recent(entry: &fs::DirEntry) -> bool {
+    let modified = entry.metadata().and_then(|found| found.modified());
+    modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age.as_secs() < 60))
+}
+
+fn make(folder: &Path, metadata: &Metadata) -> Result<(), Error> {
+    let data = folder.join(DATA);
+    let record = folder.join(METADATA);
+    let json = serde_json::to_vec_pretty(metadata).expect("maps with string keys serialise");
+    DirBuilder::new()
+        .mode(0o700)
+        .create(folder)
+        .map_err(Error::io("make folder", folder))?;
+    fs::create_dir(&data)
+        .and_then(|()| fs::set_permissions(&data, Permissions::from_mode(0o755)))
+        .map_err(Error::io("make folder", &data))?;
+    fs::write(&record, json).map_err(Error::io("write", &record))
+}
+
+fn open(folder: &Path) -> Result<OwnedFd, Error> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(folder, flags, Mode::empty()).map_err(Error::io("open", folder))
+}
+
+/// The host folder that a request wants as data. Only binds are kept as options; file systems would have to be mounted.
+fn device(request: &Request) -> Result<Option<PathBuf>, Error> {
+    if !matches!(request.driver.as_str(), "" | "local") {
+        return Err(Error::Driver(request.driver.clone()));
+    }
+    let options = &request.driver_opts;
+    let refuse = |key: &str, why| Error::Option {
+        option: format!("{key}={}", options.get(key).map_or("", String::as_str)),
+        why,
+    };
+    if let Some(key) = options
+        .keys()
+        .find(|key| !matches!(key.as_str(), "type" | "o" | "device"))
+    {
+        return Err(refuse(
+            key,
+            "the `local` driver has only `type`, `o` and `device`",
+        ));
+    }
+    let Some(device) = options.get("device") else {
+        return if options.is_empty() {
+            Ok(None)
+        } else {
+            Err(refuse("device", "it is needed beside the others"))
+        };
+    };
+    let is_bind = options
+        .get("o")
+        .is_some_and(|o| matches!(o.as_str(), "bind" | "rbind"));
+    if !is_bind {
+        return Err(refuse("o", "only `bind` is"));
+    }
+    if options
+        .get("type")
+        .is_some_and(|kind| !matches!(kind.as_str(), "" | "none" | "bind"))
+    {
+        return Err(refuse("type", "only `none` is, with `o: bind`"));
+    }
+    if !Path::new(device).is_absolute() {
+        return Err(refuse("device", "it must be an absolute path"));
+    }
+    match fs::metadata(device) {
+        Ok(found) if found.is_dir() => Ok(Some(device.into())),
+        Ok(_) => Err(refuse("device", "it is not a folder")),
+        Err(error) => Err(Error::io("use", Path::new(device))(error)),
+    }
+}
+
+/// Times in the record are text.
+mod rfc3339 {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        time: &Option<jiff::Timestamp>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        time.map(|time| time.to_string()).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<jiff::Timestamp>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        Ok(text.and_then(|text| text.parse().ok()))
+    }
+}
+
+#[cfg(test)]
+mod tests;
