@@ -8,6 +8,7 @@ mod bridge;
 mod driver;
 mod endpoint;
 mod error;
+pub mod ipam;
 pub mod names;
 mod netlink;
 mod netns;

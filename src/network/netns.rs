@@ -34,6 +34,9 @@ const LOOPBACK_INDEX: u32 = 1;
 /// Queries wait here while the supervisor restarts: about 4000 of them.
 const QUERY_BUFFER: usize = 4 << 20;
 
+/// For some hundred containers: five descriptors each, of namespace, resolver and ports.
+const DESCRIPTORS: u64 = 2048;
+
 /// A namespace with everything in it that every container gets.
 pub(super) struct Ready {
     pub netns: OwnedFd,
@@ -67,6 +70,7 @@ pub(super) struct Pool {
 impl Pool {
     /// Starts the thread, in the namespace of the caller.
     pub(super) fn start() -> Result<Self, Error> {
+        widen_descriptor_table();
         let shared = Arc::new(Shared::default());
         let home = File::open(OWN_NAMESPACE).map_err(Error::system("open", OWN_NAMESPACE))?;
         let thread = Arc::clone(&shared);
@@ -123,6 +127,17 @@ impl Shared {
         self.changed
             .wait(shelf)
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes room for descriptors now. Each time the table of a process with threads grows, at 64, 128, 256…, the kernel
+/// waits for RCU (up to 15 ms), and it never shrinks. Comfort only: a low limit is no error.
+fn widen_descriptor_table() {
+    let (soft, _) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)
+        .unwrap_or((DESCRIPTORS, DESCRIPTORS));
+    let highest = soft.min(DESCRIPTORS).saturating_sub(1) as i32;
+    if let Ok(file) = File::open("/") {
+        let _ = rustix::io::fcntl_dupfd_cloexec(&file, highest);
     }
 }
 

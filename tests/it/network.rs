@@ -145,3 +145,46 @@ fn networks_come_and_go_without_a_trace() {
         assert_eq!(snapshot(), before);
     });
 }
+
+#[test]
+fn fifty_containers_are_attached_in_a_blink() {
+    on_a_fresh_host(|| {
+        let driver = Driver::new("htest05").unwrap();
+        let net = network(&driver, "one", 1);
+        let start = Instant::now();
+        driver.create_network(&net).unwrap();
+        let created = start.elapsed();
+        let mut specs: Vec<_> = (2..52).map(|host| container(&[&net], host)).collect();
+        for spec in &mut specs {
+            spec.ports = vec![port(true, 80)];
+        }
+        let (start, before) = (Instant::now(), cpu_time());
+        let ends = driver.attach_all(&specs, std::slice::from_ref(&net));
+        println!(
+            "create_network {created:?}; 50 attaches with a port each: {:?}, CPU {:?}",
+            start.elapsed(),
+            cpu_time() - before
+        );
+        let ends: Vec<_> = ends.into_iter().map(Result::unwrap).collect();
+        // Nobody listens: the refusal comes from inside.
+        let refusal = ask(true, at("127.0.0.1", host_port(&ends[49]))).unwrap_err();
+        assert_eq!(refusal.kind(), std::io::ErrorKind::ConnectionRefused);
+        let start = Instant::now();
+        drop(ends);
+        driver.remove_network(&net).unwrap();
+        println!(
+            "remove_network after 50 namespaces ended: {:?}",
+            start.elapsed()
+        );
+    });
+}
+
+/// Processor time of this process, all threads, user and kernel.
+fn cpu_time() -> std::time::Duration {
+    let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF).unwrap();
+    let of = |time: nix::sys::time::TimeVal| {
+        use nix::sys::time::TimeValLike;
+        std::time::Duration::from_micros(time.num_microseconds() as u64)
+    };
+    of(usage.user_time()) + of(usage.system_time())
+}
