@@ -1,6 +1,7 @@
 //! All integration tests in one binary. A test's name is a claim.
 
 mod architecture;
+mod cgroups;
 mod network;
 mod network_world;
 mod stack;

@@ -12,119 +12,28 @@
 //! Invariants: nothing is killed that is not in the cgroup at that moment; a limit that was asked for and cannot be set is
 //! an error that names it; no wait is unbounded.
 
+mod controllers;
 mod device;
+mod error;
 mod layout;
 mod life;
 mod limits;
 mod tree;
+mod usage;
 
 use crate::runtime::devices::DeviceRules;
 use crate::runtime::spec::CgroupSpec;
-use crate::runtime::stats;
-use crate::runtime::stats::Stats;
 use crate::runtime::sys::bpf;
+pub use error::Error;
 pub use layout::Layout;
+pub use life::list;
+pub use life::sweep;
 use limits::Write;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
-use std::path::PathBuf;
 use tree::Folder;
-
-/// What went wrong with a cgroup.
-#[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
-pub enum Error {
-    #[error("no cgroup filesystem is mounted")]
-    NotMounted,
-    #[error("there is no cgroup `{path}`")]
-    Missing { path: String },
-    #[error("cannot read `{path}`")]
-    Read {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error("cannot write `{value}` to `{path}`")]
-    Write {
-        path: PathBuf,
-        value: String,
-        #[source]
-        source: io::Error,
-    },
-    #[error("cannot create cgroup `{path}`")]
-    Create {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error("cannot remove cgroup `{path}`")]
-    Remove {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error("cgroup `{path}` still has processes")]
-    Busy { path: PathBuf },
-    #[error("cgroup `{path}` did not become {state} in time")]
-    Timeout { path: PathBuf, state: &'static str },
-    #[error(
-        "`{key}` cannot be limited: the cgroup controller `{controller}` is not available here"
-    )]
-    Unavailable {
-        key: &'static str,
-        controller: &'static str,
-    },
-    #[error("cannot set `{key}` to `{value}`")]
-    Limit {
-        key: &'static str,
-        value: String,
-        #[source]
-        source: io::Error,
-    },
-    #[error("cannot install device control on cgroup `{path}`")]
-    Devices {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-}
-
-impl Error {
-    /// What to do about it.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::NotMounted => Some("mount -t cgroup2 none /sys/fs/cgroup".into()),
-            Self::Unavailable { key, .. } => Some(format!(
-                "remove `{key}`, or enable the controller on this machine"
-            )),
-            _ => None,
-        }
-    }
-
-    fn reading(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::Read { path, source }
-    }
-
-    fn creating(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Create { path, source }
-    }
-
-    fn removing(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Remove { path, source }
-    }
-
-    fn errno(&self) -> Option<i32> {
-        match self {
-            Self::Write { source, .. } => source.raw_os_error(),
-            _ => None,
-        }
-    }
-}
 
 /// The cgroup of a container: one folder in each hierarchy that it has.
 #[derive(Debug)]
@@ -204,16 +113,16 @@ impl Cgroup {
             let base = unified.mount.join(above(&v2_base(layout), &spec.path));
             let pure = self.pure;
             let controllers = if pure {
-                v2_controllers(spec)
+                controllers::of_v2(spec)
             } else {
                 Vec::new()
             };
             self.v2 = Some(Folder::create(&base, &spec.path, |parent| {
-                enable(parent, &controllers)
+                controllers::enable(parent, &controllers)
             })?);
         }
         if !self.pure {
-            for controller in v1_controllers(layout, spec, rules) {
+            for controller in controllers::of_v1(layout, spec, rules) {
                 self.join(layout, controller)?;
             }
         }
@@ -233,14 +142,14 @@ impl Cgroup {
         let inherit = hierarchy.controllers.iter().any(|name| name == "cpuset");
         let prepare = |path: &Path| {
             if inherit {
-                inherit_cpuset(path)
+                controllers::inherit_cpuset(path)
             } else {
                 Ok(())
             }
         };
         let folder = Folder::create(&base, &self.path, prepare)?;
         if inherit {
-            inherit_cpuset(&folder.path)?;
+            controllers::inherit_cpuset(&folder.path)?;
         }
         self.v1.push((hierarchy.controllers.clone(), folder));
         Ok(())
@@ -398,169 +307,7 @@ impl Cgroup {
         let program = bpf::load_device_program(&code).map_err(failed)?;
         bpf::attach_device_program(folder.as_fd(), program.as_fd()).map_err(failed)
     }
-
-    /// The processes in the cgroup and in those that they made below it.
-    pub fn pids(&self) -> Vec<i32> {
-        let folder = self
-            .v2
-            .as_ref()
-            .or_else(|| self.v1.first().map(|(_, folder)| folder));
-        folder
-            .and_then(|folder| folder.pids().ok())
-            .unwrap_or_default()
-    }
-
-    /// How many processes the kernel killed for want of memory.
-    pub fn oom_kills(&self) -> u64 {
-        let (folder, file) = if self.pure {
-            (self.v2.as_ref(), "memory.events")
-        } else {
-            (self.v1_of("memory"), "memory.oom_control")
-        };
-        let text = folder
-            .and_then(|folder| folder.read(file).ok().flatten())
-            .unwrap_or_default();
-        stats::table(&text).get("oom_kill").copied().unwrap_or(0)
-    }
-
-    /// What the container uses now.
-    pub fn stats(&self) -> Stats {
-        let memory = if self.pure {
-            self.v2.as_ref()
-        } else {
-            self.v1_of("memory")
-        };
-        let pids = if self.pure {
-            self.v2.as_ref()
-        } else {
-            self.v1_of("pids")
-        };
-        let text = |folder: Option<&Folder>, file: &str| {
-            folder
-                .and_then(|folder| folder.read(file).ok().flatten())
-                .unwrap_or_default()
-        };
-        let (usage, limit) = if self.pure {
-            ("memory.current", "memory.max")
-        } else {
-            ("memory.usage_in_bytes", "memory.limit_in_bytes")
-        };
-        let usage = stats::number(&text(memory, usage));
-        let mut result = Stats {
-            memory: stats::memory(usage, &text(memory, "memory.stat")),
-            memory_limit: stats::number(&text(memory, limit)),
-            pids: stats::number(&text(pids, "pids.current")),
-            pids_limit: stats::number(&text(pids, "pids.max")),
-            oom_kills: self.oom_kills(),
-            ..Stats::default()
-        };
-        let threads = || text(self.v2.as_ref(), "cgroup.threads").lines().count() as u64;
-        result.pids = result.pids.or_else(|| self.v2.is_some().then(threads));
-        self.count_cpu(&mut result);
-        result
-    }
-
-    /// CPU time: v2 counts it in every cgroup, also without the controller.
-    fn count_cpu(&self, result: &mut Stats) {
-        let text = |folder: Option<&Folder>, file: &str| {
-            folder
-                .and_then(|folder| folder.read(file).ok().flatten())
-                .unwrap_or_default()
-        };
-        if self.v2.is_some() {
-            let text = text(self.v2.as_ref(), "cpu.stat");
-            let table = stats::table(&text);
-            let ns = |key: &str| table.get(key).map(|us| us * 1000);
-            result.cpu = ns("usage_usec");
-            result.cpu_user = ns("user_usec");
-            result.cpu_system = ns("system_usec");
-            result.throttled_periods = table.get("nr_throttled").copied();
-        } else {
-            let account = self.v1_of("cpuacct");
-            result.cpu = stats::number(&text(account, "cpuacct.usage"));
-            result.cpu_user = stats::number(&text(account, "cpuacct.usage_user"));
-            result.cpu_system = stats::number(&text(account, "cpuacct.usage_sys"));
-        }
-        if !self.pure {
-            let text = text(self.v1_of("cpu"), "cpu.stat");
-            result.throttled_periods = stats::table(&text).get("nr_throttled").copied();
-        }
-    }
 }
-
-/// The v1 controllers a container needs.
-fn v1_controllers(layout: &Layout, spec: &CgroupSpec, rules: &DeviceRules) -> Vec<&'static str> {
-    let mut wanted = vec!["memory"];
-    if *rules != DeviceRules::Everything {
-        wanted.push("devices");
-    }
-    if layout.unified.is_none() {
-        wanted.extend(["freezer", "cpuacct"]);
-    }
-    wanted.extend(limits::v1(spec).iter().map(|write| write.controller));
-    wanted
-}
-
-fn v2_controllers(spec: &CgroupSpec) -> Vec<&'static str> {
-    let mut wanted = vec!["cpu", "memory", "pids"];
-    wanted.extend(spec.cpuset.as_ref().map(|_| "cpuset"));
-    wanted
-}
-
-/// Lets the children of a v2 cgroup have these controllers, as far as it has them itself.
-///
-/// A refusal is no error here: it shows when a limit that needs the controller finds no file to be written to.
-fn enable(parent: &Path, controllers: &[&str]) -> Result<(), Error> {
-    if controllers.is_empty() {
-        return Ok(());
-    }
-    let Some(folder) = Folder::open(parent.to_owned())? else {
-        return Ok(());
-    };
-    let on = folder.read("cgroup.subtree_control")?.unwrap_or_default();
-    let off = |name: &&&str| !on.split_whitespace().any(|word| word == **name);
-    let missing: Vec<_> = controllers.iter().filter(off).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let has = folder.read("cgroup.controllers")?.unwrap_or_default();
-    for name in missing
-        .into_iter()
-        .filter(|name| has.split_whitespace().any(|word| word == **name))
-    {
-        let _ = folder.write("cgroup.subtree_control", &format!("+{name}"));
-    }
-    Ok(())
-}
-
-/// A v1 cpuset is empty when it is made, and takes no process before it has CPUs and memory nodes.
-fn inherit_cpuset(path: &Path) -> Result<(), Error> {
-    let Some(folder) = Folder::open(path.to_owned())? else {
-        return Ok(());
-    };
-    for file in ["cpuset.cpus", "cpuset.mems"] {
-        let is_empty = folder
-            .read(file)?
-            .is_some_and(|text| text.trim().is_empty());
-        let parent = path
-            .parent()
-            .filter(|_| is_empty)
-            .map(|parent| Folder::open(parent.to_owned()));
-        if let Some(value) = parent
-            .transpose()?
-            .flatten()
-            .map(|parent| parent.read(file))
-            .transpose()?
-            .flatten()
-        {
-            folder.write(file, value.trim())?;
-        }
-    }
-    Ok(())
-}
-
-pub use life::list;
-pub use life::sweep;
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
-//! Devices: which nodes `/dev` has, and which the cgroup lets the container use.
-//!
-//! Invariant: nodes are made by dirfd in a `/dev` that we mounted ourselves; nothing of the image is followed.
+//! Device nodes: finding them on the host, making them in a container's `/dev`.
 
+use super::Error;
+use super::Kind;
 use crate::runtime::spec::DeviceSpec;
 use rustix::fs::AtFlags;
 use rustix::fs::FileType;
@@ -20,156 +20,6 @@ use rustix::io::Errno;
 use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
-use std::path::PathBuf;
-
-/// Why a device is not there.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The host node is missing or unreadable.
-    #[error("cannot look at device `{path}` of the host")]
-    Source {
-        /// Its path.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The host path is no device.
-    #[error("`{path}` is not a device")]
-    NotADevice {
-        /// Its path.
-        path: PathBuf,
-    },
-    /// Access other than some of `rwm`.
-    #[error("device `{path}`: access `{access}` must be made of `r`, `w` and `m`")]
-    Access {
-        /// Path of the host node.
-        path: PathBuf,
-        /// The text.
-        access: String,
-    },
-    /// The path inside is not one below `/dev`.
-    #[error("device target `{target}` must be a path below /dev")]
-    Target {
-        /// The path.
-        target: String,
-    },
-    /// The node or link could not be made.
-    #[error("cannot create `/dev/{name}` in the container")]
-    Create {
-        /// Path below `/dev`.
-        name: String,
-        /// What the kernel said.
-        #[source]
-        source: Errno,
-    },
-}
-
-/// Character or block device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Character.
-    Char,
-    /// Block.
-    Block,
-}
-
-/// Read, write and mknod as bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Access(pub u8);
-
-impl Access {
-    /// mknod.
-    pub const MKNOD: Self = Self(1);
-    /// Read.
-    pub const READ: Self = Self(2);
-    /// Write.
-    pub const WRITE: Self = Self(4);
-    /// All three.
-    pub const ALL: Self = Self(7);
-
-    fn parse(text: &str) -> Option<Self> {
-        if text.is_empty() {
-            return Some(Self::ALL);
-        }
-        text.chars().try_fold(Self(0), |set, letter| match letter {
-            'r' => Some(Self(set.0 | Self::READ.0)),
-            'w' => Some(Self(set.0 | Self::WRITE.0)),
-            'm' => Some(Self(set.0 | Self::MKNOD.0)),
-            _ => None,
-        })
-    }
-
-    /// As cgroup v1 writes it.
-    pub fn letters(self) -> String {
-        [(Self::READ, 'r'), (Self::WRITE, 'w'), (Self::MKNOD, 'm')]
-            .into_iter()
-            .filter(|(bit, _)| self.0 & bit.0 != 0)
-            .map(|(_, letter)| letter)
-            .collect()
-    }
-}
-
-/// One line of device control.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rule {
-    /// Whether matching access is allowed.
-    pub allow: bool,
-    /// Kind of device.
-    pub kind: Kind,
-    /// Major number; `None` = any.
-    pub major: Option<u32>,
-    /// Minor number; `None` = any.
-    pub minor: Option<u32>,
-    /// The access it is about.
-    pub access: Access,
-}
-
-/// Device control of a container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DeviceRules {
-    /// Everything is allowed.
-    Everything,
-    /// Nothing but what the rules allow; a later rule wins over an earlier one.
-    Only(Vec<Rule>),
-}
-
-const fn char_rule(allow: bool, major: u32, minor: Option<u32>) -> Rule {
-    Rule {
-        allow,
-        kind: Kind::Char,
-        major: Some(major),
-        minor,
-        access: Access::ALL,
-    }
-}
-
-const fn any_mknod(kind: Kind) -> Rule {
-    Rule {
-        allow: true,
-        kind,
-        major: None,
-        minor: None,
-        access: Access::MKNOD,
-    }
-}
-
-/// What docker and runc allow everywhere: nodes may be made but not used, but for these.
-const DEFAULT_RULES: [Rule; 13] = [
-    any_mknod(Kind::Char),
-    any_mknod(Kind::Block),
-    char_rule(true, 1, Some(3)),     // null
-    char_rule(true, 1, Some(8)),     // random
-    char_rule(true, 1, Some(7)),     // full
-    char_rule(true, 5, Some(0)),     // tty
-    char_rule(true, 1, Some(5)),     // zero
-    char_rule(true, 1, Some(9)),     // urandom
-    char_rule(true, 5, Some(1)),     // console
-    char_rule(true, 136, None),      // pts
-    char_rule(true, 5, Some(2)),     // ptmx
-    char_rule(true, 10, Some(200)),  // net/tun
-    char_rule(false, 10, Some(229)), // fuse
-];
 
 /// The nodes every `/dev` has: name, major, minor; all 0666.
 const NODES: [(&str, u32, u32); 6] = [
@@ -192,35 +42,13 @@ const LINKS: [(&str, &str); 6] = [
 
 /// A device node of the host that the container gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Node {
+pub(super) struct Node {
     /// Path below `/dev` inside.
     name: String,
-    kind: Kind,
-    device: u64,
+    pub(super) kind: Kind,
+    pub(super) device: u64,
     mode: RawMode,
     owner: (u32, u32),
-}
-
-/// The device control for a container with these extra devices.
-pub fn rules(extra: &[DeviceSpec], privileged: bool) -> Result<DeviceRules, Error> {
-    if privileged {
-        return Ok(DeviceRules::Everything);
-    }
-    let mut rules = DEFAULT_RULES.to_vec();
-    for spec in extra {
-        let access = Access::parse(&spec.access).ok_or_else(|| Error::Access {
-            path: spec.source.clone(),
-            access: spec.access.clone(),
-        })?;
-        rules.extend(nodes_of(spec)?.into_iter().map(|node| Rule {
-            allow: true,
-            kind: node.kind,
-            major: Some(rustix::fs::major(node.device)),
-            minor: Some(rustix::fs::minor(node.device)),
-            access,
-        }));
-    }
-    Ok(DeviceRules::Only(rules))
 }
 
 /// Fills a fresh `/dev`: the standard nodes and links, the folders that are mounted on, extra devices; all devices of the
@@ -329,7 +157,7 @@ fn make(dev: BorrowedFd<'_>, node: &Node) -> Result<(), Error> {
 }
 
 /// The nodes a spec stands for: one, or all below a folder of the host.
-fn nodes_of(spec: &DeviceSpec) -> Result<Vec<Node>, Error> {
+pub(super) fn nodes_of(spec: &DeviceSpec) -> Result<Vec<Node>, Error> {
     let target = || Error::Target {
         target: spec.target.clone(),
     };
@@ -413,37 +241,6 @@ mod tests {
             source: source.into(),
             target: target.into(),
             access: access.into(),
-        }
-    }
-
-    #[test]
-    fn extra_devices_become_rules_of_their_numbers() {
-        let DeviceRules::Only(rules) = rules(&[spec("/dev/null", "/dev/x", "rw")], false).unwrap()
-        else {
-            panic!("not privileged");
-        };
-        let last = rules.last().unwrap();
-        assert_eq!(
-            (last.major, last.minor, last.access.letters().as_str()),
-            (Some(1), Some(3), "rw")
-        );
-        assert_eq!(super::rules(&[], true).unwrap(), DeviceRules::Everything);
-    }
-
-    #[test]
-    fn senseless_devices_are_refused_by_name() {
-        for (source, target, access) in [
-            ("/dev/nonesuch", "/dev/x", "rwm"),
-            ("/etc/hostname", "/dev/x", "rwm"),
-            ("/dev/null", "/dev/x", "rx"),
-            ("/dev/null", "/etc/x", "r"),
-            ("/dev/null", "/dev/../etc/x", "r"),
-            ("/dev/null", "/dev/", "r"),
-        ] {
-            let error = rules(&[spec(source, target, access)], false)
-                .unwrap_err()
-                .to_string();
-            assert!(error.contains(source) || error.contains(target), "{error}");
         }
     }
 

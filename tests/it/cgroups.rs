@@ -1,0 +1,276 @@
+//! cgroups on whatever this machine has: v1, hybrid or v2. Needs root.
+
+use hoist::runtime::cgroups::Cgroup;
+use hoist::runtime::cgroups::Error;
+use hoist::runtime::cgroups::list;
+use hoist::runtime::cgroups::sweep;
+use hoist::runtime::devices::DeviceRules;
+use hoist::runtime::devices::rules;
+use hoist::runtime::spec::CgroupSpec;
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Child;
+use std::process::Command;
+use std::process::ExitStatus;
+use std::process::Stdio;
+
+/// A cgroup that is removed with what is in it, also when the test fails.
+struct Box {
+    cgroup: Cgroup,
+    prefix: String,
+}
+
+impl Box {
+    fn new(name: &str, limits: CgroupSpec, rules: &DeviceRules) -> Self {
+        let prefix = format!("hoist-it-{}-{name}", std::process::id());
+        let spec = CgroupSpec {
+            path: format!("{prefix}/c"),
+            ..limits
+        };
+        let cgroup = Cgroup::create(&spec, rules).expect("root can make a cgroup");
+        Self { cgroup, prefix }
+    }
+
+    fn plain(name: &str) -> Self {
+        Self::new(name, CgroupSpec::default(), &DeviceRules::Everything)
+    }
+
+    /// Starts a shell that waits until it is in the cgroup.
+    fn start(&self, script: &str) -> Child {
+        let mut child = Command::new("sh")
+            .args(["-c", &format!("read go; {script}")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("there is a shell");
+        self.cgroup
+            .attach(child.id().cast_signed())
+            .expect("a process can be attached");
+        writeln!(child.stdin.as_mut().expect("it is piped")).expect("the shell reads");
+        child
+    }
+
+    fn run(&self, script: &str) -> ExitStatus {
+        self.start(script).wait().expect("it can be waited for")
+    }
+}
+
+impl Drop for Box {
+    fn drop(&mut self) {
+        sweep(&self.prefix).expect("nothing keeps the cgroup");
+        assert_eq!(
+            list(&self.prefix).expect("it can be listed"),
+            Vec::<String>::new()
+        );
+        assert!(matches!(
+            Cgroup::open(&self.prefix),
+            Err(Error::Missing { .. })
+        ));
+    }
+}
+
+#[test]
+fn what_is_made_is_found_again_and_removed_without_a_trace() {
+    let made = Box::plain("life");
+    let found = Cgroup::open(made.cgroup.path()).unwrap();
+    let mut child = made.start("exec sleep 1000");
+    assert_eq!(found.pids(), [child.id().cast_signed()]);
+    assert_eq!(list(&made.prefix).unwrap(), [made.cgroup.path()]);
+    found.kill().unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(9));
+    found.remove().unwrap();
+    assert!(matches!(
+        Cgroup::open(made.cgroup.path()),
+        Err(Error::Missing { .. })
+    ));
+}
+
+#[test]
+fn kill_reaches_children_in_cgroups_of_their_own_and_frozen_ones() {
+    let made = Box::plain("kill");
+    let mut child =
+        made.start("for n in 1 2 3 4 5; do setsid sleep 1000 & done; kill -STOP $$; wait");
+    made.cgroup.freeze().unwrap();
+    made.cgroup.kill().unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(9));
+    made.cgroup.remove().unwrap();
+}
+
+#[test]
+fn a_frozen_cgroup_uses_no_time_and_goes_on_when_thawed() {
+    let made = Box::plain("freeze");
+    let mut child = made.start("n=0; while [ $n -lt 20000 ]; do n=$((n+1)); done");
+    made.cgroup.freeze().unwrap();
+    let before = made
+        .cgroup
+        .stats()
+        .cpu
+        .expect("every kind of machine counts CPU time");
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    assert_eq!(made.cgroup.stats().cpu, Some(before));
+    made.cgroup.thaw().unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn the_memory_limit_kills_and_is_counted() {
+    let limits = CgroupSpec {
+        memory: Some(20 << 20),
+        memory_swap: Some(20 << 20),
+        ..CgroupSpec::default()
+    };
+    let made = Box::new("memory", limits, &DeviceRules::Everything);
+    assert_eq!(made.cgroup.oom_kills(), 0);
+    // tail keeps a line that never ends. As a child, so that the shell lives to tell.
+    let status = made.run("tail /dev/zero; exit $?");
+    assert_eq!(status.code(), Some(137));
+    assert!(made.cgroup.oom_kills() >= 1);
+    assert_eq!(made.cgroup.stats().memory_limit, Some(20 << 20));
+}
+
+#[test]
+fn the_pids_limit_stops_forks_and_can_be_raised() {
+    let limits = CgroupSpec {
+        pids: Some(2),
+        ..CgroupSpec::default()
+    };
+    let mut made = Box::new("pids", limits, &DeviceRules::Everything);
+    let script = "sleep 0 & sleep 0 & sleep 0 & sleep 0 & wait";
+    assert!(!made.run(script).success());
+    assert_eq!(made.cgroup.stats().pids_limit, Some(2));
+    let more = CgroupSpec {
+        pids: Some(-1),
+        ..CgroupSpec::default()
+    };
+    made.cgroup.update(&more).unwrap();
+    assert!(made.run(script).success());
+}
+
+#[test]
+fn an_update_brings_a_limit_to_what_runs_already() {
+    let mut made = Box::plain("update");
+    let mut child = made.start("read more; sleep 0 & sleep 0 & sleep 0 & wait");
+    let limits = CgroupSpec {
+        pids: Some(1),
+        cpus: Some(0.5),
+        memory: Some(64 << 20),
+        ..CgroupSpec::default()
+    };
+    made.cgroup.update(&limits).unwrap();
+    writeln!(child.stdin.as_mut().unwrap()).unwrap();
+    assert!(!child.wait().unwrap().success());
+    // Raising beyond the old limit of memory and swap together, then lowering it again.
+    for memory in [512 << 20, 32 << 20] {
+        let limits = CgroupSpec {
+            memory: Some(memory),
+            ..CgroupSpec::default()
+        };
+        made.cgroup.update(&limits).unwrap();
+        assert_eq!(made.cgroup.stats().memory_limit, Some(memory));
+    }
+}
+
+#[test]
+fn the_cpu_limit_throttles() {
+    let limits = CgroupSpec {
+        cpus: Some(0.05),
+        cpu_shares: Some(512),
+        ..CgroupSpec::default()
+    };
+    let made = Box::new("cpu", limits, &DeviceRules::Everything);
+    assert!(
+        made.run("n=0; while [ $n -lt 100000 ]; do n=$((n+1)); done")
+            .success()
+    );
+    assert!(made.cgroup.stats().throttled_periods.unwrap() > 0);
+}
+
+#[test]
+fn a_cpuset_is_what_the_process_sees() {
+    let limits = CgroupSpec {
+        cpuset: Some("0".into()),
+        ..CgroupSpec::default()
+    };
+    let made = Box::new("cpuset", limits, &DeviceRules::Everything);
+    assert!(made.run("[ $(nproc) = 1 ]").success());
+}
+
+#[test]
+fn devices_are_denied_but_for_the_standard_ones_and_those_asked_for() {
+    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+    let kmsg = folder.path().join("kmsg");
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    let kind = rustix::fs::FileType::CharacterDevice;
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &kmsg,
+        kind,
+        mode,
+        rustix::fs::makedev(1, 11),
+    )
+    .unwrap();
+    let opens = format!(": < {}", kmsg.display());
+    let made = Box::new(
+        "devices",
+        CgroupSpec::default(),
+        &rules(&[], false).unwrap(),
+    );
+    assert!(made.run("head -c1 /dev/zero > /dev/null").success());
+    assert!(!made.run(&opens).success());
+    assert!(
+        made.run(&format!(
+            "mknod {} b 7 7",
+            folder.path().join("loop7").display()
+        ))
+        .success()
+    );
+    let asked = hoist::runtime::spec::DeviceSpec {
+        source: kmsg,
+        target: "/dev/kmsg".into(),
+        access: "r".into(),
+    };
+    let given = Box::new(
+        "given",
+        CgroupSpec::default(),
+        &rules(&[asked], false).unwrap(),
+    );
+    assert!(given.run(&opens).success());
+    assert!(!given.run(&opens.replace('<', ">")).success());
+    let everything = Box::plain("alldevices");
+    assert!(everything.run(&opens).success());
+}
+
+#[test]
+fn a_senseless_limit_is_named_and_leaves_nothing() {
+    let prefix = format!("hoist-it-{}-bad", std::process::id());
+    let spec = CgroupSpec {
+        path: format!("{prefix}/c"),
+        cpuset: Some("4711".into()),
+        ..CgroupSpec::default()
+    };
+    let error = Cgroup::create(&spec, &DeviceRules::Everything).unwrap_err();
+    assert!(error.to_string().contains("`cpuset`"), "{error}");
+    assert!(matches!(Cgroup::open(&prefix), Err(Error::Missing { .. })));
+}
+
+#[test]
+fn neighbours_come_and_go_while_their_common_parent_does() {
+    let prefix = format!("hoist-it-{}-race", std::process::id());
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let prefix = &prefix;
+            scope.spawn(move || {
+                for _ in 0..20 {
+                    let spec = CgroupSpec {
+                        path: format!("{prefix}/{thread}"),
+                        ..CgroupSpec::default()
+                    };
+                    let cgroup = Cgroup::create(&spec, &DeviceRules::Everything).unwrap();
+                    cgroup.remove().unwrap();
+                }
+            });
+        }
+    });
+    assert!(matches!(Cgroup::open(&prefix), Err(Error::Missing { .. })));
+}
