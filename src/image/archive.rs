@@ -169,6 +169,7 @@ impl Incoming {
                 _ => {}
             }
         }
+        members.drain().map_err(Error::Input)?;
         Ok(incoming)
     }
 

@@ -25,6 +25,8 @@ mod oci;
 mod reference;
 mod store;
 mod tarball;
+#[cfg(test)]
+mod testing;
 mod transport;
 mod unpack;
 

@@ -97,6 +97,11 @@ impl<R: Read> Members<R> {
         }
     }
 
+    /// Reads the stream to its end, so that whoever writes it is not cut off.
+    pub(super) fn drain(mut self) -> io::Result<()> {
+        io::copy(&mut self.input, &mut io::sink()).map(drop)
+    }
+
     /// Bytes of the current member's body.
     pub(super) fn read_body(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let want = buffer
@@ -190,6 +195,7 @@ impl<R: Read> Members<R> {
             .sparse_name
             .or(ext.path)
             .unwrap_or_else(|| header.path_bytes().into_owned());
+        let old = header.as_old();
         let folder_by_slash = kind == Kind::File && path.ends_with(b"/");
         while path.len() > 1 && path.ends_with(b"/") {
             path.pop();
@@ -198,12 +204,16 @@ impl<R: Read> Members<R> {
             path,
             // Archives older than POSIX mark folders by a slash only.
             kind: if folder_by_slash { Kind::Folder } else { kind },
-            mode: header.mode()? & 0o7777,
-            uid: ext.uid.map_or_else(|| header.uid(), Ok)?,
-            gid: ext.gid.map_or_else(|| header.gid(), Ok)?,
+            mode: (or_zero(&old.mode, || header.mode().map(u64::from))? & 0o7777) as u32,
+            uid: ext
+                .uid
+                .map_or_else(|| or_zero(&old.uid, || header.uid()), Ok)?,
+            gid: ext
+                .gid
+                .map_or_else(|| or_zero(&old.gid, || header.gid()), Ok)?,
             mtime: match ext.mtime {
                 Some(time) => time,
-                None => (i64::try_from(header.mtime()?).unwrap_or(i64::MAX), 0),
+                None => (or_zero(&old.mtime, || header.mtime())?.cast_signed(), 0),
             },
             xattrs: ext.xattrs,
             size,
@@ -346,6 +356,14 @@ fn kind(header: &Header, ext: &mut Extensions) -> Result<Kind, TarError> {
         EntryType::Fifo => Kind::Fifo,
         other => Kind::Other(other.as_byte()),
     })
+}
+
+/// A field that is left empty means zero, as Go's reader takes it.
+fn or_zero(field: &[u8], read: impl FnOnce() -> io::Result<u64>) -> io::Result<u64> {
+    if field.iter().all(|&b| b == 0 || b == b' ') {
+        return Ok(0);
+    }
+    read()
 }
 
 /// The sum of all bytes, with the field itself read as spaces.

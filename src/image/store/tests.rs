@@ -1,1 +1,661 @@
-//! placeholder
+//! Images come, are found, and go.
+
+use super::*;
+use crate::image::testing::{Tar, listing};
+use crate::image::{Loaded, UnpackError};
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::process::Command;
+
+fn store() -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    (folder, store)
+}
+
+fn name(text: &str) -> ImageRef {
+    ImageRef::new(text).unwrap()
+}
+
+fn load(store: &Store, archive: &[u8]) -> Result<Vec<Loaded>, Error> {
+    store.load(archive, &mut |_| {})
+}
+
+fn hex(bytes: &[u8]) -> String {
+    blob::digest(bytes).hex().to_owned()
+}
+
+/// Two layers, the second hiding and replacing things of the first.
+fn layers() -> [Vec<u8>; 2] {
+    let base = Tar::default()
+        .folder("etc")
+        .file("etc/a", "a")
+        .file("etc/b", "b")
+        .folder("gone")
+        .file("gone/x", "x");
+    let top = Tar::default()
+        .file("etc/.wh.b", "")
+        .file("etc/a", "A")
+        .file(".wh.gone", "")
+        .file("new", "n");
+    [base.finish(), top.finish()]
+}
+
+fn config(layers: &[Vec<u8>]) -> Vec<u8> {
+    let diff_ids: Vec<_> = layers
+        .iter()
+        .map(|layer| format!("sha256:{}", hex(layer)))
+        .collect();
+    serde_json::to_vec(&serde_json::json!({
+        "architecture": "amd64", "os": "linux", "created": "2024-05-06T07:08:09Z",
+        "config": { "Cmd": ["run"], "Env": ["A=b"] },
+        "rootfs": { "type": "layers", "diff_ids": diff_ids },
+    }))
+    .unwrap()
+}
+
+fn outer(members: &[(String, Vec<u8>)]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (path, content) in members {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        header.set_cksum();
+        tar.append_data(&mut header, path, content.as_slice())
+            .unwrap();
+    }
+    tar.into_inner().unwrap()
+}
+
+/// As `docker save` before version 25 made it, with the list at the end.
+fn docker_archive(tag: &str, layers: &[Vec<u8>]) -> Vec<u8> {
+    let config = config(layers);
+    let id = hex(&config);
+    let mut members: Vec<(String, Vec<u8>)> = Vec::new();
+    for (i, layer) in layers.iter().enumerate() {
+        members.push((format!("layer{i}/layer.tar"), layer.clone()));
+    }
+    let names: Vec<_> = members.iter().map(|member| member.0.clone()).collect();
+    let list =
+        serde_json::json!([{ "Config": format!("{id}.json"), "RepoTags": [tag], "Layers": names }]);
+    members.push((format!("{id}.json"), config));
+    members.push(("manifest.json".into(), list.to_string().into_bytes()));
+    outer(&members)
+}
+
+/// An OCI archive with gzip and zstd layers behind a nested index.
+fn oci_archive(reference: &str, layers: &[Vec<u8>; 2]) -> Vec<u8> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&layers[0]).unwrap();
+    let blobs = [
+        gzip.finish().unwrap(),
+        zstd::encode_all(&layers[1][..], 1).unwrap(),
+    ];
+    let config = config(layers);
+    let descriptor = |media: &str, blob: &[u8]| {
+        serde_json::json!({
+            "mediaType": media, "digest": format!("sha256:{}", hex(blob)), "size": blob.len(),
+        })
+    };
+    let manifest = serde_json::json!({
+        "schemaVersion": 2, "mediaType": oci::MANIFEST,
+        "config": descriptor(oci::CONFIG, &config),
+        "layers": [descriptor(oci::LAYER_GZIP, &blobs[0]), descriptor(oci::LAYER_ZSTD, &blobs[1])],
+    })
+    .to_string()
+    .into_bytes();
+    let mut here = descriptor(oci::MANIFEST, &manifest);
+    here["platform"] = serde_json::to_value(oci::Platform::here()).unwrap();
+    let mut elsewhere = descriptor(oci::MANIFEST, b"not in the archive");
+    elsewhere["platform"] = serde_json::json!({ "os": "linux", "architecture": "s390x" });
+    let nested = serde_json::json!({ "schemaVersion": 2, "manifests": [elsewhere, here] });
+    let nested = nested.to_string().into_bytes();
+    let mut entry = descriptor(oci::INDEX, &nested);
+    entry["annotations"] = serde_json::json!({ "org.opencontainers.image.ref.name": reference });
+    let index = serde_json::json!({ "schemaVersion": 2, "manifests": [entry] });
+    let mut members = vec![
+        (
+            "oci-layout".to_owned(),
+            br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),
+        ),
+        ("index.json".to_owned(), index.to_string().into_bytes()),
+    ];
+    for blob in [nested, manifest, config, blobs[0].clone(), blobs[1].clone()] {
+        members.push((format!("blobs/sha256/{}", hex(&blob)), blob));
+    }
+    outer(&members)
+}
+
+/// Nothing is in the work folder once nobody works.
+fn assert_no_work(store: &Store) {
+    assert_eq!(fs::read_dir(store.work_root()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_docker_archive_is_loaded_and_found_by_every_name_it_has() {
+    let (_folder, store) = store();
+    let layers = layers();
+    let loaded = load(&store, &docker_archive("app:1", &layers)).unwrap();
+    let id = Digest::new(format!("sha256:{}", hex(&config(&layers)))).unwrap();
+    let names = vec!["app:1".to_owned()];
+    assert_eq!(
+        loaded,
+        [Loaded {
+            names: names.clone(),
+            id: id.clone()
+        }]
+    );
+    for text in [
+        "app:1",
+        "docker.io/library/app:1",
+        id.as_str(),
+        id.hex(),
+        &id.hex()[..12],
+        &id.hex()[..3],
+    ] {
+        let image = store.resolve(&name(text)).unwrap();
+        assert_eq!(
+            (&image.id, image.config.cmd.as_slice()),
+            (&id, &["run".to_owned()][..]),
+            "{text}"
+        );
+        let expected = [
+            store.layer_path(&blob::digest(&layers[1])),
+            store.layer_path(&blob::digest(&layers[0])),
+        ];
+        assert_eq!(image.layers, expected);
+    }
+    let created = Some("2024-05-06T07:08:09Z".parse().unwrap());
+    assert_eq!(
+        store.list().unwrap(),
+        [ImageSummary {
+            id,
+            names,
+            created,
+            size: 5
+        }]
+    );
+    assert!(
+        store
+            .layer_path(&blob::digest(&layers[0]))
+            .join("etc/b")
+            .is_file()
+    );
+    assert_no_work(&store);
+}
+
+#[test]
+fn an_oci_archive_gives_the_same_layers_whatever_their_compression() {
+    let (_folder, store) = store();
+    let layers = layers();
+    for archive in [
+        oci_archive("app:2", &layers),
+        docker_archive("app:1", &layers),
+    ] {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&archive).unwrap();
+        load(&store, &gzip.finish().unwrap()).unwrap();
+    }
+    let one = store.resolve(&name("app:1")).unwrap();
+    let two = store.resolve(&name("app:2")).unwrap();
+    assert_eq!(one, two);
+    assert_eq!(store.list().unwrap()[0].names, ["app:1", "app:2"]);
+}
+
+#[test]
+fn an_oci_archive_with_a_bare_tag_has_no_name() {
+    let (_folder, store) = store();
+    let loaded = load(&store, &oci_archive("latest", &layers())).unwrap();
+    assert_eq!(loaded[0].names, Vec::<String>::new());
+    store.tag(loaded[0].id.hex(), "named").unwrap();
+    assert_eq!(store.list().unwrap()[0].names, ["named:latest"]);
+}
+
+#[test]
+fn content_that_is_not_what_it_says_is_never_visible() {
+    let (_folder, store) = store();
+    let layers = layers();
+    let other = [layers[0].clone(), Tar::default().file("evil", "x").finish()];
+    let config = config(&layers);
+    let lie = |config_name: String| {
+        let list = serde_json::json!([{ "Config": config_name, "RepoTags": ["app:1"], "Layers": ["0.tar", "1.tar"] }]);
+        outer(&[
+            ("0.tar".into(), other[0].clone()),
+            ("1.tar".into(), other[1].clone()),
+            (config_name, config.clone()),
+            ("manifest.json".into(), list.to_string().into_bytes()),
+        ])
+    };
+    let swapped_layer = load(&store, &lie(format!("{}.json", hex(&config))));
+    assert!(
+        matches!(swapped_layer, Err(Error::Mismatch { .. })),
+        "{swapped_layer:?}"
+    );
+    let wrong_config = load(&store, &lie(format!("{}.json", "0".repeat(64))));
+    assert!(
+        matches!(wrong_config, Err(Error::Mismatch { .. })),
+        "{wrong_config:?}"
+    );
+    assert!(store.list().unwrap().is_empty());
+    assert_eq!(
+        fs::read_dir(store.oci.join("blobs/sha256"))
+            .unwrap()
+            .count(),
+        0
+    );
+    assert!(!store.layer_path(&blob::digest(&other[1])).exists());
+    assert_no_work(&store);
+}
+
+#[test]
+fn archives_that_are_none_are_errors_that_say_so() {
+    let (_folder, store) = store();
+    let missing = serde_json::json!([{ "Config": "c.json", "RepoTags": [], "Layers": ["l.tar"] }])
+        .to_string();
+    for (archive, expected) in [
+        (b"garbage".repeat(100), "not a tar archive"),
+        (Vec::new(), "neither"),
+        (
+            outer(&[("etc/passwd".into(), b"x".to_vec())]),
+            "hoist import",
+        ),
+        (outer(&[("manifest.json".into(), b"{".to_vec())]), "JSON"),
+        (
+            outer(&[("manifest.json".into(), missing.into_bytes())]),
+            "`c.json` is missing",
+        ),
+        (
+            outer(&[(
+                "index.json".into(),
+                br#"{"schemaVersion":2,"manifests":[]}"#.to_vec(),
+            )]),
+            "no variant",
+        ),
+    ] {
+        let error = load(&store, &archive).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    let full = docker_archive("app:1", &layers());
+    for cut in [1, 511, 600, 3000, full.len() / 2] {
+        assert!(load(&store, &full[..cut]).is_err(), "cut at {cut}");
+    }
+    assert!(store.list().unwrap().is_empty());
+    assert_no_work(&store);
+}
+
+#[test]
+fn a_hostile_layer_spoils_its_image_and_nothing_else() {
+    let (folder, store) = store();
+    let evil = [Tar::default().file("../../../evil", "x").finish()];
+    let error = load(&store, &docker_archive("app:1", &evil)).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Unpack {
+                source: UnpackError::Refused { .. },
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert!(!folder.path().join("evil").exists() && !folder.path().join("layers/evil").exists());
+    assert!(store.list().unwrap().is_empty());
+}
+
+#[test]
+fn importing_the_same_again_gives_the_same_image() {
+    let (_folder, store) = store();
+    let [base, _] = layers();
+    let changes = ["CMD [\"a\"]".to_owned(), "ENV X=y".to_owned()];
+    let id = store.import(&base[..], Some("base"), &changes).unwrap();
+    assert_eq!(store.import(&base[..], Some("base"), &changes).unwrap(), id);
+    assert_eq!(store.list().unwrap().len(), 1);
+    let image = store.resolve(&name("base")).unwrap();
+    assert_eq!(
+        (image.config.cmd, image.config.env),
+        (vec!["a".to_owned()], vec!["X=y".to_owned()])
+    );
+    let other = store.import(&base[..], Some("base"), &[]).unwrap();
+    assert_ne!(other, id);
+    let list = store.list().unwrap();
+    assert_eq!(
+        list.len(),
+        2,
+        "the image that lost its name stays: {list:?}"
+    );
+    let nameless = store.import(&base[..], None, &changes).unwrap();
+    assert!(store.resolve(&name(nameless.hex())).is_ok());
+}
+
+#[test]
+fn a_rootfs_that_is_no_tar_is_an_error() {
+    let (_folder, store) = store();
+    assert!(
+        store
+            .import(&b"x".repeat(1024)[..], Some("x"), &[])
+            .is_err()
+    );
+    assert!(
+        store
+            .import(&b"\xfd7zXZ\0"[..], Some("x"), &[])
+            .unwrap_err()
+            .to_string()
+            .contains("cannot unpack")
+    );
+    assert!(store.import(&b""[..], Some("UPPER"), &[]).is_err());
+    assert!(store.import(&b""[..], None, &["RUN x".to_owned()]).is_err());
+    assert_no_work(&store);
+}
+
+#[test]
+fn a_layer_that_comes_twice_is_one_lower() {
+    let (_folder, store) = store();
+    let [base, top] = layers();
+    let layers = [base.clone(), top.clone(), base.clone()];
+    load(&store, &docker_archive("app:1", &layers)).unwrap();
+    let image = store.resolve(&name("app:1")).unwrap();
+    let expected = [
+        store.layer_path(&blob::digest(&base)),
+        store.layer_path(&blob::digest(&top)),
+    ];
+    assert_eq!(image.layers, expected);
+}
+
+#[test]
+fn a_removed_image_takes_what_only_it_needed() {
+    let (_folder, store) = store();
+    let [base, top] = layers();
+    load(
+        &store,
+        &docker_archive("app:1", &[base.clone(), top.clone()]),
+    )
+    .unwrap();
+    load(
+        &store,
+        &docker_archive("base:1", std::slice::from_ref(&base)),
+    )
+    .unwrap();
+    store.tag("app:1", "app:alias").unwrap();
+    let nobody = |_: &Digest| false;
+    let removed = store.remove("app:1", &nobody, false).unwrap();
+    assert_eq!(removed, [Removed::Untagged("app:1".into())]);
+    assert!(store.layer_path(&blob::digest(&top)).exists());
+    let removed = store.remove("app:alias", &nobody, false).unwrap();
+    assert!(
+        matches!(
+            removed.as_slice(),
+            [Removed::Untagged(_), Removed::Deleted(_)]
+        ),
+        "{removed:?}"
+    );
+    assert!(!store.layer_path(&blob::digest(&top)).exists());
+    assert!(!store.blob_path(&blob::digest(&top)).exists());
+    assert!(store.resolve(&name("base:1")).is_ok());
+    store.remove("base:1", &nobody, false).unwrap();
+    assert_eq!(
+        fs::read_dir(store.oci.join("blobs/sha256"))
+            .unwrap()
+            .count(),
+        0
+    );
+    assert!(matches!(
+        store.remove("base:1", &nobody, false),
+        Err(Error::NotFound { .. })
+    ));
+}
+
+#[test]
+fn an_image_in_use_is_not_removed() {
+    let (_folder, store) = store();
+    let id = load(&store, &docker_archive("app:1", &layers()))
+        .unwrap()
+        .remove(0)
+        .id;
+    let used = |digest: &Digest| *digest == id;
+    assert!(matches!(
+        store.remove("app:1", &used, false),
+        Err(Error::InUse { .. })
+    ));
+    assert!(matches!(
+        store.remove(id.hex(), &used, false),
+        Err(Error::InUse { .. })
+    ));
+    let removed = store.remove("app:1", &used, true).unwrap();
+    assert_eq!(removed, [Removed::Untagged("app:1".into())]);
+    assert!(store.resolve(&name(id.hex())).is_ok(), "it stays, by id");
+    assert!(matches!(
+        store.remove(id.hex(), &used, false),
+        Err(Error::InUse { .. })
+    ));
+    assert_eq!(
+        store.remove(id.hex(), &|_| false, false).unwrap(),
+        [Removed::Deleted(id.clone())]
+    );
+    assert!(store.list().unwrap().is_empty());
+}
+
+#[test]
+fn an_id_with_several_names_is_removed_only_by_force() {
+    let (_folder, store) = store();
+    let id = load(&store, &docker_archive("a:1", &layers()))
+        .unwrap()
+        .remove(0)
+        .id;
+    store.tag("a:1", "b:1").unwrap();
+    assert!(matches!(
+        store.remove(id.hex(), &|_| false, false),
+        Err(Error::SeveralNames { .. })
+    ));
+    assert_eq!(store.remove(id.hex(), &|_| false, true).unwrap().len(), 3);
+    assert!(store.list().unwrap().is_empty());
+}
+
+#[test]
+fn the_collector_waits_for_writers() {
+    let (_folder, store) = store();
+    let stray = store.blob_path(&blob::digest(b"stray"));
+    fs::write(&stray, "stray").unwrap();
+    let work = Work::new(&store).unwrap();
+    assert!(!store.collect(&|_| false).unwrap());
+    assert!(stray.exists());
+    drop(work);
+    assert!(store.collect(&|_| false).unwrap());
+    assert!(!stray.exists());
+}
+
+#[test]
+fn what_a_dead_writer_left_is_swept_and_what_a_living_one_has_is_not() {
+    let (folder, store) = store();
+    let dead = store.work_root().join("dead");
+    fs::create_dir_all(dead.join("1/etc")).unwrap();
+    fs::write(store.work_root().join("gone-file"), "").unwrap();
+    let work = Work::new(&store).unwrap();
+    fs::write(work.fresh(), "half a blob").unwrap();
+    Store::open(folder.path()).unwrap();
+    let left: Vec<_> = fs::read_dir(store.work_root())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert_eq!(left, [work.path().to_owned()]);
+    assert_eq!(fs::read_dir(work.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn threads_that_load_at_once_all_succeed() {
+    let (folder, store) = store();
+    let layers = layers();
+    std::thread::scope(|scope| {
+        for i in 0..8 {
+            let layers = &layers;
+            let folder = folder.path();
+            scope.spawn(move || {
+                let store = Store::open(folder).unwrap();
+                load(&store, &docker_archive(&format!("app:{}", i % 4), layers)).unwrap();
+                load(&store, &oci_archive("oci:1", layers)).unwrap();
+                store.resolve(&name("oci:1x")).unwrap_err();
+                store.resolve(&name(&format!("app:{}", i % 4))).unwrap();
+            });
+        }
+    });
+    assert_eq!(
+        store.list().unwrap()[0].names,
+        ["app:0", "app:1", "app:2", "app:3", "oci:1"]
+    );
+    assert_no_work(&store);
+}
+
+#[test]
+fn a_layer_whose_folder_is_lost_is_unpacked_again() {
+    let (_folder, store) = store();
+    let layers = layers();
+    load(&store, &oci_archive("app:1", &layers)).unwrap();
+    let layer = store.layer_path(&blob::digest(&layers[1]));
+    // Whiteouts and folders the archive does not list have the time of their making.
+    let untimed = |listing: String| {
+        listing
+            .lines()
+            .map(|line| line[..line.len() - 12].to_owned())
+            .collect::<Vec<_>>()
+    };
+    let before = untimed(listing(&layer));
+    fs::remove_dir_all(&layer).unwrap();
+    store.resolve(&name("app:1")).unwrap();
+    assert_eq!(untimed(listing(&layer)), before);
+}
+
+#[test]
+fn a_blob_that_rotted_is_an_error() {
+    let (_folder, store) = store();
+    let layers = layers();
+    load(&store, &docker_archive("app:1", &layers)).unwrap();
+    fs::write(store.blob_path(&blob::digest(&config(&layers))), "{}").unwrap();
+    assert!(matches!(
+        store.resolve(&name("app:1")),
+        Err(Error::Mismatch { .. })
+    ));
+}
+
+#[test]
+fn layouts_and_archives_are_used_where_they_lie() {
+    let (folder, store) = store();
+    let layers = layers();
+    let archive = folder.path().join("a.tar");
+    fs::write(&archive, oci_archive("v1", &layers)).unwrap();
+    let layout = folder.path().join("layout");
+    fs::create_dir(&layout).unwrap();
+    assert!(
+        Command::new("tar")
+            .arg("-xf")
+            .arg(&archive)
+            .arg("-C")
+            .arg(&layout)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let by_layout = store
+        .resolve(&name(&format!("oci:{}:v1", layout.display())))
+        .unwrap();
+    assert_eq!(
+        store
+            .resolve(&name(&format!("oci:{}", layout.display())))
+            .unwrap(),
+        by_layout
+    );
+    assert!(
+        store
+            .resolve(&name(&format!("oci:{}:v2", layout.display())))
+            .is_err()
+    );
+    let reference = name(&format!("oci-archive:{}", archive.display()));
+    assert_eq!(store.resolve(&reference).unwrap(), by_layout);
+    fs::write(&archive, docker_archive("other:1", &layers[..1])).unwrap();
+    let changed = store.resolve(&reference).unwrap();
+    assert_ne!(changed.id, by_layout.id);
+    assert!(store.collect(&|_| false).unwrap());
+    fs::remove_dir_all(&layout).unwrap();
+    assert!(
+        by_layout.layers.iter().all(|layer| layer.is_dir()),
+        "a running container keeps its layers"
+    );
+}
+
+#[test]
+fn an_unknown_image_says_what_is_like_it() {
+    let (_folder, store) = store();
+    load(&store, &docker_archive("redis:7", &layers())).unwrap();
+    let error = store.resolve(&name("redis:8")).unwrap_err();
+    assert_eq!(error.to_string(), "image `redis:8` is not in the store");
+    assert!(error.hint().unwrap().contains("`redis:7`"));
+    let error = store.resolve(&name("mysql")).unwrap_err();
+    assert!(error.hint().unwrap().contains("hoist load -i FILE"));
+}
+
+#[test]
+fn the_index_keeps_what_others_wrote_into_it() {
+    let (_folder, store) = store();
+    let [base, _] = layers();
+    store.import(&base[..], Some("base"), &[]).unwrap();
+    // As umoci tags: a bare name, and no annotation of ours.
+    let mut index = store.index().unwrap();
+    let mut entry = index.manifests[0].clone();
+    entry.annotations = BTreeMap::from([(oci::REF_NAME.to_owned(), "bare".to_owned())]);
+    index.manifests.push(entry);
+    fs::write(store.index_path(), oci::write(&index)).unwrap();
+    assert_eq!(store.list().unwrap().len(), 1);
+    assert_eq!(
+        store.resolve(&name("bare")).unwrap(),
+        store.resolve(&name("base")).unwrap()
+    );
+}
+
+#[test]
+fn progress_tells_of_bytes_and_layers() {
+    let (_folder, store) = store();
+    let archive = docker_archive("app:1", &layers());
+    let mut told = Vec::new();
+    store
+        .load(&archive[..], &mut |progress| told.push(progress))
+        .unwrap();
+    assert!(
+        told.contains(&Progress::Read(archive.len() as u64)),
+        "{told:?}"
+    );
+    assert_eq!(
+        told.iter()
+            .filter(|progress| matches!(progress, Progress::Layer { .. }))
+            .count(),
+        2
+    );
+}
+
+/// A reader that fails after some bytes, like a connection that is cut.
+struct Cut<'a>(&'a [u8]);
+
+impl Read for Cut<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.0.read(buffer)? {
+            0 => Err(io::ErrorKind::ConnectionReset.into()),
+            n => Ok(n),
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_is_cut_leaves_nothing() {
+    let (_folder, store) = store();
+    let archive = docker_archive("app:1", &layers());
+    for cut in (0..archive.len()).step_by(997) {
+        assert!(
+            store.load(Cut(&archive[..cut]), &mut |_| {}).is_err(),
+            "cut at {cut}"
+        );
+    }
+    assert_eq!(
+        fs::read_dir(store.oci.join("blobs/sha256"))
+            .unwrap()
+            .count(),
+        0
+    );
+    assert_no_work(&store);
+}
