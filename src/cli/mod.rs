@@ -1,8 +1,66 @@
 //! The command line: arguments in, views out.
 //!
-//! Invariants: only `view` prints; the exit code is decided in one place.
+//! ```text
+//!  words ─▶ args ─▶ command/<verb> ─▶ engine::<verb> ─▶ events ─▶ view ─▶ stdout, stderr
+//!            env ─┘                                        exit ─▶ code
+//! ```
+//!
+//! Invariants: only `view` writes to stdout and stderr; the exit code is decided in one place, `exit`; a command that is
+//! refused has asked the engine for nothing.
+
+mod args;
+mod command;
+mod context;
+mod env;
+mod exit;
+mod signals;
+mod stub;
+mod term;
+mod view;
+
+use args::{Cli, Global};
+use clap::{CommandFactory, Parser};
+use context::Context;
+use env::Env;
+use exit::{Error, Exit};
+use std::ffi::OsString;
+use std::process::ExitCode;
+use view::View;
 
 /// Runs one command line and gives its exit code.
-pub fn run(_args: impl Iterator<Item = std::ffi::OsString>) -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let env = Env::of_process();
+    let result = match Cli::try_parse_from(args) {
+        Ok(cli) => dispatch(cli, env),
+        Err(refused) => {
+            let view = View::new(&Global::default(), &env);
+            command::refused(&view, &refused)
+        }
+    };
+    ExitCode::from(exit::code(&result))
+}
+
+fn dispatch(cli: Cli, env: Env) -> Result<Exit, Error> {
+    let view = View::new(&cli.global, &env);
+    let context = Context {
+        global: cli.global,
+        env,
+        view,
+    };
+    let result = match cli.verb {
+        Some(verb) => command::run(&context, verb),
+        None => help(&context.view),
+    };
+    if let Err(error) = &result {
+        context.view.error(error);
+    }
+    result
+}
+
+/// No verb: say which there are.
+fn help(view: &View) -> Result<Exit, Error> {
+    let text = Cli::command().render_help();
+    view.data(&view.stdout.styled(&text))
+        .map_err(Error::Output)?;
+    Ok(Exit::Done)
 }

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod cgroups;
+mod cli;
 mod network;
 mod network_world;
 mod stack;

@@ -1,0 +1,244 @@
+//! Flags of the verbs that change what runs.
+
+use crate::id::ServiceName;
+use clap::{Args, ValueEnum};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// `up`
+#[derive(Debug, Args)]
+pub struct Up {
+    /// Services to bring up, with what they depend on (default: all)
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<ServiceName>,
+    /// Run in the background
+    #[arg(short, long, conflicts_with_all = ["abort_on_container_exit", "abort_on_container_failure", "exit_code_from", "attach", "attach_dependencies", "no_attach"])]
+    pub detach: bool,
+    /// Wait until services are running or, with a health check, healthy; implies -d
+    #[arg(long, conflicts_with_all = ["abort_on_container_exit", "abort_on_container_failure", "exit_code_from", "no_start"])]
+    pub wait: bool,
+    /// Give up waiting after this long
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "wait")]
+    pub wait_timeout: Option<Duration>,
+    /// Number of containers of a service, over the file's `scale`
+    #[arg(long, value_name = "SERVICE=N", value_parser = scale)]
+    pub scale: Vec<(ServiceName, u32)>,
+    /// Recreate containers even if nothing about them has changed
+    #[arg(long, conflicts_with = "no_recreate")]
+    pub force_recreate: bool,
+    /// Never recreate a container that exists
+    #[arg(long, conflicts_with_all = ["always_recreate_deps", "renew_anon_volumes"])]
+    pub no_recreate: bool,
+    /// Recreate the containers that named services depend on, too
+    #[arg(long)]
+    pub always_recreate_deps: bool,
+    /// Remove containers of services that the file does not have
+    #[arg(long)]
+    pub remove_orphans: bool,
+    /// Leave the services that named ones depend on alone
+    #[arg(long)]
+    pub no_deps: bool,
+    /// Create containers, do not start them
+    #[arg(long)]
+    pub no_start: bool,
+    /// Give recreated containers new anonymous volumes
+    #[arg(short = 'V', long)]
+    pub renew_anon_volumes: bool,
+    /// Time to stop before the kill, over the file's `stop_grace_period`
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+    /// Show when each line was written
+    #[arg(long)]
+    pub timestamps: bool,
+    /// Show lines without their container's name
+    #[arg(long)]
+    pub no_log_prefix: bool,
+    /// Show lines without colour
+    #[arg(long)]
+    pub no_color: bool,
+    /// Show only this service's lines; may be repeated
+    #[arg(long, value_name = "SERVICE", conflicts_with = "attach_dependencies")]
+    pub attach: Vec<ServiceName>,
+    /// Do not show this service's lines; may be repeated
+    #[arg(long, value_name = "SERVICE")]
+    pub no_attach: Vec<ServiceName>,
+    /// Show the lines of what named services depend on, too
+    #[arg(long)]
+    pub attach_dependencies: bool,
+    /// Stop everything once a container has stopped
+    #[arg(long, conflicts_with = "abort_on_container_failure")]
+    pub abort_on_container_exit: bool,
+    /// Stop everything once a container has failed
+    #[arg(long)]
+    pub abort_on_container_failure: bool,
+    /// Exit with the code of this service; implies --abort-on-container-exit
+    #[arg(long, value_name = "SERVICE")]
+    pub exit_code_from: Option<ServiceName>,
+    /// Answer every question with yes
+    #[arg(short, long)]
+    pub yes: bool,
+    /// When images are fetched; there is no registry client yet, so they are taken from the store
+    #[arg(long, value_name = "WHEN")]
+    pub pull: Option<Pull>,
+    /// Do not build images
+    #[arg(long)]
+    pub no_build: bool,
+    /// Fetch without progress
+    #[arg(long, hide = true)]
+    pub quiet_pull: bool,
+    /// Build without progress
+    #[arg(long, hide = true)]
+    pub quiet_build: bool,
+    /// Refused: nothing is built yet
+    #[arg(long, hide = true)]
+    pub build: bool,
+    /// Refused: no watching yet
+    #[arg(short, long, hide = true)]
+    pub watch: bool,
+    /// Refused unless false: no keys yet
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub menu: Option<bool>,
+}
+
+/// `--pull`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Pull {
+    /// What the file says
+    Policy,
+    /// If it is not in the store
+    Missing,
+    /// Never
+    Never,
+    /// Refused: no registry client yet
+    #[value(hide = true)]
+    Always,
+}
+
+/// `down`
+#[derive(Debug, Args)]
+pub struct Down {
+    /// Services to take down (default: all, and networks)
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<ServiceName>,
+    /// Remove named volumes of the file and anonymous volumes
+    #[arg(short, long)]
+    pub volumes: bool,
+    /// Time to stop before the kill
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+    /// Remove containers of services that the file does not have
+    #[arg(long)]
+    pub remove_orphans: bool,
+    /// Remove the images of the services: `local` those without a name of their own, `all` every one
+    #[arg(long, value_name = "WHICH")]
+    pub rmi: Option<RemoveImages>,
+}
+
+/// `--rmi`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RemoveImages {
+    /// Those built here without a name of their own
+    Local,
+    /// Every image of the services
+    All,
+}
+
+/// `stop`
+#[derive(Debug, Args)]
+pub struct Stop {
+    /// Services (default: all)
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<ServiceName>,
+    /// Time to stop before the kill
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+}
+
+/// `start`
+#[derive(Debug, Args)]
+pub struct Start {
+    /// Services (default: all)
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<ServiceName>,
+    /// Wait until services are running or, with a health check, healthy
+    #[arg(long)]
+    pub wait: bool,
+    /// Give up waiting after this long
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "wait")]
+    pub wait_timeout: Option<Duration>,
+}
+
+/// `restart`
+#[derive(Debug, Args)]
+pub struct Restart {
+    /// Services (default: all)
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<ServiceName>,
+    /// Leave services that depend on them alone
+    #[arg(long)]
+    pub no_deps: bool,
+    /// Time to stop before the kill
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+}
+
+/// `kill`
+#[derive(Debug, Args)]
+pub struct Kill {
+    /// Services (default: all)
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<ServiceName>,
+    /// Signal to send, name or number
+    #[arg(short, long, value_name = "SIGNAL", default_value = "SIGKILL")]
+    pub signal: String,
+    /// Containers of services that the file does not have, too
+    #[arg(long)]
+    pub remove_orphans: bool,
+}
+
+/// `rm`
+#[derive(Debug, Args)]
+pub struct Rm {
+    /// Services (default: all)
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<ServiceName>,
+    /// Do not ask
+    #[arg(short, long)]
+    pub force: bool,
+    /// Stop running containers first
+    #[arg(short, long)]
+    pub stop: bool,
+    /// Remove anonymous volumes, too
+    #[arg(short = 'v', long)]
+    pub volumes: bool,
+}
+
+/// `wait`
+#[derive(Debug, Args)]
+pub struct Wait {
+    /// Services
+    #[arg(value_name = "SERVICE", required = true)]
+    pub services: Vec<ServiceName>,
+    /// Take the project down once they have stopped
+    #[arg(long)]
+    pub down_project: bool,
+}
+
+/// Whole seconds, as every `-t` of docker compose counts.
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds) => Ok(Duration::from_secs(seconds)),
+        Err(_) => Err("must be a whole number of seconds".to_owned()),
+    }
+}
+
+fn scale(text: &str) -> Result<(ServiceName, u32), String> {
+    let (service, count) = text
+        .split_once('=')
+        .ok_or("must be SERVICE=N, as in `web=3`")?;
+    let service = ServiceName::from_str(service).map_err(|error| error.to_string())?;
+    match count.parse() {
+        Ok(count) => Ok((service, count)),
+        Err(_) => Err(format!("`{count}` is not a number of containers")),
+    }
+}

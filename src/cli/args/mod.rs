@@ -1,0 +1,241 @@
+//! What can be typed: one struct a verb, each flag said once; help, completions and man pages are made from it.
+//!
+//! The names follow `docker compose`. Flags of the project come before the verb as there, and those whose letter no verb
+//! uses are accepted after it, too.
+//!
+//! Invariant: a flag that is accepted is honoured; one that is not is refused in words, never ignored.
+
+mod image;
+mod inspect;
+mod lifecycle;
+
+pub use image::{Images, Import, Load, Rmi, Tag};
+pub use inspect::{
+    Completion, Config, ConfigFormat, Exec, Logs, Ls, Man, Port, Ps, Shell, Status, Tail, Version,
+    VersionFormat,
+};
+pub use lifecycle::{Down, Kill, Pull, RemoveImages, Restart, Rm, Start, Stop, Up, Wait};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "hoist",
+    version,
+    about = "Bring up the services of a compose file, without Docker",
+    disable_version_flag = true,
+    disable_help_flag = true,
+    max_term_width = 100,
+    subcommand_value_name = "COMMAND",
+    after_help = "Run `hoist COMMAND --help` for the flags of a command."
+)]
+pub struct Cli {
+    /// Print the version
+    #[arg(short = 'v', long, action = clap::ArgAction::Version)]
+    version: Option<bool>,
+    /// Print help
+    #[arg(short, long, global = true, display_order = 999, action = clap::ArgAction::HelpShort)]
+    help: Option<bool>,
+    /// Flags of the project.
+    #[command(flatten)]
+    pub global: Global,
+    /// The verb.
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+}
+
+/// Flags that say which project, and how to talk about it.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub struct Global {
+    /// Compose file; repeat it to merge several, `-` reads stdin
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Vec<PathBuf>,
+    /// Project name
+    #[arg(short, long, global = true, value_name = "NAME")]
+    pub project_name: Option<String>,
+    /// Folder that relative paths start from (default: the first file's)
+    #[arg(long, global = true, value_name = "DIR")]
+    pub project_directory: Option<PathBuf>,
+    /// File with variables, instead of `.env`; may be repeated
+    #[arg(long, global = true, value_name = "FILE")]
+    pub env_file: Vec<PathBuf>,
+    /// Enable a profile; may be repeated, `*` enables all
+    #[arg(long, global = true, value_name = "NAME")]
+    pub profile: Vec<String>,
+    /// How progress is shown
+    #[arg(long, global = true, value_name = "TYPE")]
+    pub progress: Option<ProgressKind>,
+    /// When to use colours and cursor movement
+    #[arg(long, global = true, value_name = "WHEN")]
+    pub ansi: Option<Ansi>,
+    /// Do at most this many things at once, -1 for no limit
+    #[arg(long, global = true, value_name = "N", allow_negative_numbers = true)]
+    pub parallel: Option<i64>,
+    /// Say what would be done, and do nothing
+    #[arg(long, global = true)]
+    pub dry_run: bool,
+}
+
+/// `--progress`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProgressKind {
+    /// Live on a terminal, plain elsewhere
+    Auto,
+    /// A live list of resources
+    Tty,
+    /// A line an event
+    Plain,
+    /// A JSON object an event
+    Json,
+    /// Nothing
+    Quiet,
+}
+
+/// `--ansi`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Ansi {
+    /// Never
+    Never,
+    /// Also into files and pipes
+    Always,
+    /// On a terminal
+    Auto,
+}
+
+/// The verbs, in the order of the help.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Create and start containers
+    Up(Box<Up>),
+    /// Stop and remove containers and networks
+    Down(Down),
+    /// List containers
+    Ps(Ps),
+    /// Show what containers wrote
+    Logs(Logs),
+    /// Run a command in a running container
+    Exec(Exec),
+    /// Check the compose file and print it in canonical form
+    #[command(alias = "convert")]
+    Config(Config),
+    /// Stop containers and keep them
+    Stop(Stop),
+    /// Start stopped containers
+    Start(Start),
+    /// Stop containers and start them again
+    Restart(Restart),
+    /// Send a signal to containers
+    Kill(Kill),
+    /// Remove stopped containers
+    Rm(Rm),
+    /// Block until containers have stopped
+    Wait(Wait),
+    /// List projects
+    Ls(Ls),
+    /// Print where a container's port is published
+    Port(Port),
+    /// List images in the store
+    Images(Images),
+    /// Remove images from the store
+    Rmi(Rmi),
+    /// Bring images in from an archive
+    Load(Load),
+    /// Make an image from a tar archive of a root filesystem
+    Import(Import),
+    /// Give an image another name
+    Tag(Tag),
+    /// Print the version
+    Version(Version),
+    /// Print a completion script for a shell
+    Completion(Completion),
+    /// Write the man pages into a folder
+    Man(Man),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once("hoist").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn file_and_follow_share_a_letter_on_two_sides_of_the_verb() {
+        let cli = parse("-f a.yaml -f b.yaml logs -f web").unwrap();
+        assert_eq!(cli.global.file, [PathBuf::from("a.yaml"), "b.yaml".into()]);
+        let Some(Verb::Logs(logs)) = cli.verb else {
+            panic!("not logs")
+        };
+        assert!(logs.follow);
+        assert_eq!(logs.services, ["web"]);
+    }
+
+    #[test]
+    fn project_flags_are_accepted_after_the_verb() {
+        let cli = parse("up -d -p demo --dry-run --progress json").unwrap();
+        assert_eq!(cli.global.project_name.as_deref(), Some("demo"));
+        assert!(cli.global.dry_run);
+        assert_eq!(cli.global.progress, Some(ProgressKind::Json));
+    }
+
+    #[test]
+    fn exec_leaves_the_commands_own_flags_alone() {
+        let cli = parse("exec -T -e A=1 web sh -c -T --help").unwrap();
+        let Some(Verb::Exec(exec)) = cli.verb else {
+            panic!("not exec")
+        };
+        assert!(exec.no_tty);
+        assert_eq!(exec.service, "web");
+        assert_eq!(exec.command, ["sh", "-c", "-T", "--help"]);
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        for line in [
+            "up -d --abort-on-container-exit",
+            "up --force-recreate --no-recreate",
+            "up --no-recreate -V",
+            "up --no-recreate --always-recreate-deps",
+            "up -d --exit-code-from web",
+            "up --attach web --attach-dependencies",
+            "up --abort-on-container-exit --abort-on-container-failure",
+            "up --wait --no-start",
+            "exec -d -T",
+            "wait",
+            "--parallel x ps",
+        ] {
+            assert_eq!(
+                parse(line).expect_err(line).exit_code(),
+                2,
+                "{line} must be refused"
+            );
+        }
+    }
+
+    #[test]
+    fn negative_parallel_means_no_limit() {
+        assert_eq!(parse("--parallel -1 ps").unwrap().global.parallel, Some(-1));
+    }
+
+    #[test]
+    fn scale_is_checked_while_parsing() {
+        let Some(Verb::Up(up)) = parse("up --scale web=3 --scale db=0").unwrap().verb else {
+            panic!("not up")
+        };
+        assert_eq!(up.scale.len(), 2);
+        assert_eq!((up.scale[0].0.as_str(), up.scale[0].1), ("web", 3));
+        for bad in ["web", "web=", "web=x", "web=-1", "=3"] {
+            assert!(parse(&format!("up --scale {bad}")).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The rest of an attached `up`: it stays until all containers have ended, one ends that ends all, or the user says so.
+//!
+//! Two threads: the [`Follower`] writes lines and sees exits; this one waits for signals, stops the project, and kills
+//! it when told twice. Lines that are written while the project stops are still shown.
+
+use super::follower::{Follower, Seen};
+use crate::cli::context::Context;
+use crate::cli::exit::{Error, Exit};
+use crate::cli::signals::Signals;
+use crate::cli::view::progress::Progress;
+use crate::engine;
+use crate::engine::Engine;
+use crate::engine::Kill;
+use crate::engine::Select;
+use crate::id::ProjectName;
+use crate::id::ServiceName;
+use nix::sys::signal::Signal;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::pipe::PipeFlags;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+/// Once everything has stopped, its last lines are there; the follower need not look longer than this.
+const LAST_LINES: Duration = Duration::from_secs(2);
+
+/// What `up` brought up and stays with.
+#[derive(Debug)]
+pub struct Attached<'a> {
+    /// Flags and views.
+    pub context: &'a Context,
+    /// The engine.
+    pub engine: &'a Engine,
+    /// The project.
+    pub project: &'a ProjectName,
+    /// What a signal stops.
+    pub services: Vec<ServiceName>,
+    /// Grace period over the containers' own.
+    pub timeout: Option<Duration>,
+    /// Whose exit code is ours.
+    pub exit_code_from: Option<ServiceName>,
+}
+
+/// What ended the staying.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The user.
+    Signal(Signal),
+    /// A container whose end ends all.
+    Aborted,
+    /// Nothing is left to follow.
+    Finished,
+}
+
+impl Attached<'_> {
+    /// Stays until the end. `interrupted` is a signal that came while the project was still coming up.
+    pub fn stay(
+        &self,
+        follower: Follower,
+        signals: &Signals,
+        interrupted: Option<Signal>,
+    ) -> Result<Exit, Error> {
+        let (wake, waker) = pipe()?;
+        let (cancelled, cancel) = pipe()?;
+        let (end, seen) = std::thread::scope(|scope| {
+            // dropped with this closure, so that the follower ends whatever happens here
+            let cancel = cancel;
+            let following = scope.spawn(move || follower.follow(&cancelled, waker));
+            let end = match interrupted {
+                Some(signal) => End::Signal(signal),
+                None => wait(signals, &wake)?,
+            };
+            if end != End::Finished {
+                self.stop(signals)?;
+                // what has ended is followed to its end; an engine that does not say so is not waited for
+                let _ = ready(&[wake.as_fd()], Some(LAST_LINES));
+            }
+            drop(cancel);
+            let seen = following
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            Ok::<_, Error>((end, seen))
+        })?;
+        self.exit(end, &seen)
+    }
+
+    /// Stops what `up` brought up; a signal meanwhile kills it, one more gives up.
+    fn stop(&self, signals: &Signals) -> Result<(), Error> {
+        let view = &self.context.view;
+        view.say("Gracefully stopping... (press Ctrl+C again to force)\n");
+        let (done, doing) = pipe()?;
+        let request = Select {
+            services: self.services.clone(),
+            timeout: self.timeout,
+            ..Select::default()
+        };
+        std::thread::scope(|scope| {
+            let stopping = scope.spawn(move || {
+                let _doing = doing;
+                let mut progress = Progress::beside_logs(view);
+                engine::stop(self.engine, self.project, request, &mut |event| {
+                    progress.event(event);
+                })
+            });
+            let mut told = 0;
+            while !ready(&[done.as_fd(), signals.as_fd()], None)?[0] {
+                let Some(signal) = signals.next() else {
+                    continue;
+                };
+                told += 1;
+                match told {
+                    1 => self.kill(),
+                    _ => signals.yield_to(signal),
+                }
+            }
+            let stopped = stopping
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            stopped.map(drop).map_err(Error::from)
+        })
+    }
+
+    /// The stop that runs ends by itself once everything is dead, and tells what went wrong.
+    fn kill(&self) {
+        let view = &self.context.view;
+        let request = Kill {
+            services: self.services.clone(),
+            signal: "SIGKILL".to_owned(),
+            remove_orphans: false,
+        };
+        let mut progress = Progress::beside_logs(view);
+        let killed = engine::kill(self.engine, self.project, request, &mut |event| {
+            progress.event(event);
+        });
+        if let Err(error) = killed {
+            view.warn(&error.to_string());
+        }
+    }
+
+    fn exit(&self, end: End, seen: &Seen) -> Result<Exit, Error> {
+        if let End::Signal(signal) = end {
+            return Ok(Exit::Signal(signal as i32));
+        }
+        let Some(service) = &self.exit_code_from else {
+            let aborted = seen.aborted.as_ref().map(|(_, code)| Exit::Code(*code));
+            return Ok(aborted.unwrap_or(Exit::Done));
+        };
+        if let Some(code) = seen.codes.get(service.as_str()) {
+            return Ok(Exit::Code(*code));
+        }
+        let containers = engine::ps(self.engine, self.project)?;
+        let code = containers
+            .iter()
+            .filter(|container| container.service == service.as_str())
+            .find_map(|container| container.exit_code);
+        code.map(Exit::Code)
+            .ok_or_else(|| Error::failed(format!("service `{service}` has no exit code")))
+    }
+}
+
+/// Waits for a signal or the follower's word.
+fn wait(signals: &Signals, wake: &OwnedFd) -> Result<End, Error> {
+    loop {
+        let [signalled, woken] = ready(&[signals.as_fd(), wake.as_fd()], None)?;
+        if signalled && let Some(signal) = signals.next() {
+            return Ok(End::Signal(signal));
+        }
+        if woken {
+            // a byte says that all must end; the end of the pipe, that all has
+            let mut byte = [0];
+            let read = rustix::io::read(wake, &mut byte);
+            return Ok(match read {
+                Ok(1) => End::Aborted,
+                _ => End::Finished,
+            });
+        }
+    }
+}
+
+/// Waits until one of `fds` is readable or closed, and says which are.
+fn ready<const N: usize>(
+    fds: &[BorrowedFd<'_>; N],
+    limit: Option<Duration>,
+) -> Result<[bool; N], Error> {
+    let mut polled = fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+    let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
+    match poll(&mut polled, limit.as_ref()) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => (),
+        Err(error) => return Err(Error::io("wait for signals")(error.into())),
+    }
+    Ok(polled.map(|fd| !fd.revents().is_empty()))
+}
+
+/// A pipe between two threads: reading and writing end.
+fn pipe() -> Result<(OwnedFd, OwnedFd), Error> {
+    rustix::pipe::pipe_with(PipeFlags::CLOEXEC)
+        .map_err(|error| Error::io("make a pipe")(error.into()))
+}

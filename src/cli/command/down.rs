@@ -1,0 +1,106 @@
+//! `down`.
+
+use super::change;
+use crate::cli::args::{Down, RemoveImages};
+use crate::cli::context::Context;
+use crate::cli::exit::{Error, Exit};
+use crate::cli::stub;
+use crate::engine;
+use crate::id::ProjectName;
+use crate::id::ServiceName;
+use std::collections::BTreeSet;
+
+/// Takes the project down. It needs no sound file: what was brought up is known without it.
+pub fn run(context: &Context, args: &Down) -> Result<Exit, Error> {
+    let project = context.project()?;
+    let known = known_services(context)?;
+    if let Some(known) = &known {
+        let name = args.services.iter().find(|name| !known.contains(name));
+        if let Some(name) = name {
+            let known = known.iter().map(ServiceName::as_str);
+            return Err(crate::cli::context::no_such_service(name.as_str(), known));
+        }
+    }
+    let images = images(context, args, &project)?;
+    let request = engine::Down {
+        services: args.services.clone(),
+        volumes: args.volumes,
+        remove_orphans: args.remove_orphans || context.env.flag("COMPOSE_REMOVE_ORPHANS"),
+        known,
+        timeout: args.timeout,
+        dry_run: context.global.dry_run,
+    };
+    let happened = change(context, "down", &project, |engine, on_event| {
+        engine::down(engine, &project, request, on_event)
+    })?;
+    if !happened {
+        context
+            .view
+            .warn(&format!("nothing of project `{project}` to remove"));
+    }
+    if !context.global.dry_run {
+        remove_images(context, images);
+    }
+    Ok(Exit::Done)
+}
+
+/// The services of the file; `None` if there is no file, or none that can be read.
+fn known_services(context: &Context) -> Result<Option<Vec<ServiceName>>, Error> {
+    match context.try_load()? {
+        Ok(loaded) => {
+            let project = loaded.project;
+            Ok(Some(
+                project
+                    .services
+                    .into_keys()
+                    .chain(project.disabled)
+                    .collect(),
+            ))
+        }
+        Err(found) => {
+            let by_name = context.global.project_name.is_some()
+                && context.global.file.is_empty()
+                && found.list.iter().all(|d| d.primary.is_none());
+            if !by_name {
+                context.view.warn(
+                    "the compose file has errors: everything of the project is taken down, \
+                     `hoist config` tells what is wrong",
+                );
+            }
+            Ok(None)
+        }
+    }
+}
+
+/// The images that `--rmi` asks to remove. `local` ones are those built here without a name: there are none yet.
+fn images(
+    context: &Context,
+    args: &Down,
+    project: &ProjectName,
+) -> Result<BTreeSet<String>, Error> {
+    if args.rmi != Some(RemoveImages::All) {
+        return Ok(BTreeSet::new());
+    }
+    let containers = engine::ps(&context.engine(), project)?;
+    let named = |service: &String| {
+        args.services.is_empty() || args.services.iter().any(|name| name.as_str() == service)
+    };
+    // what is not in the store cannot be removed from it
+    let stored = |image: &String| image != "host" && !image.starts_with("oci:");
+    Ok(containers
+        .into_iter()
+        .filter(|container| named(&container.service))
+        .map(|container| container.image)
+        .filter(stored)
+        .collect())
+}
+
+/// Removes images; one that is still used elsewhere stays, with a warning.
+fn remove_images(context: &Context, images: BTreeSet<String>) {
+    for image in images {
+        if let Err(error) = stub::rmi(&context.engine(), &[image], false) {
+            let causes: String = error.causes().iter().map(|c| format!(": {c}")).collect();
+            context.view.warn(&format!("{error}{causes}"));
+        }
+    }
+}

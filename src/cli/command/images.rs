@@ -1,0 +1,91 @@
+//! `images`, `rmi`, `load`, `import`, `tag`.
+
+use super::show;
+use crate::cli::args::{Images, Import, Load, Rmi, Tag};
+use crate::cli::context::Context;
+use crate::cli::exit::{Error, Exit};
+use crate::cli::stub;
+use crate::cli::view::images::{self, FIELDS};
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::path::Path;
+
+/// Lists the images in the store.
+pub fn list(context: &Context, args: &Images) -> Result<Exit, Error> {
+    let form = super::form(&FIELDS, &args.format)?;
+    let found = stub::images(&context.engine())?;
+    let now = super::now();
+    let rows = images::rows(&found, &args.names, now, args.no_trunc);
+    if !args.quiet {
+        return show(context, &FIELDS.render(&rows, &form));
+    }
+    let mut ids: Vec<&str> = rows.iter().filter_map(|row| row["ID"].as_str()).collect();
+    ids.dedup();
+    show(
+        context,
+        &ids.iter().map(|id| format!("{id}\n")).collect::<String>(),
+    )
+}
+
+/// Removes images from the store.
+pub fn remove(context: &Context, args: &Rmi) -> Result<Exit, Error> {
+    super::refuse_dry_run(context, "rmi")?;
+    let removed = stub::rmi(&context.engine(), &args.images, args.force)?;
+    show(
+        context,
+        &removed
+            .iter()
+            .map(|line| format!("{line}\n"))
+            .collect::<String>(),
+    )
+}
+
+/// Brings images in from an archive.
+pub fn load(context: &Context, args: &Load) -> Result<Exit, Error> {
+    super::refuse_dry_run(context, "load")?;
+    let mut input = open(args.input.as_deref())?;
+    let loaded = stub::load(&context.engine(), &mut input)?;
+    if args.quiet {
+        return Ok(Exit::Done);
+    }
+    let line = |name: &String| match name.starts_with("sha256:") {
+        true => format!("Loaded image ID: {name}\n"),
+        false => format!("Loaded image: {name}\n"),
+    };
+    show(context, &loaded.iter().map(line).collect::<String>())
+}
+
+/// Makes an image from a root filesystem.
+pub fn import(context: &Context, args: &Import) -> Result<Exit, Error> {
+    super::refuse_dry_run(context, "import")?;
+    let mut input = open(Some(&args.file))?;
+    let name = args.name.as_ref().map(|name| name.as_str());
+    let id = stub::import(&context.engine(), &mut input, name, &args.change)?;
+    show(context, &format!("{id}\n"))
+}
+
+/// Gives an image another name.
+pub fn tag(context: &Context, args: &Tag) -> Result<Exit, Error> {
+    super::refuse_dry_run(context, "tag")?;
+    stub::tag(
+        &context.engine(),
+        args.source.as_str(),
+        args.target.as_str(),
+    )?;
+    Ok(Exit::Done)
+}
+
+/// A file, or stdin for `-` or none.
+fn open(file: Option<&Path>) -> Result<Box<dyn Read + Send>, Error> {
+    match file {
+        Some(path) if path != Path::new("-") => {
+            let file = File::open(path).map_err(Error::io(format!("open `{}`", path.display())))?;
+            Ok(Box::new(file))
+        }
+        _ if io::stdin().is_terminal() => Err(Error::usage(
+            "stdin is a terminal, not an archive",
+            Some("name a file: `hoist load -i FILE`, `hoist import FILE`".to_owned()),
+        )),
+        _ => Ok(Box::new(io::stdin())),
+    }
+}

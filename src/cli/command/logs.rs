@@ -1,0 +1,136 @@
+//! `logs`.
+
+use crate::cli::args::{Logs, Tail};
+use crate::cli::context::Context;
+use crate::cli::exit::{Error, Exit};
+use crate::cli::stub;
+use crate::cli::stub::LogLine;
+use crate::cli::view::lines::{LineStyle, Prefixer, Said};
+use crate::engine;
+use crate::id::ServiceName;
+use jiff::{SignedDuration, Timestamp, Zoned};
+use std::io;
+use std::ops::ControlFlow;
+
+/// Shows what containers wrote. Following needs no care for signals: every line is written whole, and the reader of a
+/// log has nothing to clean up.
+pub fn run(context: &Context, args: &Logs) -> Result<Exit, Error> {
+    let project = context.project()?;
+    let engine = context.engine();
+    let names: Result<Vec<ServiceName>, _> = args.services.iter().map(ServiceName::new).collect();
+    context.check_services(&names.map_err(|error| Error::usage(error.to_string(), None))?)?;
+    let now = Timestamp::now();
+    let time = |flag: &str, text: &Option<String>| {
+        let text = text.as_deref();
+        text.map(|text| point(text, now).ok_or_else(|| not_a_time(flag, text)))
+            .transpose()
+    };
+    let request = stub::Logs {
+        services: args.services.clone(),
+        follow: args.follow,
+        tail: match args.tail {
+            Tail::All => None,
+            Tail::Last(lines) => Some(lines),
+        },
+        since: time("--since", &args.since)?,
+        until: time("--until", &args.until)?,
+    };
+    let style = LineStyle {
+        prefix: !args.no_log_prefix,
+        timestamps: args.timestamps,
+        style: context.view.log_style(args.no_color),
+    };
+    let mut prefixer = Prefixer::new(project.as_str(), order(context)?, style);
+    for container in engine::ps(&engine, &project)? {
+        if args.services.is_empty() || args.services.contains(&container.service) {
+            prefixer.expect(&container.name, &container.service, container.number);
+        }
+    }
+    let mut out = context.view.buffered(args.follow);
+    let mut broken = None;
+    stub::logs(&engine, &project, &request, None, &mut |line| {
+        if args.index.is_some_and(|index| index != line.number) {
+            return ControlFlow::Continue(());
+        }
+        match out.line(line.stream, &prefixer.line(said(line))) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                broken = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    let ended: io::Result<()> = broken.map_or_else(|| out.finish(), Err);
+    ended.map_err(Error::Output)?;
+    Ok(Exit::Done)
+}
+
+/// The engine's line as the view takes it.
+pub fn said<'a>(line: &LogLine<'a>) -> Said<'a> {
+    Said {
+        container: line.container,
+        service: line.service,
+        number: line.number,
+        time: line.time,
+        bytes: line.bytes,
+    }
+}
+
+/// Services in the order of the file, for their colours; without a sound file, the order of their first lines.
+fn order(context: &Context) -> Result<Vec<String>, Error> {
+    if !context.view.stdout.colour {
+        return Ok(Vec::new());
+    }
+    Ok(context.try_load()?.map_or_else(
+        |_| Vec::new(),
+        |loaded| {
+            let names = loaded.project.services.keys();
+            names.map(ToString::to_string).collect()
+        },
+    ))
+}
+
+/// A time, `2026-01-02T13:23:37Z`, a date, seconds since the epoch; or a while ago, `1h30m`. In nanoseconds.
+fn point(text: &str, now: Timestamp) -> Option<i64> {
+    let time = if let Ok(time) = text.parse::<Timestamp>() {
+        time
+    } else if let Ok(date) = text.parse::<jiff::civil::DateTime>() {
+        date.to_zoned(Zoned::now().time_zone().clone())
+            .ok()?
+            .timestamp()
+    } else if let Ok(seconds) = text.parse::<f64>() {
+        Timestamp::UNIX_EPOCH
+            .checked_add(SignedDuration::try_from_secs_f64(seconds).ok()?)
+            .ok()?
+    } else {
+        now.checked_sub(text.parse::<SignedDuration>().ok()?).ok()?
+    };
+    i64::try_from(time.as_nanosecond()).ok()
+}
+
+fn not_a_time(flag: &str, text: &str) -> Error {
+    Error::usage(
+        format!("invalid time `{text}` for `{flag}`"),
+        Some("write a time as `2026-01-02T13:23:37Z`, or a while as `42m`".to_owned()),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_whiles_are_points() {
+        let now: Timestamp = "2026-01-02T13:00:00Z".parse().unwrap();
+        let at = |text: &str| point(text, now).map(|ns| ns / 1_000_000_000);
+        let now = now.as_second();
+        assert_eq!(at("42m"), Some(now - 42 * 60));
+        assert_eq!(at("1h30m"), Some(now - 5400));
+        assert_eq!(at("10s"), Some(now - 10));
+        assert_eq!(at("2026-01-02T12:59:50Z"), Some(now - 10));
+        assert_eq!(at("2026-01-02T13:59:50+01:00"), Some(now - 10));
+        assert_eq!(at("1767358790"), Some(1_767_358_790));
+        assert!(at("2026-01-02").is_some());
+        assert_eq!(at("yesterday"), None);
+    }
+}

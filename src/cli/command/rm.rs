@@ -1,0 +1,62 @@
+//! `rm`.
+
+use super::change;
+use crate::cli::args::Rm;
+use crate::cli::context::Context;
+use crate::cli::exit::{Error, Exit};
+use crate::engine;
+use crate::engine::ContainerState;
+use crate::engine::ContainerSummary;
+use crate::engine::Remove;
+use crate::id::ProjectName;
+
+/// Removes stopped containers, once the user agrees.
+pub fn run(context: &Context, args: Rm) -> Result<Exit, Error> {
+    context.check_services(&args.services)?;
+    let project = context.project()?;
+    let names = doomed(context, &args, &project)?;
+    if names.is_empty() {
+        context.view.say("No stopped containers\n");
+        return Ok(Exit::Done);
+    }
+    if context.global.dry_run {
+        let plan: String = names
+            .iter()
+            .map(|name| format!("remove {name}\n"))
+            .collect();
+        super::plan(context, &project, &plan)?;
+        return Ok(Exit::Done);
+    }
+    if !args.force {
+        let question = format!("Going to remove {}\nAre you sure?", names.join(", "));
+        if !context.view.confirm(&question) {
+            return Ok(Exit::Done);
+        }
+    }
+    let request = Remove {
+        services: args.services,
+        stop: args.stop,
+        volumes: args.volumes,
+    };
+    change(context, "rm", &project, |engine, on_event| {
+        engine::rm(engine, &project, request, on_event)
+    })?;
+    Ok(Exit::Done)
+}
+
+/// The containers that would be removed.
+fn doomed(context: &Context, args: &Rm, project: &ProjectName) -> Result<Vec<String>, Error> {
+    let gone = |it: &ContainerSummary| {
+        args.stop
+            || matches!(
+                it.state,
+                ContainerState::Created | ContainerState::Exited | ContainerState::Dead
+            )
+    };
+    let named = |it: &ContainerSummary| {
+        args.services.is_empty() || args.services.iter().any(|name| name.as_str() == it.service)
+    };
+    let containers = engine::ps(&context.engine(), project)?.into_iter();
+    let doomed = containers.filter(|it| gone(it) && named(it));
+    Ok(doomed.map(|it| it.name).collect())
+}

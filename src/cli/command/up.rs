@@ -1,0 +1,164 @@
+//! `up`.
+
+use super::attached::Attached;
+use super::follower::Follower;
+use crate::cli::args::{Pull, Up};
+use crate::cli::context::Context;
+use crate::cli::context::no_such_service;
+use crate::cli::exit::{Error, Exit};
+use crate::cli::signals::{ENDING, Signals};
+use crate::compose::Loaded;
+use crate::compose::render;
+use crate::engine;
+use crate::engine::UpReply;
+use crate::id::ServiceName;
+use std::collections::HashSet;
+use std::os::fd::AsFd;
+
+/// Brings the project up; attached, stays with it until it has ended or is told to end.
+pub fn run(context: &Context, args: &Up) -> Result<Exit, Error> {
+    refuse(context, args)?;
+    let mut options = context.options()?;
+    options.services = args.services.iter().map(ToString::to_string).collect();
+    let loaded = context.load(&options)?;
+    check_names(args, &loaded)?;
+    let dry_run = context.global.dry_run;
+    let attached = !(args.detach || args.wait || args.no_start || dry_run);
+    let request = request(context, args, &loaded)?;
+
+    // held before progress starts its thread, and before anything could be left half-done
+    let signals = Signals::hold(&ENDING).map_err(Error::io("hold signals back"))?;
+    let engine = context.engine();
+    let project = &loaded.project.name;
+    let since = super::now();
+    let mut progress = context.progress("up");
+    let reply = engine::up(
+        &engine,
+        project,
+        request,
+        &mut |event| progress.event(event),
+        Some(signals.as_fd()),
+    );
+    drop(progress);
+    let interrupted = signals.next();
+    if !attached {
+        if let Some(signal) = interrupted {
+            return Ok(Exit::Signal(signal as i32));
+        }
+        if let UpReply::Plan(text) = reply? {
+            super::plan(context, project, &text)?;
+        }
+        return Ok(Exit::Done);
+    }
+    if interrupted.is_none() {
+        reply?;
+    }
+    let services = selected(args, &loaded);
+    let names: Vec<String> = services.iter().map(ToString::to_string).collect();
+    let follower = Follower::new(context, args, &loaded, &names, since);
+    let attached = Attached {
+        context,
+        engine: &engine,
+        project,
+        services,
+        timeout: args.timeout,
+        exit_code_from: args.exit_code_from.clone(),
+    };
+    attached.stay(follower, &signals, interrupted)
+}
+
+/// What `up` brings up: the named services with what they depend on, or all, in the order of the file.
+fn selected(args: &Up, loaded: &Loaded) -> Vec<ServiceName> {
+    let services = &loaded.project.services;
+    let mut wanted: HashSet<&ServiceName> = HashSet::new();
+    let mut next: Vec<&ServiceName> = match args.services.as_slice() {
+        [] => services.keys().collect(),
+        named => named.iter().collect(),
+    };
+    while let Some(name) = next.pop() {
+        if wanted.insert(name)
+            && !args.no_deps
+            && let Some(service) = services.get(name)
+        {
+            next.extend(service.depends_on.keys());
+        }
+    }
+    let names = services.keys().filter(|name| wanted.contains(name));
+    names.cloned().collect()
+}
+
+/// Flags that ask for what is not there yet are an error, never ignored.
+fn refuse(context: &Context, args: &Up) -> Result<(), Error> {
+    let not_yet = |flag: &str, hint: &str| {
+        let hint = Some(hint.to_owned());
+        Err(Error::usage(
+            format!("`{flag}` is not implemented yet"),
+            hint,
+        ))
+    };
+    if args.build {
+        return not_yet(
+            "--build",
+            "make the image elsewhere and bring it in with `hoist load -i FILE`",
+        );
+    }
+    if args.pull == Some(Pull::Always) {
+        return not_yet(
+            "--pull always",
+            "bring the image in with `hoist load -i FILE`",
+        );
+    }
+    if args.watch {
+        return not_yet("--watch", "run `hoist up` again after a change");
+    }
+    if args.menu == Some(true) {
+        return not_yet("--menu", "leave it out");
+    }
+    if remove_orphans(context, args) && context.env.flag("COMPOSE_IGNORE_ORPHANS") {
+        return Err(Error::usage(
+            "cannot combine COMPOSE_IGNORE_ORPHANS and --remove-orphans",
+            None,
+        ));
+    }
+    Ok(())
+}
+
+fn remove_orphans(context: &Context, args: &Up) -> bool {
+    args.remove_orphans || context.env.flag("COMPOSE_REMOVE_ORPHANS")
+}
+
+/// Every service that a flag names must be one of the project's.
+fn check_names(args: &Up, loaded: &Loaded) -> Result<(), Error> {
+    let scaled = args.scale.iter().map(|(name, _)| name);
+    let named = scaled
+        .chain(&args.attach)
+        .chain(&args.no_attach)
+        .chain(&args.exit_code_from);
+    let known = loaded.project.services.keys().map(ServiceName::as_str);
+    for name in named {
+        if !loaded.project.services.contains_key(name) {
+            return Err(no_such_service(name.as_str(), known));
+        }
+    }
+    Ok(())
+}
+
+fn request(context: &Context, args: &Up, loaded: &Loaded) -> Result<engine::Up, Error> {
+    Ok(engine::Up {
+        canonical: render::canonical(&loaded.project),
+        services: args.services.clone(),
+        wait: args.wait,
+        wait_timeout: args.wait_timeout,
+        dry_run: context.global.dry_run,
+        scale: args.scale.iter().cloned().collect(),
+        force_recreate: args.force_recreate,
+        no_recreate: args.no_recreate,
+        always_recreate_deps: args.always_recreate_deps,
+        remove_orphans: remove_orphans(context, args),
+        no_deps: args.no_deps,
+        no_start: args.no_start,
+        renew_anonymous_volumes: args.renew_anon_volumes,
+        timeout: args.timeout,
+        parallel: context.parallel()?,
+    })
+}

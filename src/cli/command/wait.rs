@@ -1,0 +1,33 @@
+//! `wait`.
+
+use super::change;
+use crate::cli::args::Wait;
+use crate::cli::context::Context;
+use crate::cli::exit::{Error, Exit};
+use crate::engine;
+use crate::engine::Down;
+use crate::engine::Select;
+
+/// Blocks until containers have stopped; its code is that of the last one.
+pub fn run(context: &Context, args: Wait) -> Result<Exit, Error> {
+    super::refuse_dry_run(context, "wait")?;
+    context.check_services(&args.services)?;
+    let project = context.project()?;
+    let request = Select {
+        services: args.services,
+        ..Select::default()
+    };
+    let exits = engine::wait(&context.engine(), &project, request)?;
+    for (container, code) in &exits {
+        let line = format!("container \"{container}\" exited with status code {code}\n");
+        context.view.data(&line).map_err(Error::Output)?;
+    }
+    if args.down_project {
+        change(context, "down", &project, |engine, on_event| {
+            engine::down(engine, &project, Down::default(), on_event)
+        })?;
+    }
+    Ok(exits
+        .last()
+        .map_or(Exit::Done, |(_, code)| Exit::Code(*code)))
+}

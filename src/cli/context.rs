@@ -1,0 +1,135 @@
+//! What every command has: flags, environment, view; and how it finds its project.
+
+use super::args::Global;
+use super::env::Env;
+use super::exit::Error;
+use super::view::View;
+use super::view::progress::Progress;
+use crate::compose::LoadOptions;
+use crate::compose::Loaded;
+use crate::compose::diagnostic::Diagnostics;
+use crate::compose::diagnostic::did_you_mean;
+use crate::compose::load;
+use crate::compose::project_name;
+use crate::engine::Engine;
+use crate::engine::Paths;
+use crate::id::ProjectName;
+use crate::id::ServiceName;
+use std::io::Read;
+use std::path::Path;
+
+/// What every command has.
+#[derive(Debug)]
+pub struct Context {
+    /// Flags of the project.
+    pub global: Global,
+    /// The environment.
+    pub env: Env,
+    /// Where to write.
+    pub view: View,
+}
+
+impl Context {
+    /// The engine of this installation.
+    pub fn engine(&self) -> Engine {
+        Engine {
+            paths: Paths::from_environment(&self.env.vars),
+        }
+    }
+
+    /// Progress of `verb`.
+    pub fn progress(&self, verb: &'static str) -> Progress {
+        Progress::new(&self.view, verb)
+    }
+
+    /// How many things may be done at once; `None` = no limit.
+    pub fn parallel(&self) -> Result<Option<usize>, Error> {
+        match self.global.parallel.or_else(|| self.env.parallel()) {
+            None | Some(-1) => Ok(None),
+            Some(limit) => match usize::try_from(limit) {
+                Ok(limit) if limit > 0 => Ok(Some(limit)),
+                _ => Err(Error::usage(
+                    format!(
+                        "invalid parallelism `{limit}`: it must be at least 1, or -1 for no limit"
+                    ),
+                    None,
+                )),
+            },
+        }
+    }
+
+    /// Which files and variables make the project.
+    pub fn options(&self) -> Result<LoadOptions, Error> {
+        let global = self.global.clone();
+        let directory = std::env::current_dir();
+        let directory = directory.map_err(Error::io("find the working directory"))?;
+        let stdin = match global.file.iter().any(|file| file == Path::new("-")) {
+            true => Some(read_stdin()?),
+            false => None,
+        };
+        Ok(LoadOptions {
+            files: global.file,
+            stdin,
+            project_directory: global.project_directory,
+            project_name: global.project_name,
+            env_files: global.env_file,
+            profiles: global.profile,
+            ..LoadOptions::new(directory, self.env.vars.clone())
+        })
+    }
+
+    /// Loads the project and shows its warnings.
+    pub fn load(&self, options: &LoadOptions) -> Result<Loaded, Error> {
+        let loaded = load(options).map_err(|found| Error::Compose(Box::new(found)))?;
+        self.view.warnings(&loaded.warnings, &loaded.sources);
+        Ok(loaded)
+    }
+
+    /// Loads the project without a word, for commands that can do without.
+    pub fn try_load(&self) -> Result<Result<Loaded, Diagnostics>, Error> {
+        Ok(load(&self.options()?))
+    }
+
+    /// The project's name, from as little as it takes: teardown and looking need no sound file.
+    pub fn project(&self) -> Result<ProjectName, Error> {
+        project_name(&self.options()?).map_err(|found| Error::Compose(Box::new(found)))
+    }
+
+    /// Refuses names that the file, if there is a sound one, does not have.
+    pub fn check_services(&self, names: &[ServiceName]) -> Result<(), Error> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let Ok(loaded) = self.try_load()? else {
+            return Ok(());
+        };
+        let project = &loaded.project;
+        let known: Vec<&ServiceName> = project.services.keys().chain(&project.disabled).collect();
+        match names.iter().find(|name| !known.contains(name)) {
+            Some(name) => Err(no_such_service(
+                name.as_str(),
+                known.iter().map(|name| name.as_str()),
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// `no such service: web`, with the one that was probably meant.
+pub fn no_such_service<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> Error {
+    let hint = match did_you_mean(name, known.clone()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => {
+            let names: Vec<String> = known.map(|name| format!("`{name}`")).collect();
+            format!("services: {}", names.join(", "))
+        }
+    };
+    Error::hinted(format!("no such service: `{name}`"), hint)
+}
+
+fn read_stdin() -> Result<Vec<u8>, Error> {
+    let mut text = Vec::new();
+    let read = std::io::stdin().lock().read_to_end(&mut text);
+    read.map_err(Error::io("read the compose file from stdin"))?;
+    Ok(text)
+}

@@ -1,0 +1,78 @@
+//! Which way progress is shown, and the one place that writes it.
+
+use super::facts::Facts;
+use super::live::Live;
+use super::{View, json, plain};
+use crate::cli::args::{Ansi, ProgressKind};
+use crate::cli::env::Env;
+use crate::state::event::Event;
+use crate::state::event::What;
+
+/// A way to show progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// A list that is painted again and again.
+    Live,
+    /// A line an event.
+    Plain,
+    /// A JSON object an event.
+    Json,
+    /// Warnings only.
+    Quiet,
+}
+
+impl Mode {
+    /// What `--progress` and `--ansi` say; by itself, live on a terminal that is looked at by a human.
+    pub fn choose(
+        kind: Option<ProgressKind>,
+        ansi: Option<Ansi>,
+        stderr: Facts,
+        env: &Env,
+    ) -> Self {
+        match (kind, ansi) {
+            (Some(ProgressKind::Tty), _) => Self::Live,
+            (Some(ProgressKind::Plain), _) => Self::Plain,
+            (Some(ProgressKind::Json), _) => Self::Json,
+            (Some(ProgressKind::Quiet), _) => Self::Quiet,
+            (_, Some(Ansi::Always)) => Self::Live,
+            (_, Some(Ansi::Never)) => Self::Plain,
+            _ if stderr.terminal && !env.ci() && !env.dumb_terminal() => Self::Live,
+            _ => Self::Plain,
+        }
+    }
+}
+
+/// The progress of one verb. Dropping it leaves the last state on the screen.
+#[derive(Debug)]
+pub struct Progress {
+    view: View,
+    live: Option<Live>,
+}
+
+impl Progress {
+    /// Progress of `verb`.
+    pub fn new(view: &View, verb: &'static str) -> Self {
+        Self {
+            view: view.clone(),
+            live: (view.mode == Mode::Live).then(|| Live::new(view.stderr, verb)),
+        }
+    }
+
+    /// Progress that can go on between the lines of logs: never live.
+    pub fn beside_logs(view: &View) -> Self {
+        Self {
+            view: view.clone(),
+            live: None,
+        }
+    }
+
+    /// Shows an event.
+    pub fn event(&mut self, event: &Event) {
+        match (&self.live, self.view.mode) {
+            (Some(live), _) => live.event(event),
+            (None, Mode::Json) => self.view.say(&json::line(event)),
+            (None, Mode::Quiet) if !matches!(event.what, What::Warning { .. }) => (),
+            (None, _) => self.view.say(&plain::line(event, self.view.stderr.style())),
+        }
+    }
+}
