@@ -4,6 +4,7 @@ mod architecture;
 mod cgroups;
 mod cli;
 mod network;
+mod network_proxy;
 mod network_world;
 mod stack;
 mod stack_guestbook;
