@@ -3,6 +3,8 @@
 mod architecture;
 mod cgroups;
 mod cli;
+mod image;
+mod image_kill;
 mod network;
 mod network_proxy;
 mod network_world;

@@ -78,6 +78,7 @@ impl Room {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)]
 fn everything_an_archive_says_of_a_file_is_kept() {
     let room = Room::new();
     let capability = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
