@@ -401,7 +401,7 @@ container app-x-2 service=x number=2 paused starting id=9 config=1 image=2
                 "line 1: `id=` is missing",
             ),
             (
-                "container c service=s number=x running",
+                "container c service=s number=x running id=1",
                 "line 1: `number=x`: invalid digit found in string",
             ),
             (

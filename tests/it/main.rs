@@ -8,6 +8,7 @@ mod image_kill;
 mod network;
 mod network_proxy;
 mod network_world;
+mod plan;
 mod stack;
 mod stack_guestbook;
 mod stack_kill;

@@ -197,7 +197,8 @@ fn bounce<'a>(member: &Member<'a>, members: &Members<'a>) -> Option<Cause> {
         members.get(name).is_some_and(|other| {
             let joined = member.service.joins.iter().any(|j| j.as_str() == *name);
             // A namespace begins with its owner's container, so sharers of an older one are cut off.
-            other.goes_down() || (joined && other.starts())
+            let restarts = other.goes_down() && other.starts();
+            restarts || (joined && other.starts())
         })
     };
     let name = member.strong().find(pulls_down)?;
@@ -220,5 +221,6 @@ fn order_stops<'a>(
         .filter_map(|name| members.get(name))
         .collect();
     member.first = stops.iter().any(|(c, _)| on_one(c)) || above.iter().any(|other| other.first);
-    member.early = member.first || above.iter().any(|other| other.goes_down());
+    let pulled = member.bounce.is_some() || above.iter().any(|other| other.goes_down());
+    member.early = member.first || pulled;
 }

@@ -19,6 +19,7 @@ mod down;
 mod lifecycle;
 mod members;
 mod replicas;
+mod resources;
 mod up;
 mod waits;
 

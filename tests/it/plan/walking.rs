@@ -1,0 +1,1 @@
+//! The executor's own promises: order, parallelism, batches, failure, cancelling, deadlines, events.
