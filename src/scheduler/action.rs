@@ -60,6 +60,8 @@ pub enum Action {
         replaces: Option<ContainerId>,
         /// Mount the anonymous volumes of the replaced container instead of new ones.
         keep_volumes: bool,
+        /// The containers whose namespaces it shares (`network_mode: service:…` and its kin), one of each such service.
+        joins: Vec<ContainerRef>,
     },
     /// Start a container that is created or has exited; resume a paused one.
     StartContainer {
@@ -192,7 +194,11 @@ impl fmt::Display for Action {
             }
             Self::RemoveContainer { container, volumes } => {
                 write!(f, "remove container {}", container.name)?;
-                f.write_str(if *volumes { " and its volumes" } else { "" })
+                f.write_str(if *volumes {
+                    " with anonymous volumes"
+                } else {
+                    ""
+                })
             }
             Self::Await {
                 service, condition, ..

@@ -10,8 +10,12 @@ use crate::id::NetworkName;
 use crate::id::ServiceName;
 use crate::id::VolumeName;
 use petgraph::Direction;
+use petgraph::algo::tred::dag_to_toposorted_adjacency_list;
+use petgraph::algo::tred::dag_transitive_reduction_closure;
 use petgraph::graph::DiGraph;
 use petgraph::graph::NodeIndex;
+use petgraph::visit::EdgeRef;
+use petgraph::visit::IntoEdgeReferences;
 use std::collections::HashSet;
 use std::fmt;
 
@@ -183,6 +187,19 @@ impl Plan {
         steps
     }
 
+    /// For each step those it comes after, but for those that come before one of the others anyway.
+    fn directly_before(&self) -> Vec<Vec<Step>> {
+        let order: Vec<Step> = self.graph.node_indices().collect();
+        let (list, _) = dag_to_toposorted_adjacency_list::<_, u32>(&self.graph, &order);
+        let (reduced, _) = dag_transitive_reduction_closure(&list);
+        let mut before = vec![Vec::new(); order.len()];
+        for edge in reduced.edge_references() {
+            before[edge.target() as usize].push(order[edge.source() as usize]);
+        }
+        before.iter_mut().for_each(|steps| steps.sort_unstable());
+        before
+    }
+
     /// The containers whose place a container of this plan takes.
     fn replaced(&self) -> HashSet<&ContainerId> {
         let replaces = |node: &'_ Node| match &node.action {
@@ -210,9 +227,13 @@ impl fmt::Display for Plan {
         }
         let replaced = self.replaced();
         let action = |node: &Node| match node.action.container() {
-            Some(container) if replaced.contains(&container.id) => format!("{} (old)", node.action),
+            Some(ContainerRef { id, name, .. }) if replaced.contains(id) => {
+                let text = node.action.to_string();
+                text.replacen(name, &format!("{name} (old)"), 1)
+            }
             _ => node.action.to_string(),
         };
+        let before = self.directly_before();
         let kept = self
             .kept
             .iter()
@@ -226,7 +247,7 @@ impl fmt::Display for Plan {
         for ((step, node), row) in self.steps().zip(planned) {
             write!(f, "{:>3}  {row:width$}  {}", step.index() + 1, node.cause)?;
             f.write_str(if node.required { "" } else { " (optional)" })?;
-            write_before(f, &self.before(step))?;
+            write_before(f, &before[step.index()])?;
         }
         if self.is_empty() {
             writeln!(f, "nothing to do")?;

@@ -9,6 +9,7 @@ use super::Walk;
 use super::pool::Pool;
 use super::report::Report;
 use crate::scheduler::action::Action;
+use crate::scheduler::plan::Cause;
 use crate::scheduler::plan::Plan;
 use crate::scheduler::plan::Step;
 use std::collections::BTreeSet;
@@ -60,7 +61,7 @@ impl<'a, H: Host> Walker<'a, H> {
     pub async fn run(&mut self, walk: Walk, cancel: &Cancel) -> Result<(), Ending> {
         let mut pool = Pool::default();
         let mut failures = Vec::new();
-        let mut early = None;
+        let mut early = cancel.is_cancelled().then_some(Ending::Cancelled);
         let time_is_up = time_is_up(walk.deadline);
         tokio::pin!(time_is_up);
         loop {
@@ -200,17 +201,21 @@ async fn perform<H: Host>(plan: &Plan, host: &H, steps: Vec<Step>) -> Outcome {
 }
 
 async fn wait<H: Host>(plan: &Plan, host: &H, step: Step) -> Outcome {
+    let node = plan.node(step);
     let Action::Await {
         containers,
         condition,
         ..
-    } = &plan.node(step).action
+    } = &node.action
     else {
         return vec![(step, Ok(()))];
     };
     let result = match host.wait(containers, *condition).await {
         Ok(WaitOutcome::Met) => Ok(()),
-        Ok(WaitOutcome::Unmet(why)) => Err(HostError::new(why)),
+        Ok(WaitOutcome::Unmet(why)) => Err(match node.cause {
+            Cause::NeededBy(_) => HostError::new(format!("dependency failed to start: {why}")),
+            _ => HostError::new(why),
+        }),
         Err(error) => Err(error),
     };
     vec![(step, result)]

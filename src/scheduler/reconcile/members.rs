@@ -9,6 +9,7 @@ use super::replicas::Replica;
 use super::replicas::Replicas;
 use crate::id::ContainerId;
 use crate::id::NetworkName;
+use crate::id::ServiceName;
 use crate::scheduler::desired::DesiredService;
 use crate::scheduler::graph;
 use crate::scheduler::observed::ObservedContainer;
@@ -16,6 +17,7 @@ use crate::scheduler::observed::State;
 use crate::scheduler::plan::Cause;
 use indexmap::IndexMap;
 use indexmap::IndexSet;
+use std::collections::HashMap;
 use std::collections::HashSet;
 
 /// Why a service is touched.
@@ -137,19 +139,22 @@ pub(super) fn members<'a>(
 ) -> Members<'a> {
     let roles = selection(context);
     let mut members = Members::new();
-    let mut replaced: HashSet<&str> = HashSet::new();
+    let (mut replaced, mut starting) = (HashSet::new(), HashSet::new());
+    let mut leaving = HashMap::new();
     for (name, service) in &context.desired.services {
         let role = roles.get(name.as_str()).copied().unwrap_or(Role::Bystander);
         let part = match role {
             Role::Chosen => Part::Whole(up.recreate),
             Role::Dependency => Part::Whole(for_dependencies(up)),
             Role::Bystander => Part::Bystander {
-                follow: (!context.options.no_deps).then_some(&replaced),
+                follow: !context.options.no_deps && !up.no_start,
             },
         };
         let ground = Ground {
             networks,
             replaced: &replaced,
+            leaving: &leaving,
+            starting: &starting,
         };
         let replicas = Replicas::decide(context, service, &part, &ground, new_id);
         let mut member = Member {
@@ -161,13 +166,18 @@ pub(super) fn members<'a>(
             first: false,
         };
         if !context.options.no_deps && !up.no_start {
-            member.bounce = bounce(&member, &members);
+            member.bounce = bounce(context, &member, &members);
         }
         if role == Role::Bystander && !member.goes_down() {
             continue;
         }
         if member.replicas.replaces() {
             replaced.insert(name.as_str());
+        }
+        let left = member.replicas.leaving();
+        leaving.extend(left.map(|container| (&container.id, &container.service)));
+        if member.starts() {
+            starting.insert(name.as_str());
         }
         order_stops(&mut member, &members, networks);
         members.insert(name.as_str(), member);
@@ -184,13 +194,18 @@ fn for_dependencies(up: Up) -> Recreate {
 }
 
 /// Why the containers of `member` that run and stay have to go down and up, if they have to.
-fn bounce<'a>(member: &Member<'a>, members: &Members<'a>) -> Option<Cause> {
+fn bounce<'a>(context: &Context<'a>, member: &Member<'a>, members: &Members<'a>) -> Option<Cause> {
     let mut existing = member
         .replicas
         .places
         .iter()
         .filter_map(|place| place.existing);
-    if !existing.any(is_up) {
+    let starting = |name: &str| members.get(name).is_some_and(Member::starts);
+    let runs = |name: &ServiceName| {
+        starting(name.as_str()) || context.containers_of(name).into_iter().any(is_up)
+    };
+    // A sharer of a namespace whose owner stays down would not come up again: it is left running.
+    if !existing.any(is_up) || !member.service.joins.iter().all(runs) {
         return None;
     }
     let pulls_down = |name: &&str| {

@@ -4,12 +4,14 @@ use super::Context;
 use super::Recreate;
 use crate::id::ContainerId;
 use crate::id::NetworkName;
+use crate::id::ServiceName;
 use crate::scheduler::action::ContainerRef;
 use crate::scheduler::desired::DesiredService;
 use crate::scheduler::observed::ObservedContainer;
 use crate::scheduler::observed::State;
 use crate::scheduler::plan::Cause;
 use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::collections::HashSet;
 
 /// A container that exists and has to go.
@@ -39,13 +41,13 @@ pub(super) struct Replicas<'a> {
 }
 
 /// How much of a service's containers is up for change.
-pub(super) enum Part<'p> {
+pub(super) enum Part {
     /// The service is meant: its scale and its configuration apply.
     Whole(Recreate),
     /// It is not meant; its containers are only replaced where what they stand on is.
     Bystander {
-        /// Services whose containers are replaced, if their sharers shall follow.
-        follow: Option<&'p HashSet<&'p str>>,
+        /// Whether running containers follow those whose namespaces they share.
+        follow: bool,
     },
 }
 
@@ -55,6 +57,10 @@ pub(super) struct Ground<'p> {
     pub networks: &'p HashSet<NetworkName>,
     /// Services whose containers are replaced.
     pub replaced: &'p HashSet<&'p str>,
+    /// Containers that leave, with their services.
+    pub leaving: &'p HashMap<&'p ContainerId, &'p ServiceName>,
+    /// Services whose containers are started.
+    pub starting: &'p HashSet<&'p str>,
 }
 
 impl<'a> Replicas<'a> {
@@ -62,7 +68,7 @@ impl<'a> Replicas<'a> {
     pub fn decide(
         context: &Context<'a>,
         service: &DesiredService,
-        part: &Part<'_>,
+        part: &Part,
         ground: &Ground<'_>,
         new_id: &mut dyn FnMut() -> ContainerId,
     ) -> Self {
@@ -111,6 +117,12 @@ impl<'a> Replicas<'a> {
             });
         }
         replicas
+    }
+
+    /// The containers that leave.
+    pub fn leaving(&self) -> impl Iterator<Item = &'a ObservedContainer> {
+        let places = self.places.iter().flat_map(|place| &place.leaving);
+        places.chain(&self.surplus).map(|leaving| leaving.container)
     }
 
     /// Whether a container that exists makes room for a new one.
@@ -185,7 +197,7 @@ fn split(mut places: Vec<Place<'_>>, scale: u32) -> (Vec<Place<'_>>, Vec<Place<'
 fn places<'a>(
     context: &Context<'a>,
     service: &DesiredService,
-    part: &Part<'_>,
+    part: &Part,
     ground: &Ground<'_>,
 ) -> Vec<Place<'a>> {
     let mut by_number: BTreeMap<u32, Vec<(Option<Cause>, &'a ObservedContainer)>> = BTreeMap::new();
@@ -215,13 +227,13 @@ fn divergence(
     context: &Context<'_>,
     service: &DesiredService,
     container: &ObservedContainer,
-    part: &Part<'_>,
+    part: &Part,
     ground: &Ground<'_>,
 ) -> Option<Cause> {
     let recreate = match part {
         Part::Bystander { follow } => {
-            let follow = follow.and_then(|replaced| namespace_replaced(service, replaced));
-            return network_recreated(container, ground).or(follow);
+            let follow = (*follow).then(|| followed(context, service, container, ground));
+            return network_recreated(container, ground).or(follow.flatten());
         }
         Part::Whole(recreate) => recreate,
     };
@@ -278,6 +290,31 @@ fn namespace_replaced(service: &DesiredService, replaced: &HashSet<&str>) -> Opt
         .iter()
         .find(|name| replaced.contains(name.as_str()))?;
     Some(Cause::NamespaceReplaced(parent.clone()))
+}
+
+/// It runs in the namespace of a container that is replaced, or was, and the new owner of the namespace is started.
+fn followed(
+    context: &Context<'_>,
+    service: &DesiredService,
+    container: &ObservedContainer,
+    ground: &Ground<'_>,
+) -> Option<Cause> {
+    if !container.state.is_alive() {
+        return None;
+    }
+    let starting = |owner: &ServiceName| ground.starting.contains(owner.as_str());
+    let mut left = container
+        .joined
+        .iter()
+        .filter_map(|id| ground.leaving.get(id));
+    if let Some(owner) = left.find(|owner| starting(owner)) {
+        return Some(Cause::NamespaceReplaced((*owner).clone()));
+    }
+    let owner = service.joins.iter().find(|owner| starting(owner))?;
+    if ground.replaced.contains(owner.as_str()) {
+        return Some(Cause::NamespaceReplaced(owner.clone()));
+    }
+    namespace_lost(context, service, container)
 }
 
 /// It shares the namespace of a container that is not there any more: an earlier replacement was cut short.

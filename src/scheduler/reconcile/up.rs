@@ -17,8 +17,10 @@ use super::waits::Runner;
 use super::waits::Waits;
 use crate::id::ContainerId;
 use crate::id::NetworkName;
+use crate::id::ServiceName;
 use crate::id::VolumeName;
 use crate::scheduler::action::Action;
+use crate::scheduler::action::ContainerRef;
 use crate::scheduler::observed::ObservedContainer;
 use crate::scheduler::plan::Cause;
 use crate::scheduler::plan::Plan;
@@ -144,13 +146,9 @@ impl<'a> Builder<'_, 'a> {
 
     fn create(&mut self, members: &Members<'a>) {
         for member in members.values() {
+            let joins = self.owners(member, members);
             let mut after = self.resources_of(member);
-            let joined = member
-                .service
-                .joins
-                .iter()
-                .filter_map(|name| members.get(name.as_str()));
-            after.extend(joined.flat_map(|owner| self.creates_of(owner)));
+            after.extend(joins.iter().filter_map(|owner| self.creates.get(&owner.id)));
             for place in &member.replicas.places {
                 let Some(cause) = place.create.clone() else {
                     continue;
@@ -160,11 +158,29 @@ impl<'a> Builder<'_, 'a> {
                     container: place.container.clone(),
                     keep_volumes: replaces.is_some() && !self.up.renew_anonymous_volumes,
                     replaces,
+                    joins: joins.clone(),
                 };
                 let step = self.plan.add(action, cause, &after);
                 self.creates.insert(place.container.id.clone(), step);
             }
         }
+    }
+
+    /// The containers whose namespaces those of `member` share: the first of each service.
+    fn owners(&self, member: &Member<'_>, members: &Members<'a>) -> Vec<ContainerRef> {
+        let owner = |name: &ServiceName| match members.get(name.as_str()) {
+            Some(owner) => owner
+                .replicas
+                .places
+                .first()
+                .map(|place| place.container.clone()),
+            None => self
+                .context
+                .containers_of(name)
+                .first()
+                .map(|c| c.reference()),
+        };
+        member.service.joins.iter().filter_map(owner).collect()
     }
 
     fn replace_and_start(&mut self, members: &Members<'a>) -> Result<(), PlanError> {
@@ -181,8 +197,9 @@ impl<'a> Builder<'_, 'a> {
             } else {
                 waits.gate(&mut self.plan, name)
             };
+            let dependents = self.stops_of_dependents(name, members);
             for place in &member.replicas.places {
-                let mut after = self.replace(place, &gate);
+                let mut after = self.replace(place, &gate, &dependents);
                 if place.existing.is_some() {
                     after.extend(self.resources_of(member));
                 }
@@ -205,10 +222,11 @@ impl<'a> Builder<'_, 'a> {
     }
 
     /// Removes what had the place before. Gives the steps that a start in it comes after.
-    fn replace(&mut self, place: &Replica<'a>, gate: &[Step]) -> Vec<Step> {
+    /// `gate` is what its start waits for, `dependents` are stops that come before its own.
+    fn replace(&mut self, place: &Replica<'a>, gate: &[Step], dependents: &[Step]) -> Vec<Step> {
         let created = self.creates.get(&place.container.id).copied();
         let mut after: Vec<Step> = gate.iter().copied().chain(created).collect();
-        let before_stop = after.clone();
+        let before_stop = [&after, dependents].concat();
         for leaving in &place.leaving {
             let container = leaving.container;
             let mut stopped = self.stops.get(&container.id).copied();
@@ -239,8 +257,14 @@ impl<'a> Builder<'_, 'a> {
 
 fn runner<'a>(member: &Member<'a>, up: Up) -> Runner<'a> {
     let places = member.replicas.places.iter();
+    let running = places.filter(|place| {
+        let runs = place.existing.is_some_and(|c| c.state.is_alive());
+        runs || member.start_cause(place).is_some()
+    });
     Runner {
-        containers: places.map(|p| (p.container.clone(), p.existing)).collect(),
+        containers: running
+            .map(|place| (place.container.clone(), place.existing))
+            .collect(),
         starts: !up.no_start && member.starts(),
         meant: member.role != Role::Bystander,
     }

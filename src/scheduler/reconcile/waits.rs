@@ -198,8 +198,7 @@ impl<'c, 'a> Waits<'c, 'a> {
 
     fn final_condition(&self, name: &str) -> Condition {
         let services = &self.context.desired.services;
-        let mut meant = self.runners.iter().filter(|(_, runner)| runner.meant);
-        let completes = meant.any(|(dependent, _)| {
+        let completes = self.runners.keys().any(|dependent| {
             let dependency = services[*dependent].depends_on.get(name);
             dependency.is_some_and(|d| d.condition == Condition::Completed)
         });

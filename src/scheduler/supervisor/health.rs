@@ -288,3 +288,253 @@ impl Monitor {
         self.results.push_back(probe);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A container's time, told in milliseconds since its start.
+    struct Clock {
+        start: Instant,
+        now: u64,
+        monitor: Monitor,
+    }
+
+    impl Clock {
+        fn new(check: Healthcheck) -> Self {
+            let mut clock = Self {
+                start: Instant::now(),
+                now: 0,
+                monitor: Monitor::new(Schedule::new(&check)),
+            };
+            clock.on(Input::Started);
+            clock
+        }
+
+        fn on(&mut self, input: Input) -> Option<Health> {
+            self.monitor
+                .on(input, self.start + Duration::from_millis(self.now))
+        }
+
+        /// When the next probe is due.
+        fn due(&self) -> Option<u64> {
+            let due = self
+                .monitor
+                .next_probe()?
+                .saturating_duration_since(self.start);
+            Some(u64::try_from(due.as_millis()).unwrap())
+        }
+
+        /// Runs the next probe when it is due; it takes `took`.
+        fn probe(&mut self, outcome: Outcome, took: u64) -> Option<Health> {
+            self.now = self.due().expect("a probe is due").max(self.now);
+            assert_eq!(self.on(Input::ProbeStarted), None);
+            assert_eq!(self.due(), None, "one probe at a time");
+            self.now += took;
+            self.on(Input::ProbeFinished(probe(outcome)))
+        }
+    }
+
+    fn probe(outcome: Outcome) -> Probe {
+        Probe {
+            start: 0,
+            end: 0,
+            outcome,
+            output: String::new(),
+        }
+    }
+
+    fn seconds(n: u64) -> Option<Duration> {
+        Some(Duration::from_secs(n))
+    }
+
+    fn check(interval: u64, retries: u32) -> Healthcheck {
+        Healthcheck {
+            interval: seconds(interval),
+            retries: Some(retries),
+            ..Healthcheck::default()
+        }
+    }
+
+    const FAILED: Outcome = Outcome::Failed { code: 1 };
+
+    #[test]
+    fn what_is_left_out_or_zero_is_dockers_default() {
+        let nothing = Schedule::new(&Healthcheck::default());
+        let zeros = Schedule::new(&Healthcheck {
+            interval: seconds(0),
+            timeout: seconds(0),
+            retries: Some(0),
+            start_interval: seconds(0),
+            ..Healthcheck::default()
+        });
+        assert_eq!(nothing, zeros);
+        assert_eq!(nothing.interval, Duration::from_secs(30));
+        assert_eq!(nothing.timeout, Duration::from_secs(30));
+        assert_eq!(nothing.retries, 3);
+        assert_eq!(nothing.start_period, Duration::ZERO);
+        assert_eq!(nothing.start_interval, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn probes_come_an_interval_after_the_start_and_after_the_end_of_the_one_before() {
+        let mut clock = Clock::new(check(10, 3));
+        assert_eq!(clock.due(), Some(10_000));
+        assert_eq!(clock.probe(Outcome::Ok, 300), Some(Health::Healthy));
+        assert_eq!(clock.due(), Some(20_300));
+        assert_eq!(clock.probe(Outcome::Ok, 0), None);
+        assert_eq!(clock.due(), Some(30_300));
+    }
+
+    #[test]
+    fn failures_in_a_row_make_unhealthy_and_one_success_makes_healthy() {
+        let mut clock = Clock::new(check(1, 3));
+        for (outcome, change) in [
+            (FAILED, None),
+            (Outcome::TimedOut, None),
+            (Outcome::Ok, Some(Health::Healthy)),
+            (FAILED, None),
+            (FAILED, None),
+            (Outcome::Ok, None),
+            (FAILED, None),
+            (FAILED, None),
+            (Outcome::TimedOut, Some(Health::Unhealthy)),
+            (FAILED, None),
+            (Outcome::Ok, Some(Health::Healthy)),
+        ] {
+            assert_eq!(clock.probe(outcome, 1), change, "at {} ms", clock.now);
+        }
+    }
+
+    #[test]
+    fn failures_within_the_start_period_do_not_count_before_the_first_success() {
+        let period = Healthcheck {
+            start_period: seconds(12),
+            ..check(30, 1)
+        };
+        let mut clock = Clock::new(period.clone());
+        assert_eq!(clock.due(), Some(5_000), "the start interval");
+        assert_eq!(clock.probe(FAILED, 0), None);
+        assert_eq!(clock.probe(FAILED, 0), None);
+        assert_eq!(clock.due(), Some(15_000));
+        assert_eq!(clock.probe(FAILED, 0), Some(Health::Unhealthy));
+        assert_eq!(clock.due(), Some(45_000));
+
+        let mut clock = Clock::new(period);
+        assert_eq!(clock.probe(Outcome::Ok, 0), Some(Health::Healthy));
+        assert_eq!(
+            clock.due(),
+            Some(35_000),
+            "the verdict ends the start interval"
+        );
+        clock.now = 6_000;
+        clock.on(Input::ProbeStarted);
+        let change = clock.on(Input::ProbeFinished(probe(FAILED)));
+        assert_eq!(
+            change,
+            Some(Health::Unhealthy),
+            "after a success failures count"
+        );
+    }
+
+    #[test]
+    fn while_somebody_waits_early_probes_run_at_once_and_then_back_off() {
+        let mut clock = Clock::new(check(1, 3));
+        clock.on(Input::WaiterAdded);
+        let mut due = vec![];
+        while clock.monitor.health() == Health::Starting && due.len() < 10 {
+            due.push(clock.due().unwrap());
+            clock.probe(FAILED, 0);
+        }
+        assert_eq!(due, [0, 10, 30, 70, 150, 310, 630, 1_000, 2_000, 3_000]);
+    }
+
+    #[test]
+    fn early_failures_do_not_count_and_do_not_move_the_schedule() {
+        let verdict_at = |waiter: bool| {
+            let mut clock = Clock::new(check(1, 3));
+            if waiter {
+                clock.on(Input::WaiterAdded);
+            }
+            while clock.probe(FAILED, 0) != Some(Health::Unhealthy) {}
+            clock.now
+        };
+        assert_eq!(verdict_at(false), 3_000);
+        assert_eq!(verdict_at(true), verdict_at(false));
+    }
+
+    #[test]
+    fn an_early_success_counts_and_ends_the_early_probes() {
+        let mut clock = Clock::new(check(30, 3));
+        clock.on(Input::WaiterAdded);
+        assert_eq!(clock.probe(FAILED, 5), None);
+        assert_eq!(clock.due(), Some(15));
+        assert_eq!(clock.probe(Outcome::Ok, 5), Some(Health::Healthy));
+        assert_eq!(clock.due(), Some(30_020));
+        clock.on(Input::WaiterAdded);
+        assert_eq!(clock.due(), Some(30_020), "there is a verdict already");
+    }
+
+    #[test]
+    fn a_waiter_who_comes_late_is_served_at_once_and_one_who_leaves_leaves_the_schedule() {
+        let mut clock = Clock::new(check(30, 3));
+        clock.now = 7_000;
+        clock.on(Input::WaiterAdded);
+        assert_eq!(clock.due(), Some(7_000));
+        clock.probe(FAILED, 0);
+        clock.on(Input::WaitersGone);
+        assert_eq!(clock.due(), Some(30_000));
+    }
+
+    #[test]
+    fn a_waiter_who_comes_during_a_probe_is_served_after_it() {
+        let mut clock = Clock::new(check(1, 3));
+        clock.now = 1_000;
+        clock.on(Input::ProbeStarted);
+        clock.on(Input::WaiterAdded);
+        assert_eq!(clock.due(), None);
+        clock.now = 1_200;
+        clock.on(Input::ProbeFinished(probe(FAILED)));
+        assert_eq!(clock.due(), Some(1_210));
+        assert_eq!(
+            clock.monitor.failing_streak(),
+            1,
+            "it was due by the schedule"
+        );
+    }
+
+    #[test]
+    fn a_restart_begins_anew_and_forgets_the_probe_under_way() {
+        let mut clock = Clock::new(check(1, 1));
+        clock.probe(FAILED, 0);
+        clock.on(Input::ProbeStarted);
+        clock.on(Input::Exited);
+        assert_eq!(clock.due(), None);
+        assert_eq!(clock.on(Input::ProbeFinished(probe(Outcome::Ok))), None);
+        assert_eq!(clock.monitor.health(), Health::Unhealthy);
+        clock.on(Input::WaiterAdded);
+        clock.now = 5_000;
+        assert_eq!(clock.on(Input::Started), Some(Health::Starting));
+        assert_eq!(clock.due(), Some(5_000), "somebody waits");
+        let stale = clock.on(Input::ProbeFinished(probe(Outcome::Ok)));
+        assert_eq!(stale, None, "a result of the run before");
+    }
+
+    #[test]
+    fn five_results_are_kept_and_four_kibibytes_of_each() {
+        let mut clock = Clock::new(check(1, 3));
+        for n in 0..7 {
+            clock.now = clock.due().unwrap();
+            clock.on(Input::ProbeStarted);
+            let output = format!("{n}{}", "é".repeat(4_000));
+            clock.on(Input::ProbeFinished(Probe {
+                output,
+                ..probe(Outcome::Ok)
+            }));
+        }
+        let results: Vec<_> = clock.monitor.results().collect();
+        assert_eq!(results.len(), 5);
+        assert!(results[0].output.starts_with('2'));
+        assert_eq!(results[0].output.len(), 4_095, "never half a character");
+    }
+}

@@ -33,18 +33,18 @@ fn walk_with(desired: &Desired, world: &Observed, options: &Options, fault: (usi
     if let Err(error) = &end {
         assert!(!format!("{error:?}").contains("refused"), "{}", told());
     }
-    nothing_lost(world, &host.world.borrow(), &plan, &told);
+    nothing_lost(world, &host.now(), &plan, &told);
     host.fault = None;
     // A required wait that failed leaves containers up: `up` and its kin go on from there.
-    let next = planned(desired, &host.world.borrow(), options).unwrap();
+    let next = planned(desired, &host.now(), options).unwrap();
     let again = host.run(&next);
     assert!(again.is_ok(), "second try: {again:?}\n{next}\n{}", told());
     if matches!(options.verb, hoist::scheduler::reconcile::Verb::Up(_)) {
         let whole = up();
-        host.run(&planned(desired, &host.world.borrow(), &whole).unwrap())
+        host.run(&planned(desired, &host.now(), &whole).unwrap())
             .unwrap();
         for service in desired.services.values() {
-            let there = host.world.borrow();
+            let there = host.now();
             let own = there
                 .containers
                 .iter()

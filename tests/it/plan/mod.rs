@@ -1,6 +1,7 @@
 //! Planner and executor against a simulated host: fixtures, properties, and a failure at every step.
 
 mod faults;
+mod fixtures;
 mod properties;
 mod simulated;
 mod walking;

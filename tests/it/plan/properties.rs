@@ -16,6 +16,7 @@ use hoist::scheduler::desired::Desired;
 use hoist::scheduler::desired::DesiredNetwork;
 use hoist::scheduler::desired::DesiredService;
 use hoist::scheduler::desired::DesiredVolume;
+use hoist::scheduler::graph::closure;
 use hoist::scheduler::observed::Observed;
 use hoist::scheduler::observed::State;
 use hoist::scheduler::reconcile::Options;
@@ -225,6 +226,17 @@ fn known(options: &mut Options, desired: &Desired) {
         .retain(|name| desired.services.contains_key(name));
 }
 
+fn not_meant(options: &Options, desired: &Desired) -> Vec<ServiceName> {
+    let meant = closure(&desired.edges(), &options.services);
+    let named = !options.services.is_empty();
+    desired
+        .services
+        .keys()
+        .filter(|name| named && !meant.contains(*name))
+        .cloned()
+        .collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -233,7 +245,7 @@ proptest! {
         earlier in project(), later in project(), fates in fates(),
     ) {
         let host = Simulated::new(&later, history(&earlier, &fates)?);
-        let before = host.world.borrow().clone();
+        let before = host.now();
         let plan = planned(&later, &before, &up()).unwrap();
         let result = host.run(&plan);
         prop_assert!(result.is_ok(), "{:?}\n{before}\n{plan}", result);
@@ -246,7 +258,7 @@ proptest! {
                 prop_assert_eq!(alive, usize::try_from(service.scale).unwrap(), "{}", plan);
             }
         }
-        let after = host.world.borrow().clone();
+        let after = host.now();
         let again = planned(&later, &after, &up()).unwrap();
         let ended = completing(&later);
         for (_, node) in again.steps() {
@@ -270,7 +282,8 @@ proptest! {
         known(&mut options, &later);
         let mut host = Simulated::new(&later, history(&earlier, &fates)?);
         host.lax = options.no_deps || matches!(options.verb, Verb::Up(Up { recreate: Recreate::Never, .. }));
-        let before = host.world.borrow().clone();
+        host.bystanders = not_meant(&options, &later);
+        let before = host.now();
         let plan = planned(&later, &before, &options).unwrap();
         let result = host.run(&plan);
         prop_assert!(result.is_ok(), "{:?}\n{before}\n{plan}", result);
@@ -315,7 +328,7 @@ proptest! {
         earlier in project(), later in project(), fates in fates(), volumes in any::<bool>(),
     ) {
         let host = Simulated::new(&later, history(&earlier, &fates)?);
-        let before = host.world.borrow().clone();
+        let before = host.now();
         let options = Options { remove_orphans: true, ..asking(Verb::Down { volumes }) };
         let plan = planned(&later, &before, &options).unwrap();
         prop_assert!(host.run(&plan).is_ok());
@@ -335,7 +348,7 @@ proptest! {
         let ids = |host: &Simulated<'_>| host.world.borrow().containers.iter().map(|c| c.id.clone()).collect::<Vec<_>>();
         let before = ids(&host);
         for verb in [Verb::Restart, Verb::Stop, Verb::Start { wait: true }, Verb::Restart, Verb::Stop] {
-            let world = host.world.borrow().clone();
+            let world = host.now();
             let plan = planned(&project, &world, &asking(verb)).unwrap();
             let result = host.run(&plan);
             prop_assert!(result.is_ok(), "{:?}\n{world}\n{plan}", result);

@@ -37,6 +37,8 @@ pub struct Simulated<'a> {
     pub world: RefCell<Observed>,
     /// What a container depends on need not be there (`--no-deps`, `--no-recreate`).
     pub lax: bool,
+    /// Services that start whatever becomes of what they depend on: the command does not mean them.
+    pub bystanders: Vec<ServiceName>,
     /// Which call of `perform` or `wait` fails, and how.
     pub fault: Option<(usize, Fault)>,
     calls: Cell<usize>,
@@ -49,10 +51,17 @@ impl<'a> Simulated<'a> {
             desired,
             world: RefCell::new(world),
             lax: false,
+            bystanders: vec![],
             fault: None,
             calls: Cell::new(0),
             log: RefCell::default(),
         }
+    }
+
+    /// Asks less of start order.
+    pub fn lax(mut self, lax: bool) -> Self {
+        self.lax = lax;
+        self
     }
 
     /// Carries out `plan`.
@@ -126,8 +135,15 @@ impl<'a> Simulated<'a> {
             Action::CreateContainer {
                 container,
                 replaces,
+                joins,
                 ..
-            } => create(self.desired, &mut world, container, replaces.as_ref())?,
+            } => create(
+                self.desired,
+                &mut world,
+                container,
+                replaces.as_ref(),
+                joins,
+            )?,
             Action::StartContainer { container } => self.start(&mut world, container)?,
             Action::StopContainer { container, .. } | Action::KillContainer { container, .. } => {
                 if let Some(c) = find(&mut world, &container.id) {
@@ -170,7 +186,8 @@ impl<'a> Simulated<'a> {
                 return Err(format!("{name}: no volume {volume}"));
             }
         }
-        for owner in own.joined.iter().filter(|_| !self.lax) {
+        let lax = self.lax || self.bystanders.contains(&own.service);
+        for owner in own.joined.iter().filter(|_| !lax) {
             if !world
                 .containers
                 .iter()
@@ -180,7 +197,7 @@ impl<'a> Simulated<'a> {
             }
         }
         let service = &self.desired.services[&container.service];
-        for (dependency, how) in service.depends_on.iter().filter(|_| !self.lax) {
+        for (dependency, how) in service.depends_on.iter().filter(|_| !lax) {
             let others = world
                 .containers
                 .iter()
@@ -211,6 +228,11 @@ impl<'a> Simulated<'a> {
         Ok(())
     }
 
+    /// What is there now.
+    pub fn now(&self) -> Observed {
+        self.world.borrow().clone()
+    }
+
     /// The containers of `service` that are alive.
     pub fn alive(&self, service: &ServiceName) -> Vec<ObservedContainer> {
         let world = self.world.borrow();
@@ -224,6 +246,7 @@ fn create(
     world: &mut Observed,
     container: &ContainerRef,
     replaces: Option<&ContainerId>,
+    joins: &[ContainerRef],
 ) -> Result<(), String> {
     let service = &desired.services[&container.service];
     if let Some(old) = replaces
@@ -236,16 +259,13 @@ fn create(
             return Err(format!("{}: no network {network}", container.name));
         }
     }
-    let mut joined = Vec::new();
-    for owner in &service.joins {
-        // The newest one: replaced ones may still be there.
-        let owner = world.containers.iter().rev().find(|c| c.service == *owner);
-        joined.push(
-            owner
-                .ok_or(format!("no container of {}", container.service))?
-                .id
-                .clone(),
-        );
+    for owner in joins {
+        if !world.containers.iter().any(|c| c.id == owner.id) {
+            return Err(format!(
+                "{} joins {}, which is not there",
+                container.name, owner.name
+            ));
+        }
     }
     world.containers.push(ObservedContainer {
         id: container.id.clone(),
@@ -254,12 +274,12 @@ fn create(
         number: container.number,
         one_off: false,
         config: service.config.clone(),
-        image: service.image.clone().unwrap(),
+        image: service.image.clone().ok_or("the image is not here")?,
         state: State::Created,
         health: None,
         networks: service.networks.clone(),
         volumes: service.volumes.clone(),
-        joined,
+        joined: joins.iter().map(|owner| owner.id.clone()).collect(),
     });
     Ok(())
 }
