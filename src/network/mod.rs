@@ -5,6 +5,7 @@
 
 mod attach;
 mod bridge;
+pub mod dns;
 mod driver;
 mod endpoint;
 mod error;
