@@ -44,7 +44,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The stream of an archive broke off or could not be decompressed.
-    #[error("cannot read the archive")]
+    #[error("cannot take in the archive")]
     Input(#[source] io::Error),
     /// An archive or layout that is not what it should be.
     #[error("`{what}` is not a usable image: {why}")]

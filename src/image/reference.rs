@@ -11,6 +11,9 @@ use std::path::PathBuf;
 /// The registry that names without a domain mean.
 const DEFAULT_DOMAIN: &str = "docker.io";
 
+/// The built-in image.
+const HOST: &str = "host";
+
 /// What an [`ImageRef`] points at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reference {
@@ -38,7 +41,7 @@ impl Reference {
     /// Reads a reference. A short id reads as a name; the store looks names up first, as docker does.
     pub fn parse(reference: &ImageRef) -> Result<Self, Error> {
         let text = reference.as_str();
-        if text == "host" {
+        if text == HOST {
             return Ok(Self::Host);
         }
         if let Some(rest) = text.strip_prefix("oci:") {
@@ -86,6 +89,12 @@ pub struct Name {
 impl Name {
     /// Reads a name; without tag and digest the tag is `latest`.
     pub fn parse(text: &str) -> Result<Self, Error> {
+        if text == HOST {
+            return Err(invalid(
+                text,
+                "it is the built-in image and cannot be another's name",
+            ));
+        }
         let (rest, digest) = match text.split_once('@') {
             Some((rest, digest)) => {
                 let digest = Digest::new(digest).map_err(|_| {
@@ -292,7 +301,9 @@ mod tests {
     #[test]
     fn broken_names_are_refused() {
         for text in [
+            "host",
             "Redis",
+            "host",
             "a//b",
             "-a",
             "a-",

@@ -12,6 +12,8 @@ use tar::{EntryType, Header};
 const BLOCK: usize = 512;
 /// One extension header (a long name, or a set of pax records with its xattrs) may be this long.
 const MAX_EXTENSION: u64 = 1 << 20;
+/// Extension headers before one member; tools write up to three.
+const MAX_EXTENSIONS: usize = 16;
 /// A sparse file may have this many segments.
 const MAX_SEGMENTS: usize = 1 << 20;
 
@@ -79,7 +81,7 @@ impl<R: Read> Members<R> {
     /// The next member; what is left of the last body is skipped. `None` at the end of the archive.
     pub(super) fn next(&mut self) -> Result<Option<Member>, TarError> {
         let mut extensions = Extensions::default();
-        loop {
+        for _ in 0..=MAX_EXTENSIONS {
             self.skip_body()?;
             let Some(header) = self.header()? else {
                 return Ok(None);
@@ -95,6 +97,9 @@ impl<R: Read> Members<R> {
                 _ => return self.member(&header, extensions).map(Some),
             }
         }
+        Err(TarError::Malformed(format!(
+            "more than {MAX_EXTENSIONS} extension headers before one member"
+        )))
     }
 
     /// Reads the stream to its end, so that whoever writes it is not cut off.

@@ -44,7 +44,7 @@ fn reopen(folder: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 
 fn is_marked(folder: BorrowedFd<'_>) -> bool {
     let has = |name: &&str| rustix::fs::fgetxattr(folder, *name, &mut [0u8; 8]).is_ok();
-    MARKS.iter().any(|name| has(name))
+    MARKS.iter().any(has)
 }
 
 /// A file system that takes neither attribute (NFS) gets a copy without a net.

@@ -5,7 +5,6 @@ use crate::image::Error;
 use crate::image::decompress::{self, Compression};
 use crate::image::store::{Progress, StagedBlob, StagedLayer, Store, Work, ingest, stage};
 use crate::image::tarball::{Kind, Members, TarError};
-use crate::image::unpack::Limits;
 use std::cell::RefCell;
 use std::io::{self, Read};
 
@@ -27,7 +26,7 @@ impl Incoming {
         input: impl Read,
         on_progress: &RefCell<&mut dyn FnMut(Progress)>,
     ) -> Result<Self, Error> {
-        let limits = Limits::of_file_system(work.path()).map_err(Error::io("read", work.path()))?;
+        let limits = work.limits()?;
         let counted = Counted::new(input, on_progress);
         let (plain, _) = decompress::open(counted).map_err(Error::Input)?;
         let mut members = Members::new(plain.take(limits.bytes));

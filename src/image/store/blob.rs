@@ -2,6 +2,7 @@
 
 use super::{Store, Work};
 use crate::id::Digest;
+use crate::image::unpack::Limits;
 use crate::image::{Error, oci};
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
@@ -52,9 +53,41 @@ impl<R: Read> Read for Tee<R> {
         };
         self.hash.update(&buffer[..n]);
         if let Some(file) = &mut self.file {
-            file.write_all(&buffer[..n])?;
+            file.write_all(&buffer[..n]).map_err(not_written)?;
         }
         self.bytes += n as u64;
+        Ok(n)
+    }
+}
+
+/// Tells a full disk from a broken stream.
+fn not_written(error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot write to the store: {error}"))
+}
+
+/// A stream that may not be longer than declared: against bombs, and streams without end.
+pub(super) struct Bounded<R> {
+    inner: R,
+    left: u64,
+}
+
+impl<R> Bounded<R> {
+    /// The content that is allowed, plus a GiB for headers and padding.
+    pub(super) fn new(inner: R, limits: Limits) -> Self {
+        Self {
+            inner,
+            left: limits.bytes.saturating_add(1 << 30),
+        }
+    }
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        self.left = self
+            .left
+            .checked_sub(n as u64)
+            .ok_or_else(|| io::Error::other("it is larger than what fits on the file system"))?;
         Ok(n)
     }
 }

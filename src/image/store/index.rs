@@ -90,6 +90,10 @@ impl Store {
                 .map_err(Error::io("write", &path))?;
             fs::rename(&path, self.index_path())
                 .map_err(Error::io("replace", self.index_path()))?;
+            // Once this returns, the change outlives a power failure.
+            File::open(&self.oci)
+                .and_then(|folder| folder.sync_all())
+                .map_err(Error::io("sync", &self.oci))?;
         }
         Ok(result)
     }

@@ -1,6 +1,6 @@
 //! Layers: a stream is hashed, decompressed and unpacked in one pass.
 
-use super::blob::Tee;
+use super::blob::{Bounded, Tee};
 use super::{StagedBlob, Store, Work};
 use crate::id::Digest;
 use crate::image::decompress::{self, Compression};
@@ -36,6 +36,7 @@ pub(in crate::image) fn ingest(
 ) -> Result<(StagedBlob, Result<StagedLayer, Error>), Error> {
     let path = work.fresh();
     let file = File::create_new(&path).map_err(Error::io("make", &path))?;
+    let input = Bounded::new(input, work.limits()?);
     let mut tee = Tee::new(input, Some(file));
     let layer = unpack_stream(work, name, &mut tee);
     let (digest, size) = tee.finish().map_err(Error::Input)?;
@@ -83,13 +84,13 @@ fn unpack_stream(
         Mode::empty(),
     )
     .map_err(Error::io("open", &tree))?;
-    let limits = Limits::of_file_system(&tree).map_err(Error::io("read", &tree))?;
+    let limits = work.limits()?;
     let fail = |source: io::Error| Error::Unpack {
         layer: name.to_owned(),
         source: unpack::Error::Tar(TarError::Read(source)),
     };
     let (plain, compression) = decompress::open(input).map_err(fail)?;
-    let plain = Bounded::new(plain, limits.bytes);
+    let plain = Bounded::new(plain, limits);
     let (diff_id, stats) = if compression == Compression::None {
         (None, run(&mut { plain }, &root, limits))
     } else {
@@ -134,33 +135,6 @@ fn make_root(tree: &Path) -> Result<(), Error> {
         .create(tree)
         .and_then(|()| fs::set_permissions(tree, fs::Permissions::from_mode(0o755)))
         .map_err(Error::io("make folder", tree))
-}
-
-/// A stream that may not be longer than the content it is allowed to carry, plus a GiB for headers: against bombs that
-/// inflate to padding.
-struct Bounded<R> {
-    inner: R,
-    left: u64,
-}
-
-impl<R> Bounded<R> {
-    fn new(inner: R, bytes: u64) -> Self {
-        Self {
-            inner,
-            left: bytes.saturating_add(1 << 30),
-        }
-    }
-}
-
-impl<R: Read> Read for Bounded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buffer)?;
-        self.left = self
-            .left
-            .checked_sub(n as u64)
-            .ok_or_else(|| io::Error::other("it inflates to more than fits on the file system"))?;
-        Ok(n)
-    }
 }
 
 impl Store {

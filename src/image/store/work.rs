@@ -3,6 +3,7 @@
 use super::{Lock, Store};
 use crate::id::ContainerId;
 use crate::image::Error;
+use crate::image::unpack::Limits;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use std::cell::Cell;
@@ -46,6 +47,11 @@ impl Work {
 
     pub(in crate::image) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What the file system can take now.
+    pub(in crate::image) fn limits(&self) -> Result<Limits, Error> {
+        Limits::of_file_system(&self.path).map_err(Error::io("read", &self.path))
     }
 
     /// A path in the folder that was not given out before.

@@ -78,6 +78,19 @@ fn declared_lengths_are_not_believed() {
 }
 
 #[test]
+fn extension_headers_do_not_pile_up() {
+    let mut bytes = Vec::new();
+    for _ in 0..100 {
+        let record = b"24 SCHILY.xattr.user.a=\n";
+        bytes.extend(header(EntryType::XHeader, "x", record.len() as u64));
+        let mut body = record.to_vec();
+        body.resize(512, 0);
+        bytes.extend(body);
+    }
+    assert!(matches!(names(&bytes), Err(TarError::Malformed(why)) if why.contains("extension")));
+}
+
+#[test]
 fn garbage_is_not_a_tar_archive() {
     assert!(matches!(names(&[b'x'; 2048]), Err(TarError::Malformed(_))));
     assert!(matches!(names(&[b'x'; 100]), Err(TarError::Read(_))));
