@@ -13,5 +13,9 @@ pub mod supervisor;
 
 /// Answers a re-entry: when this process was started as a supervisor or zygote, runs it and gives its exit code.
 pub fn reenter() -> Option<std::process::ExitCode> {
-    None
+    let hooks = crate::runtime::Hooks {
+        copy_up: |_, _| Ok(()),
+        proxy: |_| std::process::exit(0),
+    };
+    crate::runtime::zygote::main(std::env::args_os(), hooks)
 }

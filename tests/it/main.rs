@@ -9,6 +9,8 @@ mod network;
 mod network_proxy;
 mod network_world;
 mod plan;
+mod runtime;
+mod runtime_bench;
 mod stack;
 mod stack_guestbook;
 mod stack_kill;

@@ -20,6 +20,7 @@ mod life;
 mod limits;
 mod tree;
 mod usage;
+mod view;
 
 use crate::runtime::devices::DeviceRules;
 use crate::runtime::spec::CgroupSpec;

@@ -138,33 +138,31 @@ pub fn default_signals(signals: &[i32]) {
     }
 }
 
-/// Closes every descriptor from `first` on.
+/// Closes every descriptor but 0, 1, 2 and these.
 ///
-/// For a process that is about to become another program or ends: owners of those descriptors must not use or drop them
+/// For a process that is about to become another program: the owners of the closed ones must not use or drop them
 /// afterwards, which is why this is not public outside the runtime.
-pub(in crate::runtime) fn close_from(first: u32) -> Result<()> {
-    // SAFETY: plain numbers; the caller execs or exits, so no `OwnedFd` is dropped after its descriptor was closed here.
-    let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0u32) };
+pub(in crate::runtime) fn close_all_but(keep: &[BorrowedFd<'_>]) -> Result<()> {
+    let mut keep: Vec<u32> = keep.iter().map(|fd| fd.as_raw_fd() as u32).collect();
+    keep.sort_unstable();
+    let mut first = 3;
+    for fd in keep {
+        if fd > first {
+            close_range(first, fd - 1)?;
+        }
+        first = first.max(fd + 1);
+    }
+    close_range(first, u32::MAX)
+}
+
+fn close_range(first: u32, last: u32) -> Result<()> {
+    // SAFETY: plain numbers; callers exec or exit, so no `OwnedFd` is dropped after its descriptor was closed here.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0u32) };
     if result == 0 {
         Ok(())
     } else {
         Err(last_error())
     }
-}
-
-/// Makes `fd` descriptor number `number` (close-on-exec), closing what was there.
-pub(in crate::runtime) fn move_to(fd: OwnedFd, number: i32) -> Result<OwnedFd> {
-    if fd.as_raw_fd() == number {
-        return Ok(fd);
-    }
-    // SAFETY: plain numbers. Whoever owned `number` in this process is never used again: callers are children that replace
-    // their descriptor table before exec.
-    let result = unsafe { libc::dup3(fd.as_raw_fd(), number, libc::O_CLOEXEC) };
-    if result < 0 {
-        return Err(last_error());
-    }
-    // SAFETY: dup3 succeeded, so `number` is open and this is its only owner from now on.
-    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// Takes an inherited descriptor as ours. `None` if it is not open.
@@ -207,6 +205,25 @@ pub fn pidfd_exit_code(pidfd: BorrowedFd<'_>) -> Result<Option<i32>> {
         0 if info.mask & EXIT != 0 => Ok(Some(info.exit_code)),
         0 => Ok(None),
         _ => Err(last_error()),
+    }
+}
+
+/// Sends any signal number, also a real-time one, to the process behind a pidfd.
+pub fn pidfd_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<()> {
+    // SAFETY: plain numbers and a null `siginfo`, which asks for what kill(2) would send.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signal,
+            std::ptr::null::<libc::siginfo_t>(),
+            0u32,
+        )
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(last_error())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Another process in a running container.
 
+pub(crate) mod watch;
+
 use crate::runtime::channel::Channel;
 use crate::runtime::error::{RuntimeError, StartFailure};
 use crate::runtime::spec::{ProcessSpec, Seccomp};

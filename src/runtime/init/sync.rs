@@ -1,0 +1,170 @@
+//! The short talk between a process that is to become the user's program and its parent.
+//!
+//! ```text
+//!  parent ──'A' entered its cgroups──▶ child ──────'T' + pty──────▶ parent
+//!  parent ──'B' recorded, may exec──▶ child ──'E' executes now──▶ parent, then end of file: it did
+//!                                      child ──'F' + reason──▶ parent: it did not
+//! ```
+
+use crate::runtime::error::{At, StartFailure, Step};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, recvmsg, send, sendmsg,
+    socketpair,
+};
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+
+/// A point at which the child waits for its parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Gate {
+    /// The child is in all its cgroups.
+    Attached = b'A',
+    /// The child's identity is on disk.
+    Recorded = b'B',
+}
+
+/// The parent's end.
+#[derive(Debug)]
+pub(crate) struct ParentEnd(OwnedFd);
+
+/// The child's end. It closes on exec, which tells the parent that the program runs.
+#[derive(Debug)]
+pub(crate) struct ChildEnd(pub(crate) OwnedFd);
+
+/// What a child says.
+#[derive(Debug)]
+pub(crate) enum Report {
+    /// Master end of its terminal.
+    Terminal(OwnedFd),
+    /// It is about to execute the program.
+    Executing,
+    /// It gives up.
+    Failed(StartFailure),
+    /// It is the program now, or dead.
+    Closed,
+}
+
+/// A connected pair.
+pub(crate) fn pair() -> rustix::io::Result<(ParentEnd, ChildEnd)> {
+    let (parent, child) = socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    Ok((ParentEnd(parent), ChildEnd(child)))
+}
+
+impl AsFd for ParentEnd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl ParentEnd {
+    /// Lets the child pass. A child that is dead by now is noticed by [`ParentEnd::next`].
+    pub(crate) fn open(&self, gate: Gate) {
+        let _ = send(&self.0, &[gate as u8], SendFlags::NOSIGNAL);
+    }
+
+    /// Waits for the child's next report.
+    pub(crate) fn next(&self) -> Result<Report, StartFailure> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let mut buffer = [0u8; 4096];
+        let received = loop {
+            let mut into = [IoSliceMut::new(&mut buffer)];
+            match recvmsg(&self.0, &mut into, &mut control, RecvFlags::CMSG_CLOEXEC) {
+                Err(Errno::INTR) => {}
+                Err(Errno::CONNRESET) => return Ok(Report::Closed),
+                other => break other.at(Step::Prepare, || "wait for the new process".into())?,
+            }
+        };
+        let fd = control.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+            _ => None,
+        });
+        let text = &buffer[..received.bytes];
+        Ok(match (text.split_first(), fd) {
+            (Some((b'T', _)), Some(fd)) => Report::Terminal(fd),
+            (Some((b'E', _)), _) => Report::Executing,
+            (Some((b'F', reason)), _) => Report::Failed(
+                serde_json::from_slice(reason)
+                    .unwrap_or_else(|_| StartFailure::new(Step::Prepare, "the reason was lost")),
+            ),
+            _ => Report::Closed,
+        })
+    }
+}
+
+impl ChildEnd {
+    /// Waits for the parent. If it is dead there is nobody to run for: ends this process.
+    pub(crate) fn wait(&self, gate: Gate) {
+        let mut buffer = [0u8; 1];
+        loop {
+            match recv(&self.0, &mut buffer, RecvFlags::empty()) {
+                Err(Errno::INTR) => {}
+                Ok((1, _)) if buffer[0] == gate as u8 => return,
+                _ => crate::runtime::sys::process::exit_now(125),
+            }
+        }
+    }
+
+    /// Hands over the master end of the terminal.
+    pub(crate) fn send_terminal(&self, master: BorrowedFd<'_>) -> rustix::io::Result<()> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        let fds = [master];
+        control.push(SendAncillaryMessage::ScmRights(&fds));
+        sendmsg(
+            &self.0,
+            &[IoSlice::new(b"T")],
+            &mut control,
+            SendFlags::NOSIGNAL,
+        )
+        .map(|_| ())
+    }
+
+    /// Tells that the program is executed next.
+    pub(crate) fn executing(&self) {
+        let _ = send(&self.0, b"E", SendFlags::NOSIGNAL);
+    }
+
+    /// Tells why it is not, and ends this process.
+    pub(crate) fn fail(&self, mut failure: StartFailure) -> ! {
+        // The parent reads 4096 bytes.
+        if failure.message.len() > 2000 {
+            let mut end = 2000;
+            while !failure.message.is_char_boundary(end) {
+                end -= 1;
+            }
+            failure.message.truncate(end);
+        }
+        let mut message = b"F".to_vec();
+        if serde_json::to_writer(&mut message, &failure).is_ok() {
+            let _ = send(&self.0, &message, SendFlags::NOSIGNAL);
+        }
+        crate::runtime::sys::process::exit_now(failure.code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_arrive_and_a_closed_end_is_the_last() {
+        let (parent, child) = pair().unwrap();
+        let null = std::fs::File::open("/dev/null").unwrap();
+        child.send_terminal(null.as_fd()).unwrap();
+        child.executing();
+        drop(child);
+        assert!(matches!(parent.next().unwrap(), Report::Terminal(_)));
+        assert!(matches!(parent.next().unwrap(), Report::Executing));
+        assert!(matches!(parent.next().unwrap(), Report::Closed));
+    }
+}

@@ -1,0 +1,275 @@
+//! Mounts the user asked for: binds, volumes, tmpfs, secrets and configs.
+
+use super::{FOLDER, HANDLE, Root, attach, copy_of, filesystem};
+use crate::runtime::error::{At, StartFailure, Step};
+use crate::runtime::spec::{MountKind, MountSpec};
+use crate::runtime::sys::mount::{self as attributes, Propagation};
+use crate::runtime::zygote::Hooks;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
+use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
+use std::path::Path;
+
+/// What runc lets be mounted below `/proc`.
+const ALLOWED_IN_PROC: [&str; 10] = [
+    "/proc/cpuinfo",
+    "/proc/diskstats",
+    "/proc/meminfo",
+    "/proc/stat",
+    "/proc/swaps",
+    "/proc/uptime",
+    "/proc/loadavg",
+    "/proc/slabinfo",
+    "/proc/sys/kernel/ns_last_pid",
+    "/proc/sys/crypto/fips_enabled",
+];
+
+/// Makes the mounts in order. `files` is a tmpfs that is mounted nowhere in the container, for what is made from bytes.
+pub(crate) fn mount_all(
+    root: Root<'_>,
+    mounts: &[MountSpec],
+    files: BorrowedFd<'_>,
+    hooks: Hooks,
+) -> Result<(), StartFailure> {
+    for (index, spec) in mounts.iter().enumerate() {
+        check_target(&spec.target)?;
+        match &spec.kind {
+            MountKind::Bind { .. } => bind(root, spec, hooks)?,
+            MountKind::Tmpfs { .. } => tmpfs(root, spec)?,
+            MountKind::File { .. } => file(root, spec, files, index)?,
+        }
+    }
+    Ok(())
+}
+
+fn check_target(target: &str) -> Result<(), StartFailure> {
+    let clean: Vec<&str> = target
+        .split('/')
+        .filter(|p| !matches!(*p, "" | "."))
+        .collect();
+    let refused = |why: &str| {
+        let text = format!("mount at `{target}`: {why}");
+        Err(StartFailure::new(Step::Mount, text))
+    };
+    if clean.is_empty() || !target.starts_with('/') {
+        return refused("the target must be an absolute path below `/`");
+    }
+    if clean.contains(&"..") {
+        return refused("the target must not contain `..`");
+    }
+    let clean = format!("/{}", clean.join("/"));
+    if (clean == "/proc" || clean.starts_with("/proc/")) && !ALLOWED_IN_PROC.contains(&&*clean) {
+        return refused("nothing can be mounted inside `/proc`");
+    }
+    Ok(())
+}
+
+fn is_folder(fd: &OwnedFd) -> rustix::io::Result<bool> {
+    Ok(FileType::from_raw_mode(fstat(fd)?.st_mode) == FileType::Directory)
+}
+
+fn bind(root: Root<'_>, spec: &MountSpec, hooks: Hooks) -> Result<(), StartFailure> {
+    let MountKind::Bind {
+        source,
+        subpath,
+        propagation,
+        recursive,
+        copy_up,
+    } = &spec.kind
+    else {
+        return Ok(());
+    };
+    let what = || format!("mount `{}` at `{}`", source.display(), spec.target);
+    let tree = source_tree(source, subpath.as_deref(), *recursive).at(Step::Mount, what)?;
+    let folder = is_folder(&tree).at(Step::Mount, what)?;
+    let target = if folder {
+        root.make_folder(&spec.target)
+    } else {
+        root.make_file(&spec.target)
+    }
+    .at(Step::Mount, what)?;
+    if !folder && is_folder(&target).at(Step::Mount, what)? {
+        let text = format!("{}: the source is a file, the target a folder", what());
+        return Err(StartFailure::new(Step::Mount, text));
+    }
+    if *copy_up && folder {
+        fill(root, spec, &tree, hooks)?;
+    }
+    let (propagation, all) = propagation_of(propagation.as_deref());
+    let read_only = if spec.read_only {
+        attributes::RDONLY
+    } else {
+        0
+    };
+    attributes::set_attributes(&tree, 0, propagation, all)
+        .and_then(|()| attributes::set_attributes(&tree, read_only, Propagation::Keep, true))
+        .and_then(|()| attach(&tree, &target))
+        .at(Step::Mount, what)
+}
+
+/// A detached copy of the source. A subpath is resolved beneath it, so that a link in a volume cannot lead out.
+fn source_tree(
+    source: &Path,
+    subpath: Option<&str>,
+    recursive: bool,
+) -> rustix::io::Result<OwnedFd> {
+    let Some(subpath) = subpath else {
+        let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        if recursive {
+            flags |= OpenTreeFlags::AT_RECURSIVE;
+        }
+        return open_tree(CWD, source, flags);
+    };
+    let volume = rustix::fs::open(source, FOLDER, Mode::empty())?;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let below = openat2(&volume, subpath, HANDLE, Mode::empty(), resolve)?;
+    copy_of(below, recursive)
+}
+
+fn propagation_of(word: Option<&str>) -> (Propagation, bool) {
+    match word {
+        Some("private") => (Propagation::Private, false),
+        Some("slave") => (Propagation::Slave, false),
+        Some("rslave") => (Propagation::Slave, true),
+        Some("shared") => (Propagation::Shared, false),
+        Some("rshared") => (Propagation::Shared, true),
+        _ => (Propagation::Private, true),
+    }
+}
+
+/// Copies what the image has at the target into an empty volume.
+fn fill(
+    root: Root<'_>,
+    spec: &MountSpec,
+    tree: &OwnedFd,
+    hooks: Hooks,
+) -> Result<(), StartFailure> {
+    let what = || format!("copy the image's `{}` to its volume", spec.target);
+    let readable = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let volume = rustix::fs::openat(tree, ".", readable, Mode::empty()).at(Step::Mount, what)?;
+    let mut entries = rustix::fs::Dir::read_from(&volume).at(Step::Mount, what)?;
+    let empty = !entries
+        .by_ref()
+        .flatten()
+        .any(|entry| !matches!(entry.file_name().to_bytes(), b"." | b".."));
+    if !empty {
+        return Ok(());
+    }
+    let image = root.open(&spec.target, readable).at(Step::Mount, what)?;
+    (hooks.copy_up)(image.as_fd(), volume.as_fd()).at(Step::Mount, what)
+}
+
+fn tmpfs(root: Root<'_>, spec: &MountSpec) -> Result<(), StartFailure> {
+    let MountKind::Tmpfs {
+        size,
+        mode,
+        options,
+    } = &spec.kind
+    else {
+        return Ok(());
+    };
+    let what = || format!("mount a tmpfs at `{}`", spec.target);
+    let mut settings = vec![("mode".to_owned(), format!("{:o}", mode.unwrap_or(0o1777)))];
+    settings.extend(size.map(|bytes| ("size".to_owned(), bytes.to_string())));
+    // Docker's flags, unless the user says otherwise.
+    let mut flags = MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    flags.set(MountAttrFlags::MOUNT_ATTR_RDONLY, spec.read_only);
+    for option in options
+        .iter()
+        .flat_map(|o| o.split(','))
+        .filter(|o| !o.is_empty())
+    {
+        match (flag(option), option.split_once('=')) {
+            (Some((flag, on)), _) => flags.set(flag, on),
+            (None, Some((key, value))) => settings.push((key.to_owned(), value.to_owned())),
+            (None, None) => settings.push((option.to_owned(), String::new())),
+        }
+    }
+    let settings: Vec<(&str, &str)> = settings.iter().map(|(k, v)| (&**k, &**v)).collect();
+    filesystem("tmpfs", &settings, flags)
+        .and_then(|tree| attach(tree, root.make_folder(&spec.target)?))
+        .at(Step::Mount, what)
+}
+
+/// Mount options that are no options of the filesystem, and whether they set or clear.
+fn flag(option: &str) -> Option<(MountAttrFlags, bool)> {
+    Some(match option {
+        "ro" => (MountAttrFlags::MOUNT_ATTR_RDONLY, true),
+        "rw" => (MountAttrFlags::MOUNT_ATTR_RDONLY, false),
+        "nosuid" => (MountAttrFlags::MOUNT_ATTR_NOSUID, true),
+        "suid" => (MountAttrFlags::MOUNT_ATTR_NOSUID, false),
+        "nodev" => (MountAttrFlags::MOUNT_ATTR_NODEV, true),
+        "dev" => (MountAttrFlags::MOUNT_ATTR_NODEV, false),
+        "noexec" => (MountAttrFlags::MOUNT_ATTR_NOEXEC, true),
+        "exec" => (MountAttrFlags::MOUNT_ATTR_NOEXEC, false),
+        "noatime" => (MountAttrFlags::MOUNT_ATTR_NOATIME, true),
+        _ => return None,
+    })
+}
+
+/// A file made from bytes: never on the image's filesystem, never on the host's disk.
+fn file(
+    root: Root<'_>,
+    spec: &MountSpec,
+    files: BorrowedFd<'_>,
+    index: usize,
+) -> Result<(), StartFailure> {
+    let MountKind::File {
+        content,
+        uid,
+        gid,
+        mode,
+    } = &spec.kind
+    else {
+        return Ok(());
+    };
+    let make = || -> std::io::Result<()> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let made = rustix::fs::openat(files, index.to_string(), flags, Mode::from_raw_mode(0o600))?;
+        let mut made = std::fs::File::from(made);
+        std::io::Write::write_all(&mut made, content)?;
+        let (uid, gid) = (
+            rustix::fs::Uid::from_raw(*uid),
+            rustix::fs::Gid::from_raw(*gid),
+        );
+        rustix::fs::fchown(&made, Some(uid), Some(gid))?;
+        rustix::fs::fchmod(&made, Mode::from_raw_mode(*mode))?;
+        let tree = copy_of(&made, false)?;
+        let read_only = if spec.read_only {
+            attributes::RDONLY
+        } else {
+            0
+        };
+        let flags = read_only | attributes::NOSUID | attributes::NODEV | attributes::NOEXEC;
+        attributes::set_attributes(&tree, flags, Propagation::Private, false)?;
+        attach(tree, root.make_file(&spec.target)?)?;
+        Ok(())
+    };
+    make().at(Step::Mount, || format!("mount a file at `{}`", spec.target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_that_undermine_the_container_are_refused() {
+        for bad in [
+            "",
+            "/",
+            "data",
+            "/a/../../etc",
+            "/proc",
+            "/proc/",
+            "//proc/./self",
+            "/proc/sys",
+        ] {
+            assert!(check_target(bad).is_err(), "{bad}");
+        }
+        for good in ["/data", "/proc/meminfo", "/processes", "/etc/hosts"] {
+            assert!(check_target(good).is_ok(), "{good}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Namespaces: which are new, which are joined.
+
+use super::error::{At, StartFailure, Step};
+use super::identity::open_pid;
+use super::spec::{ContainerSpec, Namespace, NetworkNs};
+use super::sys;
+use nix::sched::{CloneFlags, setns, unshare};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+use std::fs::File;
+
+/// Flags of the namespaces made together with the container's first process. The cgroup namespace is not among them: its
+/// root is where the process is when it is made, and v1 hierarchies are entered after the clone.
+pub fn clone_flags(spec: &ContainerSpec) -> i32 {
+    let mut flags = libc::CLONE_NEWNS | libc::CLONE_NEWUTS;
+    if spec.pid_ns == Namespace::New {
+        flags |= libc::CLONE_NEWPID;
+    }
+    if spec.ipc_ns == Namespace::New {
+        flags |= libc::CLONE_NEWIPC;
+    }
+    if spec.network == NetworkNs::New {
+        flags |= libc::CLONE_NEWNET;
+    }
+    flags
+}
+
+/// While this lives, children of this process are born in another PID namespace.
+#[derive(Debug)]
+pub struct PidNsGuard {
+    own: File,
+}
+
+impl PidNsGuard {
+    /// Children go to the namespace the spec says; `None` if that is a new one or ours.
+    pub fn enter(spec: &ContainerSpec) -> Result<Option<Self>, StartFailure> {
+        let Namespace::Of { pid, start_time } = spec.pid_ns else {
+            return Ok(None);
+        };
+        let own = File::open("/proc/self/ns/pid")
+            .at(Step::Namespaces, || "open our own PID namespace".into())?;
+        let pidfd = peer(pid, start_time)?;
+        setns(&pidfd, CloneFlags::CLONE_NEWPID).at(Step::Namespaces, || {
+            format!("join the PID namespace of process {pid}")
+        })?;
+        Ok(Some(Self { own }))
+    }
+}
+
+impl Drop for PidNsGuard {
+    fn drop(&mut self) {
+        setns(&self.own, CloneFlags::CLONE_NEWPID).expect("one may always go back to one's own");
+    }
+}
+
+fn peer(pid: i32, start_time: u64) -> Result<OwnedFd, StartFailure> {
+    open_pid(pid, start_time)
+        .at(Step::Namespaces, || format!("open process {pid}"))?
+        .ok_or_else(|| {
+            let text = format!("the process {pid} whose namespace is to be joined is gone");
+            StartFailure::new(Step::Namespaces, text)
+        })
+}
+
+/// In the container's first process: joins the network and IPC namespaces, names the host.
+pub fn join(spec: &ContainerSpec, netns: Option<BorrowedFd<'_>>) -> Result<(), StartFailure> {
+    match (spec.network, netns) {
+        (NetworkNs::Given, Some(netns)) => setns(netns, CloneFlags::CLONE_NEWNET)
+            .at(Step::Namespaces, || "join the network namespace".into())?,
+        (NetworkNs::Given, None) => {
+            return Err(StartFailure::new(
+                Step::Namespaces,
+                "no network namespace was handed over",
+            ));
+        }
+        (NetworkNs::New, _) => {
+            let flags = SocketFlags::CLOEXEC;
+            socket_with(AddressFamily::INET, SocketType::DGRAM, flags, None)
+                .and_then(|socket| sys::process::loopback_up(socket.as_fd()))
+                .at(Step::Namespaces, || "bring `lo` up".into())?;
+        }
+        (NetworkNs::Host, _) => {}
+    }
+    if let Namespace::Of { pid, start_time } = spec.ipc_ns {
+        setns(peer(pid, start_time)?, CloneFlags::CLONE_NEWIPC).at(Step::Namespaces, || {
+            format!("join the IPC namespace of process {pid}")
+        })?;
+    }
+    rustix::system::sethostname(spec.hostname.as_bytes()).at(Step::Namespaces, || {
+        format!("set the host name `{}`", spec.hostname)
+    })?;
+    if let Some(domain) = &spec.domainname {
+        rustix::system::setdomainname(domain.as_bytes()).at(Step::Namespaces, || {
+            format!("set the domain name `{domain}`")
+        })?;
+    }
+    Ok(())
+}
+
+/// Hides the host's cgroup paths: from now on `/proc/self/cgroup` begins at the container's own.
+pub fn hide_cgroups() -> Result<(), StartFailure> {
+    unshare(CloneFlags::CLONE_NEWCGROUP).at(Step::Namespaces, || "make a cgroup namespace".into())
+}
+
+/// Enters every namespace of the process behind `pidfd` but the PID namespace, which a fork entered before.
+pub fn enter_all(pidfd: BorrowedFd<'_>) -> Result<(), StartFailure> {
+    let all = CloneFlags::CLONE_NEWNS
+        | CloneFlags::CLONE_NEWNET
+        | CloneFlags::CLONE_NEWUTS
+        | CloneFlags::CLONE_NEWIPC
+        | CloneFlags::CLONE_NEWCGROUP;
+    setns(pidfd, all).at(Step::Namespaces, || {
+        "enter the container's namespaces".into()
+    })
+}

@@ -1,0 +1,150 @@
+//! The root filesystem: overlayfs, mounted in the container's own mount namespace, then made `/`.
+//!
+//! Mounted there and not on the host, so that a `kill -9` of any process of ours leaves no mount behind.
+
+use super::error::{At, StartFailure, Step};
+use super::spec::Rootfs;
+use super::sys::mount as attributes;
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
+    UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount, mount_change,
+    move_mount, unmount,
+};
+use std::path::Path;
+
+/// Stops mounts from passing to the host. They still arrive from there: a bind source may be mounted later.
+pub fn detach_propagation() -> Result<(), StartFailure> {
+    let flags = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+    mount_change("/", flags).at(Step::Rootfs, || "make mounts private".into())
+}
+
+/// Mounts the root filesystem on the folder `place` of this (private) mount namespace. The descriptor is its root.
+pub fn mount_root(rootfs: &Rootfs, place: &Path) -> Result<OwnedFd, StartFailure> {
+    let Rootfs::Overlay { lower, upper, work } = rootfs;
+    let layers = Layers {
+        lower: lower
+            .iter()
+            .map(|p| open_dir(p))
+            .collect::<Result<_, _>>()?,
+        upper: open_dir(upper)?,
+        work: open_dir(work)?,
+    };
+    match layers.mount() {
+        Ok(overlay) => {
+            attach(&overlay, CWD, place)
+                .at(Step::Rootfs, || "attach the root filesystem".into())?;
+            Ok(overlay)
+        }
+        // `lowerdir+` needs Linux 6.8.
+        Err(Errno::INVAL) => layers.mount_classic(place),
+        Err(e) => Err(e),
+    }
+    .at(Step::Rootfs, || {
+        format!("mount the root filesystem on `{}`", upper.display())
+    })
+}
+
+fn open_dir(path: &Path) -> Result<OwnedFd, StartFailure> {
+    rustix::fs::open(
+        path,
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .at(Step::Rootfs, || {
+        format!("open the image layer `{}`", path.display())
+    })
+}
+
+fn attach(tree: &OwnedFd, at: BorrowedFd<'_>, place: &Path) -> rustix::io::Result<()> {
+    move_mount(tree, "", at, place, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+}
+
+/// Descriptors instead of paths: short whatever the paths are (an option holds 255 bytes), free of characters that
+/// overlayfs would need escaped, and `/proc/mounts` of the container does not show where the host keeps its layers.
+struct Layers {
+    lower: Vec<OwnedFd>,
+    upper: OwnedFd,
+    work: OwnedFd,
+}
+
+fn by_fd(fd: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", fd.as_raw_fd())
+}
+
+impl Layers {
+    fn mount(&self) -> rustix::io::Result<OwnedFd> {
+        let overlay = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_set_string(overlay.as_fd(), "source", "overlay")?;
+        for lower in &self.lower {
+            fsconfig_set_string(overlay.as_fd(), "lowerdir+", by_fd(lower))?;
+        }
+        fsconfig_set_string(overlay.as_fd(), "upperdir", by_fd(&self.upper))?;
+        fsconfig_set_string(overlay.as_fd(), "workdir", by_fd(&self.work))?;
+        fsconfig_create(overlay.as_fd())?;
+        fsmount(
+            overlay.as_fd(),
+            FsMountFlags::FSMOUNT_CLOEXEC,
+            MountAttrFlags::empty(),
+        )
+    }
+
+    fn mount_classic(&self, place: &Path) -> rustix::io::Result<OwnedFd> {
+        let lower: Vec<String> = self.lower.iter().map(by_fd).collect();
+        let options = format!(
+            "lowerdir={},upperdir={},workdir={}",
+            lower.join(":"),
+            by_fd(&self.upper),
+            by_fd(&self.work)
+        );
+        let options = std::ffi::CString::new(options).map_err(|_| Errno::INVAL)?;
+        mount("overlay", place, "overlay", MountFlags::empty(), &*options)?;
+        rustix::fs::open(
+            place,
+            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+    }
+}
+
+/// Makes `root` the root directory and lets go of the host's.
+pub fn pivot(root: BorrowedFd<'_>) -> Result<(), StartFailure> {
+    rustix::process::fchdir(root)
+        .and_then(|()| rustix::process::pivot_root(".", "."))
+        // The old root is now mounted over the new one, and the working directory is in it.
+        .and_then(|()| unmount(".", UnmountFlags::DETACH))
+        .and_then(|()| rustix::process::chdir("/"))
+        .at(Step::Rootfs, || "change the root directory".into())
+}
+
+/// Makes `/` read-only, but not what is mounted below it.
+pub fn make_read_only(root: BorrowedFd<'_>) -> Result<(), StartFailure> {
+    attributes::set_attributes(
+        root,
+        attributes::RDONLY,
+        attributes::Propagation::Keep,
+        false,
+    )
+    .at(Step::Rootfs, || "make the root filesystem read-only".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_layer_is_named() {
+        let rootfs = Rootfs::Overlay {
+            lower: vec!["/nowhere/layer".into()],
+            upper: "/nowhere/upper".into(),
+            work: "/nowhere/work".into(),
+        };
+        let failure = mount_root(&rootfs, Path::new("/nowhere")).unwrap_err();
+        assert_eq!(
+            failure.message,
+            "open the image layer `/nowhere/layer`: no such file or directory"
+        );
+    }
+}

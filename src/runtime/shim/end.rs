@@ -1,0 +1,75 @@
+//! The end of a container, and of its shim.
+
+use super::protocol::{Exit, ShimState, WireEvent};
+use super::{Shim, record};
+use crate::runtime::sys::process as sys;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
+use rustix::fd::AsFd;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+impl Shim {
+    /// Looks at every child that ended: PID 1, the proxy, orphans of a container without a PID namespace of its own.
+    pub(super) fn children_ended(&mut self) {
+        while let Ok(Some(_)) = self.children.read_signal() {}
+        let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        while let Ok(status) = waitid(Id::All, look) {
+            let Some(pid) = status.pid() else { return };
+            if self.running.as_ref().is_some_and(|r| r.pid == pid.as_raw()) {
+                self.container_ended(status);
+            }
+            self.proxies.ended(pid.as_raw());
+            let _ = waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG);
+        }
+    }
+
+    /// PID 1 is a zombie: drain, record, reap, kill the rest, tell, in this order. If we are killed in between, whoever
+    /// adopts the container finds either the zombie or the record.
+    fn container_ended(&mut self, status: WaitStatus) {
+        self.streams.drain();
+        let (code, signal) = match status {
+            WaitStatus::Exited(_, code) => (code, None),
+            WaitStatus::Signaled(_, signal, _) => (128 + signal as i32, Some(signal as i32)),
+            _ => return,
+        };
+        let parts = self.parts.as_ref();
+        let exit = Exit {
+            code,
+            signal,
+            oom: parts.is_some_and(|p| p.cgroup.oom_kills() > 0),
+            time: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |d| d.as_nanos() as i64),
+        };
+        // A full tmpfs must not keep the supervisor from hearing of it.
+        let _ = record::write_exit(self.run_dir.as_fd(), &exit);
+        if let Some(pid) = status.pid() {
+            let _ = waitid(Id::Pid(pid), WaitPidFlag::WEXITED);
+        }
+        if let Some(parts) = &self.parts {
+            let _ = parts.cgroup.kill();
+        }
+        self.streams.drain();
+        self.streams.close_terminal();
+        self.running = None;
+        self.state = ShimState::Exited;
+        self.exit = Some(exit.clone());
+        self.tell(&WireEvent::Exited(exit));
+    }
+
+    /// Kills what runs, removes what we made, ends.
+    pub(super) fn release(mut self) -> ! {
+        if let Some(parts) = self.parts.take() {
+            let _ = parts.cgroup.kill();
+            if let Some(running) = &self.running {
+                let pid = Pid::from_raw(running.pid);
+                let _ = waitid(Id::Pid(pid), WaitPidFlag::WEXITED);
+            }
+            self.streams.drain();
+            let _ = parts.cgroup.remove();
+        }
+        self.proxies.kill();
+        record::remove_all(self.run_dir.as_fd());
+        sys::exit_now(0)
+    }
+}

@@ -1,0 +1,81 @@
+//! Listeners that need a process to serve them (published ports on `[::1]`): it is made when the first client comes.
+
+use crate::runtime::sys::process::{self, Forked};
+use crate::runtime::zygote::Hooks;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::process::{Signal, pidfd_send_signal};
+use std::net::SocketAddr;
+
+/// The listeners of one container and the process that serves them.
+pub(super) struct Proxies {
+    listeners: Vec<(OwnedFd, bool, SocketAddr)>,
+    process: Option<(i32, OwnedFd)>,
+}
+
+impl Proxies {
+    pub(super) fn new(listeners: impl Iterator<Item = ((bool, SocketAddr), OwnedFd)>) -> Self {
+        Self {
+            listeners: listeners
+                .map(|((tcp, target), fd)| (fd, tcp, target))
+                .collect(),
+            process: None,
+        }
+    }
+
+    /// What to wait for: nothing while they are served.
+    pub(super) fn poll(&self) -> Vec<BorrowedFd<'_>> {
+        match self.process {
+            Some(_) => Vec::new(),
+            None => self.listeners.iter().map(|(fd, ..)| fd.as_fd()).collect(),
+        }
+    }
+
+    /// Makes the process if somebody waits.
+    pub(super) fn serve(&mut self, hooks: Hooks) {
+        if self.process.is_some() || !self.somebody_waits() {
+            return;
+        }
+        match process::fork() {
+            Ok(Forked::Child) => become_proxy(std::mem::take(&mut self.listeners), hooks),
+            Ok(Forked::Parent { pid, pidfd }) => self.process = Some((pid, pidfd)),
+            Err(_) => {}
+        }
+    }
+
+    fn somebody_waits(&self) -> bool {
+        let mut fds: Vec<PollFd<'_>> = self
+            .listeners
+            .iter()
+            .map(|(fd, ..)| PollFd::new(fd, PollFlags::IN))
+            .collect();
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        !fds.is_empty() && poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
+    }
+
+    /// A child of the shim ended: the next client gets a new process.
+    pub(super) fn ended(&mut self, pid: i32) {
+        if self.process.as_ref().is_some_and(|(own, _)| *own == pid) {
+            self.process = None;
+        }
+    }
+
+    pub(super) fn kill(&self) {
+        if let Some((_, pidfd)) = &self.process {
+            let _ = pidfd_send_signal(pidfd, Signal::KILL);
+        }
+    }
+}
+
+fn become_proxy(listeners: Vec<(OwnedFd, bool, SocketAddr)>, hooks: Hooks) -> ! {
+    // Without its shim there is no container to reach.
+    let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+    process::reset_signals();
+    let _ = rustix::thread::set_name(c"hoist-proxy");
+    let keep: Vec<BorrowedFd<'_>> = listeners.iter().map(|(fd, ..)| fd.as_fd()).collect();
+    let _ = process::close_all_but(&keep);
+    (hooks.proxy)(listeners)
+}

@@ -1,0 +1,178 @@
+//! The runtime on the real kernel: one container from spec to exit code.
+
+use crate::runtime_bench::{Bench, bind};
+use hoist::runtime::shim::protocol::ShimState;
+use hoist::runtime::shim::record;
+use hoist::runtime::spec::{MountKind, MountSpec};
+use hoist::runtime::{ShimCommand, Step};
+
+#[test]
+fn a_container_runs_and_its_output_and_exit_code_are_kept() {
+    let bench = Bench::new();
+    let spec = bench.spec("echo out; echo err >&2; printf half; exit 7");
+    let mut container = bench.launch(&spec);
+    let (pid, start_time) = container.started();
+    let exit = container.exited();
+    assert_eq!((exit.code, exit.signal, exit.oom), (7, None, false));
+    let log = container.log();
+    assert!(
+        log.contains("out\n") && log.contains("E:err\n") && log.contains("half"),
+        "{log}"
+    );
+    let recorded = record::read_pid(&container.run_dir()).unwrap().unwrap();
+    assert_eq!((recorded.pid, recorded.start_time), (pid, start_time));
+    assert_eq!(record::read_exit(&container.run_dir()).unwrap(), Some(exit));
+    container.release();
+    assert!(
+        std::fs::read_dir(container.run_dir())
+            .unwrap()
+            .next()
+            .is_none()
+    );
+}
+
+#[test]
+fn it_is_alone_in_its_namespaces_and_sees_only_its_own() {
+    let bench = Bench::new();
+    let script = "echo pid $$; hostname; ls /proc | grep -c '^[0-9]'; cat /proc/self/cgroup | sort | tail -1; \
+         ls /sys/class/net; cat /proc/1/environ | tr '\\0' '\\n'";
+    let (exit, text) = bench.run(script);
+    assert_eq!(exit.code, 0, "{text}");
+    assert!(text.starts_with("pid 1\nbox\n"), "{text}");
+    assert!(text.contains("\nlo\n"), "{text}");
+    assert!(!text.contains("eth") && !text.contains("CARGO"), "{text}");
+    assert!(text.contains("HOME=/root"), "{text}");
+}
+
+#[test]
+fn a_missing_command_is_127_and_a_file_that_is_no_program_126() {
+    let bench = Bench::new();
+    let mut spec = bench.spec("");
+    for (args, code) in [
+        (vec!["nowhere"], 127),
+        (vec!["/bin/nowhere"], 127),
+        (vec!["/etc/passwd"], 126),
+        (vec!["/etc"], 126),
+        (vec![], 127),
+    ] {
+        spec.process.args = args.iter().map(|a| (*a).to_owned()).collect();
+        let failure = bench.failure(&spec);
+        assert_eq!(
+            (failure.step, failure.code),
+            (Step::Exec, code),
+            "{failure}"
+        );
+    }
+}
+
+#[test]
+fn a_mount_that_cannot_be_made_is_named() {
+    let bench = Bench::new();
+    let mut spec = bench.spec("true");
+    spec.mounts.push(bind("/nowhere/data", "/data", false));
+    let failure = bench.failure(&spec);
+    assert_eq!(
+        failure.message,
+        "mount `/nowhere/data` at `/data`: no such file or directory"
+    );
+}
+
+#[test]
+fn mounts_are_what_was_asked_for() {
+    let bench = Bench::new();
+    let source = tempfile::tempdir().unwrap();
+    std::fs::write(source.path().join("file"), "from the host").unwrap();
+    let mut spec = bench.spec(
+        "cat /data/file; cat /run/secret; echo x > /data/new; (echo no > /data-ro/no) 2>/dev/null || echo refused; \
+         stat -c '%a %u' /run/secret; df -k /scratch | tail -1; grep -c 'nosuid.*noexec' /proc/self/mounts",
+    );
+    spec.mounts.push(bind(source.path(), "/data", false));
+    spec.mounts.push(bind(source.path(), "/data-ro", true));
+    spec.mounts.push(MountSpec {
+        target: "/run/secret".into(),
+        kind: MountKind::File {
+            content: b" and from memory\n".to_vec(),
+            uid: 1000,
+            gid: 1000,
+            mode: 0o400,
+        },
+        read_only: true,
+    });
+    spec.mounts.push(MountSpec {
+        target: "/scratch".into(),
+        kind: MountKind::Tmpfs {
+            size: Some(1 << 20),
+            mode: None,
+            options: Vec::new(),
+        },
+        read_only: false,
+    });
+    let (exit, text) = bench.run_spec(&spec);
+    assert_eq!(exit.code, 0, "{text}");
+    assert!(
+        text.starts_with("from the host and from memory\nrefused\n400 1000\n"),
+        "{text}"
+    );
+    assert!(text.contains("1024"), "{text}");
+    assert!(source.path().join("new").exists());
+}
+
+#[test]
+fn a_container_starts_again_in_the_same_shim() {
+    let bench = Bench::new();
+    let spec = bench.spec("echo run >> /tmp/runs; cat /tmp/runs; exit 3");
+    let mut container = bench.launch(&spec);
+    let first = container.started();
+    assert_eq!(container.exited().code, 3);
+    container.link.send(&ShimCommand::Start).unwrap();
+    assert_ne!(container.started(), first);
+    assert_eq!(container.exited().code, 3);
+    assert_eq!(container.log(), "run\nrun\nrun\n");
+}
+
+#[test]
+fn signals_reach_pid_1_and_its_death_is_told() {
+    let bench = Bench::new();
+    let spec = bench.spec("trap 'echo bye; exit 9' TERM; echo ready; while :; do sleep 0.01; done");
+    let mut container = bench.launch(&spec);
+    container.started();
+    container.wait_for("ready");
+    container
+        .link
+        .send(&ShimCommand::Signal {
+            signal: 15,
+            all: false,
+        })
+        .unwrap();
+    assert_eq!(container.exited().code, 9);
+    container.link.send(&ShimCommand::Start).unwrap();
+    container.started();
+    container
+        .link
+        .send(&ShimCommand::Signal {
+            signal: 9,
+            all: true,
+        })
+        .unwrap();
+    let exit = container.exited();
+    assert_eq!((exit.code, exit.signal), (137, Some(9)));
+}
+
+#[test]
+fn another_supervisor_adopts_and_learns_what_happened() {
+    let bench = Bench::new();
+    let spec = bench.spec("echo ready; read x < /dev/zero; sleep 1000");
+    let mut container = bench.launch(&spec);
+    container.started();
+    drop(bench.zygote);
+    assert_eq!(container.adopt(), ShimState::Running);
+    container
+        .link
+        .send(&ShimCommand::Signal {
+            signal: 9,
+            all: false,
+        })
+        .unwrap();
+    assert_eq!(container.exited().signal, Some(9));
+    assert_eq!(container.adopt(), ShimState::Exited);
+}
