@@ -11,6 +11,7 @@ mod network_world;
 mod plan;
 mod runtime;
 mod runtime_bench;
+mod runtime_exec;
 mod stack;
 mod stack_guestbook;
 mod stack_kill;

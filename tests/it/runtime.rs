@@ -176,3 +176,51 @@ fn another_supervisor_adopts_and_learns_what_happened() {
     assert_eq!(container.exited().signal, Some(9));
     assert_eq!(container.adopt(), ShimState::Exited);
 }
+
+/// Not a test of correctness: `cargo test --release --test it runtime::how_long -- --ignored --nocapture`.
+#[test]
+#[ignore = "measures"]
+fn how_long_a_start_and_an_exec_take() {
+    use hoist::runtime::exec::ExecEvent;
+    use std::time::Instant;
+    let bench = Bench::new();
+    let (mut starts, mut execs, mut kilobytes) = (Vec::new(), Vec::new(), 0);
+    for _ in 0..200 {
+        let mut spec = bench.spec("");
+        std::fs::copy("/usr/bin/busybox", bench.image(&spec).join("busybox")).unwrap();
+        spec.mounts.clear();
+        spec.process.args = vec!["/busybox".into(), "sleep".into(), "1000".into()];
+        let begin = Instant::now();
+        let mut container = bench.launch(&spec);
+        let pid = container.started();
+        starts.push(begin.elapsed());
+        let begin = Instant::now();
+        let mut exec = bench
+            .zygote
+            .exec(container.exec(pid, &["/busybox", "true"]))
+            .unwrap();
+        while !matches!(exec.control.wait(None).unwrap(), ExecEvent::Exited { .. }) {}
+        execs.push(begin.elapsed());
+        let shim = container.adopt_status().shim;
+        let smaps = std::fs::read_to_string(format!("/proc/{shim}/smaps_rollup")).unwrap();
+        let line = smaps
+            .lines()
+            .find(|l| l.starts_with("Private_Dirty"))
+            .unwrap();
+        kilobytes = line
+            .split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<u64>()
+            .unwrap();
+        container.release();
+    }
+    for (name, mut times) in [("start", starts), ("exec", execs)] {
+        times.sort();
+        println!(
+            "{name}: min {:?} p50 {:?} p90 {:?}",
+            times[0], times[100], times[180]
+        );
+    }
+    println!("shim: {kilobytes} KB private dirty");
+}

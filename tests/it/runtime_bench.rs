@@ -3,7 +3,7 @@
 use hoist::id::ContainerId;
 use hoist::runtime::exec::ExecRequest;
 use hoist::runtime::log::{LogReader, Stream};
-use hoist::runtime::shim::protocol::{LogLimits, ShimState};
+use hoist::runtime::shim::protocol::{LogLimits, ShimState, ShimStatus};
 use hoist::runtime::spec::{
     CgroupSpec, ContainerSpec, MountKind, MountSpec, Namespace, NetworkNs, ProcessSpec, Rootfs,
     Seccomp,
@@ -236,9 +236,13 @@ impl Box {
 
     /// A connection as another supervisor makes it.
     pub fn adopt(&mut self) -> ShimState {
+        self.adopt_status().state
+    }
+
+    pub fn adopt_status(&mut self) -> ShimStatus {
         self.link = ShimLink::connect(&self.run_dir()).unwrap();
         match self.event() {
-            ShimEvent::Hello { status, .. } => status.state,
+            ShimEvent::Hello { status, .. } => status,
             other => panic!("{other:?}"),
         }
     }

@@ -246,16 +246,7 @@ impl Exec {
     ) -> ! {
         let mut listening = true;
         loop {
-            let mut fds = vec![PollFd::new(&self.pidfd, PollFlags::IN)];
-            if listening {
-                fds.push(PollFd::new(&channel, PollFlags::IN));
-            }
-            let _ = poll(&mut fds, None);
-            if let Some(code) = self.ended() {
-                let _ = channel.send(&WireExecEvent::Exited { code }, &[], LAST_WORD);
-                drop(self);
-                sys::exit_now(0)
-            }
+            // Before the first sleep, too: commands may have come in one piece with the request.
             while listening {
                 match channel.recv::<ExecCommand>() {
                     Ok(Some((command, _))) => self.obey(&command, terminal.as_ref()),
@@ -270,6 +261,16 @@ impl Exec {
                         }
                     }
                 }
+            }
+            let mut fds = vec![PollFd::new(&self.pidfd, PollFlags::IN)];
+            if listening {
+                fds.push(PollFd::new(&channel, PollFlags::IN));
+            }
+            let _ = poll(&mut fds, None);
+            if let Some(code) = self.ended() {
+                let _ = channel.send(&WireExecEvent::Exited { code }, &[], LAST_WORD);
+                drop(self);
+                sys::exit_now(0)
             }
         }
     }

@@ -79,8 +79,8 @@ impl ParentEnd {
         let received = loop {
             let mut into = [IoSliceMut::new(&mut buffer)];
             match recvmsg(&self.0, &mut into, &mut control, RecvFlags::CMSG_CLOEXEC) {
-                Err(Errno::INTR) => {}
-                Err(Errno::CONNRESET) => return Ok(Report::Closed),
+                // A reset only says that the child left a gate unread; what it said before comes next.
+                Err(Errno::INTR | Errno::CONNRESET) => {}
                 other => break other.at(Step::Prepare, || "wait for the new process".into())?,
             }
         };

@@ -42,9 +42,7 @@ fn start(program: &CStr, arguments: &[CString]) -> ! {
     process::ignore_signals(&[libc::SIGTTOU]);
     let _ = nix::unistd::tcsetpgrp(std::io::stdin(), nix::unistd::getpgrp());
     process::reset_signals();
-    let errno = match nix::unistd::execv(program, arguments) {
-        Err(errno) => errno,
-    };
+    let Err(errno) = nix::unistd::execv(program, arguments);
     let text = format!(
         "hoist-init: execute `{}`: {}\n",
         program.to_string_lossy(),

@@ -65,8 +65,8 @@ fn encode(to: &mut Vec<u8>, time: i64, stream: Stream, partial: bool, bytes: &[u
 enum Decoded {
     /// A record and its encoded size.
     Record(Record, usize),
-    /// The beginning of one that needs this many bytes.
-    Short(usize),
+    /// The beginning of one.
+    Short,
     /// None: torn or garbled.
     Broken,
 }
@@ -79,7 +79,7 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
 
 fn decode(from: &[u8]) -> Decoded {
     if from.len() < HEADER {
-        return Decoded::Short(HEADER);
+        return Decoded::Short;
     }
     let length = u32_at(from, 0) as usize;
     if length > LONGEST {
@@ -87,7 +87,7 @@ fn decode(from: &[u8]) -> Decoded {
     }
     let size = HEADER + length + TRAILER;
     if from.len() < size {
-        return Decoded::Short(size);
+        return Decoded::Short;
     }
     let body = &from[8..HEADER + length];
     if u32_at(from, HEADER + length) as usize != length || u32_at(from, 4) != crc32(0, body) {

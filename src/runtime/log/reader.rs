@@ -94,7 +94,7 @@ impl LogReader {
     fn buffered(&self) -> Option<(Record, usize)> {
         match decode(&self.buffer[self.taken..]) {
             Decoded::Record(record, size) => Some((record, size)),
-            Decoded::Short(_) | Decoded::Broken => None,
+            Decoded::Short | Decoded::Broken => None,
         }
     }
 
@@ -206,7 +206,7 @@ fn valid_end(file: &File) -> io::Result<u64> {
         let broken = loop {
             match decode(&buffer[taken..]) {
                 Decoded::Record(_, size) => taken += size,
-                Decoded::Short(_) => break false,
+                Decoded::Short => break false,
                 Decoded::Broken => break true,
             }
         };

@@ -15,8 +15,8 @@ use std::time::Duration;
 impl Shim {
     /// Serves until `Release`.
     pub(super) fn serve(mut self) -> ! {
+        // Looks before it sleeps: commands may have come in one piece with the launch request.
         loop {
-            self.sleep();
             // Children first: an end is told after its output, and `Release` wants to know.
             self.streams.pump();
             self.children_ended();
@@ -27,6 +27,7 @@ impl Shim {
             }
             self.watch
                 .look(&self.request, &self.host_mounts, self.link.is_some());
+            self.sleep();
         }
     }
 

@@ -312,10 +312,10 @@ impl Client {
             Self::Pipes { out, err } => (out, err),
         };
         let end = if stream == Stream::Out { out } else { err };
-        if let Some(pipe) = end {
-            if matches!(rustix::io::write(pipe, bytes), Err(Errno::PIPE)) {
-                *end = None;
-            }
+        if let Some(pipe) = end
+            && matches!(rustix::io::write(pipe, bytes), Err(Errno::PIPE))
+        {
+            *end = None;
         }
     }
 }

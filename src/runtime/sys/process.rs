@@ -87,7 +87,21 @@ pub fn fork_into(namespaces: i32, cgroup: Option<BorrowedFd<'_>>) -> Result<Fork
 
 /// Forks. Panics as [`fork_into`] does.
 pub fn fork() -> Result<Forked> {
-    fork_into(0, None)
+    match fork_into(0, None) {
+        // Docker's seccomp profile hides clone3, and our init runs under it.
+        Err(Errno::NOSYS) => {}
+        other => return other,
+    }
+    // SAFETY: as in `fork_into`: this process is single-threaded (checked there), and the child goes on with a copy of it.
+    match unsafe { libc::fork() } {
+        -1 => Err(last_error()),
+        0 => Ok(Forked::Child),
+        pid => {
+            let child = rustix::process::Pid::from_raw(pid).ok_or(Errno::SRCH)?;
+            let pidfd = rustix::process::pidfd_open(child, rustix::process::PidfdFlags::empty())?;
+            Ok(Forked::Parent { pid, pidfd })
+        }
+    }
 }
 
 fn is_single_threaded() -> bool {
