@@ -36,7 +36,7 @@ pub enum Error {
         hint: Option<String>,
     },
     /// The compose file is at fault.
-    #[error("{0}")]
+    #[error("the compose file has errors")]
     Compose(Box<Diagnostics>),
     /// The operation failed.
     #[error(transparent)]
@@ -92,6 +92,7 @@ impl Error {
     pub fn causes(&self) -> Vec<String> {
         match self {
             Self::Engine(error) => error.causes(),
+            Self::Compose(found) => found.to_string().lines().map(str::to_owned).collect(),
             Self::Io { source, .. } | Self::Output(source) => vec![source.to_string()],
             _ => Vec::new(),
         }

@@ -4,6 +4,7 @@
 //! it when told twice. Lines that are written while the project stops are still shown.
 
 use super::follower::{Follower, Seen};
+use super::interrupt::{self, pipe, ready};
 use crate::cli::context::Context;
 use crate::cli::exit::{Error, Exit};
 use crate::cli::signals::Signals;
@@ -15,9 +16,7 @@ use crate::engine::Select;
 use crate::id::ProjectName;
 use crate::id::ServiceName;
 use nix::sys::signal::Signal;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::pipe::PipeFlags;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 /// Once everything has stopped, its last lines are there; the follower need not look longer than this.
@@ -72,7 +71,7 @@ impl Attached<'_> {
             if end != End::Finished {
                 self.stop(signals)?;
                 // what has ended is followed to its end; an engine that does not say so is not waited for
-                let _ = ready(&[wake.as_fd()], Some(LAST_LINES));
+                until_closed(&wake, LAST_LINES);
             }
             drop(cancel);
             let seen = following
@@ -87,40 +86,27 @@ impl Attached<'_> {
     fn stop(&self, signals: &Signals) -> Result<(), Error> {
         let view = &self.context.view;
         view.say("Gracefully stopping... (press Ctrl+C again to force)\n");
-        let (done, doing) = pipe()?;
         let request = Select {
             services: self.services.clone(),
             timeout: self.timeout,
             ..Select::default()
         };
-        std::thread::scope(|scope| {
-            let stopping = scope.spawn(move || {
-                let _doing = doing;
-                let mut progress = Progress::beside_logs(view);
-                engine::stop(self.engine, self.project, request, &mut |event| {
-                    progress.event(event);
-                })
-            });
-            let mut told = 0;
-            while !ready(&[done.as_fd(), signals.as_fd()], None)?[0] {
-                let Some(signal) = signals.next() else {
-                    continue;
-                };
-                told += 1;
-                match told {
-                    1 => self.kill(),
-                    _ => signals.yield_to(signal),
-                }
-            }
-            let stopped = stopping
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            stopped.map(drop).map_err(Error::from)
-        })
+        let on_signal = |count, signal| match count {
+            1 => self.kill(),
+            _ => signals.yield_to(signal),
+        };
+        let mut progress = Progress::beside_logs(view);
+        let (stopped, _) = interrupt::watched(signals, on_signal, || {
+            engine::stop(self.engine, self.project, request, &mut |event| {
+                progress.event(event);
+            })
+        })?;
+        stopped?;
+        Ok(())
     }
 
-    /// The stop that runs ends by itself once everything is dead, and tells what went wrong.
-    fn kill(&self) {
+    /// Kills what `up` brought up. The verb that runs ends by itself once everything is dead, and tells what went wrong.
+    pub fn kill(&self) {
         let view = &self.context.view;
         let request = Kill {
             services: self.services.clone(),
@@ -176,22 +162,12 @@ fn wait(signals: &Signals, wake: &OwnedFd) -> Result<End, Error> {
     }
 }
 
-/// Waits until one of `fds` is readable or closed, and says which are.
-fn ready<const N: usize>(
-    fds: &[BorrowedFd<'_>; N],
-    limit: Option<Duration>,
-) -> Result<[bool; N], Error> {
-    let mut polled = fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
-    let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
-    match poll(&mut polled, limit.as_ref()) {
-        Ok(_) | Err(rustix::io::Errno::INTR) => (),
-        Err(error) => return Err(Error::io("wait for signals")(error.into())),
+/// Waits until the other end is closed, or nothing has come from it for `limit`.
+fn until_closed(wake: &OwnedFd, limit: Duration) {
+    let mut byte = [0];
+    while let Ok([true]) = ready(&[wake.as_fd()], Some(limit)) {
+        if rustix::io::read(wake, &mut byte) != Ok(1) {
+            return;
+        }
     }
-    Ok(polled.map(|fd| !fd.revents().is_empty()))
-}
-
-/// A pipe between two threads: reading and writing end.
-fn pipe() -> Result<(OwnedFd, OwnedFd), Error> {
-    rustix::pipe::pipe_with(PipeFlags::CLOEXEC)
-        .map_err(|error| Error::io("make a pipe")(error.into()))
 }

@@ -58,10 +58,7 @@ fn known_services(context: &Context) -> Result<Option<Vec<ServiceName>>, Error> 
             ))
         }
         Err(found) => {
-            let by_name = context.global.project_name.is_some()
-                && context.global.file.is_empty()
-                && found.list.iter().all(|d| d.primary.is_none());
-            if !by_name {
+            if found.list.iter().any(|problem| problem.code != "no-file") {
                 context.view.warn(
                     "the compose file has errors: everything of the project is taken down, \
                      `hoist config` tells what is wrong",

@@ -109,6 +109,7 @@ impl Follower {
     pub fn follow(mut self, cancelled: &OwnedFd, waker: OwnedFd) -> Result<Seen, Error> {
         let (engine, project) = (self.engine.clone(), self.project.clone());
         let (services, since) = (self.services.clone(), self.since);
+        self.greet();
         let followed = stub::follow(
             &engine,
             &project,
@@ -122,6 +123,16 @@ impl Follower {
             Some(error) => Err(Error::Output(error)),
             None => Ok(followed.map(|()| self.seen)?),
         }
+    }
+
+    fn greet(&self) {
+        let shown = self
+            .services
+            .iter()
+            .filter(|name| self.shown.contains(*name));
+        let shown: Vec<&str> = shown.map(String::as_str).collect();
+        self.view
+            .say(&format!("Attaching to {}\n", shown.join(", ")));
     }
 
     fn take(&mut self, what: Attached<'_>, waker: &OwnedFd) -> ControlFlow<()> {

@@ -8,6 +8,7 @@ mod down;
 mod exec;
 mod follower;
 mod images;
+mod interrupt;
 mod kill;
 mod logs;
 mod ls;

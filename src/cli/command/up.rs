@@ -2,6 +2,7 @@
 
 use super::attached::Attached;
 use super::follower::Follower;
+use super::interrupt;
 use crate::cli::args::{Pull, Up};
 use crate::cli::context::Context;
 use crate::cli::context::no_such_service;
@@ -12,6 +13,7 @@ use crate::compose::render;
 use crate::engine;
 use crate::engine::UpReply;
 use crate::id::ServiceName;
+use nix::sys::signal::Signal;
 use std::collections::HashSet;
 use std::os::fd::AsFd;
 
@@ -26,45 +28,61 @@ pub fn run(context: &Context, args: &Up) -> Result<Exit, Error> {
     let attached = !(args.detach || args.wait || args.no_start || dry_run);
     let request = request(context, args, &loaded)?;
 
-    // held before progress starts its thread, and before anything could be left half-done
+    // held before threads are started: they inherit what is held
     let signals = Signals::hold(&ENDING).map_err(Error::io("hold signals back"))?;
     let engine = context.engine();
-    let project = &loaded.project.name;
     let since = super::now();
-    let mut progress = context.progress("up");
-    let reply = engine::up(
-        &engine,
-        project,
-        request,
-        &mut |event| progress.event(event),
-        Some(signals.as_fd()),
-    );
-    drop(progress);
-    let interrupted = signals.next();
-    if !attached {
-        if let Some(signal) = interrupted {
-            return Ok(Exit::Signal(signal as i32));
-        }
-        if let UpReply::Plan(text) = reply? {
-            super::plan(context, project, &text)?;
-        }
-        return Ok(Exit::Done);
-    }
-    if interrupted.is_none() {
-        reply?;
-    }
     let services = selected(args, &loaded);
     let names: Vec<String> = services.iter().map(ToString::to_string).collect();
-    let follower = Follower::new(context, args, &loaded, &names, since);
-    let attached = Attached {
+    let attachment = Attached {
         context,
         engine: &engine,
-        project,
+        project: &loaded.project.name,
         services,
         timeout: args.timeout,
         exit_code_from: args.exit_code_from.clone(),
     };
-    attached.stay(follower, &signals, interrupted)
+    let (reply, interrupted) = bring_up(&attachment, request, &signals, attached)?;
+    if attached {
+        if interrupted.is_none() {
+            reply?;
+        }
+        let follower = Follower::new(context, args, &loaded, &names, since);
+        return attachment.stay(follower, &signals, interrupted);
+    }
+    if let Some(signal) = interrupted {
+        return Ok(Exit::Signal(signal as i32));
+    }
+    if let UpReply::Plan(text) = reply? {
+        super::plan(context, attachment.project, &text)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The reply of the engine, and the signal that interrupted it: the first one cancels what has not begun yet, the second
+/// kills what has, if we are attached to it; one more ends us, whatever the supervisor is doing.
+fn bring_up(
+    attachment: &Attached<'_>,
+    request: engine::Up,
+    signals: &Signals,
+    attached: bool,
+) -> Result<(Result<UpReply, engine::Error>, Option<Signal>), Error> {
+    let (cancelled, cancel) = interrupt::pipe()?;
+    let on_signal = |count, signal| match count {
+        1 => drop(rustix::io::write(&cancel, b"x")),
+        2 if attached => attachment.kill(),
+        _ => signals.yield_to(signal),
+    };
+    let mut progress = attachment.context.progress("up");
+    interrupt::watched(signals, on_signal, || {
+        engine::up(
+            attachment.engine,
+            attachment.project,
+            request,
+            &mut |event| progress.event(event),
+            Some(cancelled.as_fd()),
+        )
+    })
 }
 
 /// What `up` brings up: the named services with what they depend on, or all, in the order of the file.
