@@ -2,8 +2,8 @@
 
 use super::{Engine, Error};
 use crate::id::ProjectName;
-use crate::scheduler::supervisor::control::{Frame, Reply, Request};
-use crate::scheduler::supervisor::wire::{self, LineReader};
+use crate::scheduler::supervisor;
+use crate::scheduler::supervisor::control::{Ask, Channel, Frame, Reply, Request};
 use crate::state::event::Event;
 use crate::state::lock::Lock;
 use crate::state::paths::ProjectPaths;
@@ -11,13 +11,15 @@ use rustix::event::{PollFd, PollFlags, poll};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How often a request is made again when the supervisor dies before it answers.
 const TRIES: usize = 5;
+/// How long the supervisor may take to read what we say.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long another process may take from taking the lock to listening (or from its end to giving the lock back).
 const HANDOVER: Duration = Duration::from_secs(10);
 
@@ -44,10 +46,16 @@ impl Call<'_> {
             return Err(Error::NotRoot);
         }
         let paths = self.engine.paths.project(self.project);
-        paths.make().map_err(Error::io("make", &paths.root))?;
         for _ in 0..TRIES {
-            let stream = connect_or_start(self.engine, self.project, &paths)?;
-            match self.converse(&stream, on_event) {
+            paths.make().map_err(Error::io("make", &paths.root))?;
+            let stream = match connect_or_start(self.engine, self.project, &paths) {
+                // A `down` that just ended took the folder away under our feet.
+                Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                    continue;
+                }
+                other => other?,
+            };
+            match self.converse(stream, on_event) {
                 Ok(Some(answer)) => return Ok(answer),
                 Ok(None) => {}
                 Err(Error::Io { source, .. }) if is_hangup(&source) => {}
@@ -63,7 +71,7 @@ impl Call<'_> {
     /// `None`: the supervisor went away before it answered.
     fn converse(
         &self,
-        stream: &UnixStream,
+        stream: UnixStream,
         on_event: &mut dyn FnMut(&Event),
     ) -> Result<Option<Answer>, Error> {
         let failed = |source| Error::Io {
@@ -71,28 +79,23 @@ impl Call<'_> {
             path: "the supervisor".into(),
             source,
         };
-        let line = serde_json::to_vec(&self.request).map_err(|e| failed(e.into()))?;
-        wire::send(stream, &line, &[]).map_err(failed)?;
-        let mut reader = LineReader::default();
+        let mut channel = Channel::new(stream.into());
+        channel
+            .send(&Ask::Request(self.request.clone()), &[], PATIENCE)
+            .map_err(failed)?;
         let mut cancel = self.cancel;
         loop {
-            while let Some(line) = reader.line() {
-                match serde_json::from_slice(&line).map_err(|e| failed(e.into()))? {
-                    Frame::Event(event) => on_event(&event),
-                    Frame::Reply(reply) => {
-                        return Ok(Some(Answer {
-                            reply,
-                            fds: reader.take_fds(),
-                        }));
-                    }
-                    Frame::Error(failure) => return Err(failure.into()),
+            match channel.recv() {
+                Ok(Some((Frame::Event(event), _))) => on_event(&event),
+                Ok(Some((Frame::Reply(reply), fds))) => return Ok(Some(Answer { reply, fds })),
+                Ok(Some((Frame::Error(failure), _))) => return Err(failure.into()),
+                Ok(None) if wait_for(channel.as_fd(), cancel).map_err(failed)? => {
+                    cancel = None;
+                    channel.send(&Ask::Cancel, &[], PATIENCE).map_err(failed)?;
                 }
-            }
-            if wait_for(stream.as_fd(), cancel).map_err(failed)? {
-                cancel = None;
-                wire::send(stream, b"\"cancel\"", &[]).map_err(failed)?;
-            } else if !reader.fill(stream.as_fd()).map_err(failed)? {
-                return Ok(None);
+                Ok(None) => {}
+                Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+                Err(e) => return Err(failed(e)),
             }
         }
     }
@@ -161,7 +164,7 @@ fn start(
 ) -> Result<(), Error> {
     let run = &paths.run;
     let failed = || Error::io("start the supervisor in", run);
-    let listener = listen(run).map_err(failed())?;
+    let listener = supervisor::listen(run).map_err(failed())?;
     let log = File::options()
         .append(true)
         .create(true)
@@ -179,9 +182,9 @@ fn start(
             engine.paths.run.as_os_str(),
         ])
         .env_clear()
-        .env("HOIST_REENTRY", "supervisor")
-        .env("HOIST_LOCK_FD", lock.file().as_raw_fd().to_string())
-        .env("HOIST_LISTEN_FD", listener.as_raw_fd().to_string())
+        .env(supervisor::REENTRY, "supervisor")
+        .env(supervisor::LOCK_FD, lock.file().as_raw_fd().to_string())
+        .env(supervisor::LISTEN_FD, listener.as_raw_fd().to_string())
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -189,14 +192,4 @@ fn start(
         .spawn()
         .map(drop)
         .map_err(failed())
-}
-
-/// Replaces a dead supervisor's socket.
-fn listen(run: &Path) -> io::Result<UnixListener> {
-    let dir = File::open(run)?;
-    let path = format!("/proc/self/fd/{}/control.sock", dir.as_raw_fd());
-    match std::fs::remove_file(&path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
-        _ => UnixListener::bind(path),
-    }
 }

@@ -32,6 +32,9 @@ pub enum Error {
         /// What it said last, in its own log.
         log: PathBuf,
     },
+    /// Images.
+    #[error(transparent)]
+    Image(#[from] crate::image::Error),
     /// A record that cannot be read.
     #[error(transparent)]
     Record(#[from] crate::state::store::Error),
@@ -58,6 +61,7 @@ impl Error {
             Self::Refused(failure) => failure.hint.clone(),
             Self::NotRoot => Some("run it again with `sudo`".to_owned()),
             Self::Lost { log, .. } => Some(format!("see `{}`", log.display())),
+            Self::Image(error) => error.hint(),
             Self::Io { .. } | Self::Record(_) => None,
         }
     }

@@ -8,7 +8,10 @@
 mod connection;
 mod down;
 mod error;
+mod exec;
+mod images;
 mod kill;
+mod logs;
 mod ls;
 mod ps;
 mod restart;
@@ -18,6 +21,7 @@ mod stop;
 mod up;
 mod wait;
 
+pub use crate::image::ImageSummary;
 pub use crate::scheduler::supervisor::control::{
     ContainerState, ContainerSummary, Down, Exec, HealthState, Kill, PortSummary, Remove, Select,
     Start, Up,
@@ -25,7 +29,10 @@ pub use crate::scheduler::supervisor::control::{
 pub use crate::state::paths::Paths;
 pub use down::down;
 pub use error::Error;
+pub use exec::{ExecEvent, ExecSession, exec};
+pub use images::{images, import, load, rmi, tag};
 pub use kill::kill;
+pub use logs::{Attached, LogLine, Logs, Stream, follow, logs};
 pub use ls::{ProjectSummary, ls};
 pub use ps::ps;
 pub use restart::restart;

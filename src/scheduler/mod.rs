@@ -6,16 +6,26 @@ pub mod action;
 pub mod desired;
 pub mod execute;
 pub mod graph;
+pub mod host;
 pub mod observed;
 pub mod plan;
 pub mod reconcile;
 pub mod supervisor;
 
+use crate::network::publish::proxy;
+use crate::runtime::zygote::{self, Hooks};
+use crate::volumes::populate;
+use std::process::ExitCode;
+
 /// Answers a re-entry: when this process was started as a supervisor or zygote, runs it and gives its exit code.
-pub fn reenter() -> Option<std::process::ExitCode> {
-    let hooks = crate::runtime::Hooks {
-        copy_up: |_, _| Ok(()),
-        proxy: |_| std::process::exit(0),
+pub fn reenter() -> Option<ExitCode> {
+    let hooks = Hooks {
+        copy_up: populate::copy_up,
+        proxy: proxy::serve,
     };
-    crate::runtime::zygote::main(std::env::args_os(), hooks)
+    if let Some(code) = zygote::main(std::env::args_os(), hooks) {
+        return Some(code);
+    }
+    let role = std::env::var_os(supervisor::REENTRY)?;
+    (role == "supervisor").then(|| supervisor::main(std::env::args_os().skip(1)))
 }

@@ -16,8 +16,8 @@ impl Lock {
     pub fn try_take(path: &Path) -> io::Result<Option<Self>> {
         let file = open(path)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Self(file))),
-            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Ok(()) if is_at(&file, path)? => Ok(Some(Self(file))),
+            Ok(()) | Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(e) => Err(e.into()),
         }
     }
@@ -43,6 +43,13 @@ impl Lock {
     pub fn file(&self) -> &File {
         &self.0
     }
+}
+
+/// Whether the file is (still) the one at this path: who holds a lock may remove its file and end.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let (held, there) = (file.metadata()?, path.metadata()?);
+    Ok((held.dev(), held.ino()) == (there.dev(), there.ino()))
 }
 
 fn open(path: &Path) -> io::Result<File> {

@@ -130,11 +130,26 @@ impl ProjectPaths {
         make_private(&self.run.join("c"))
     }
 
-    /// Removes both folders, once nothing of the project is left in them.
+    /// Removes both folders. They are renamed first: whoever makes them anew meanwhile has folders of its own.
     pub fn remove(&self) -> io::Result<()> {
-        remove_all(&self.root)?;
-        remove_all(&self.run)
+        for dir in [&self.root, &self.run] {
+            let aside = dir.with_file_name(format!(".{}.{}", file_name(dir), std::process::id()));
+            match fs::rename(dir, &aside) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                other => {
+                    other?;
+                    remove_all(&aside)?;
+                }
+            }
+        }
+        Ok(())
     }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
 }
 
 /// The folders of one container.

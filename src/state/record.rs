@@ -7,6 +7,7 @@ use crate::id::ProjectName;
 use crate::id::VolumeName;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// Version of the records this program writes; it reads all up to this one.
@@ -40,6 +41,12 @@ pub struct NetworkRecord<N> {
     pub hash: String,
     /// Made by somebody else.
     pub external: bool,
+    /// Where addresses that nobody asked for come from, if not from the whole subnet.
+    #[serde(default)]
+    pub range: Option<(IpAddr, u8)>,
+    /// Addresses that are never given to containers.
+    #[serde(default)]
+    pub reserved: Vec<IpAddr>,
     /// Addresses and link.
     pub spec: N,
 }

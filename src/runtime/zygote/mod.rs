@@ -75,10 +75,14 @@ impl Zygote {
     ///
     /// # Errors
     /// [`RuntimeError::ZygoteGone`]: nothing was started; spawn another and try again.
-    pub fn launch(&self, request: LaunchRequest, fds: LaunchFds) -> Result<ShimLink, RuntimeError> {
+    pub fn launch(
+        &self,
+        request: LaunchRequest,
+        fds: &LaunchFds,
+    ) -> Result<ShimLink, RuntimeError> {
         let (ours, theirs) = channel::pair().map_err(RuntimeError::Spawn)?;
         self.order(Order::Launch, theirs)?;
-        ShimLink::launch(ours, request, &fds)
+        ShimLink::launch(ours, request, fds)
     }
 
     /// Starts a process in a running container.

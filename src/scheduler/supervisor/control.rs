@@ -1,4 +1,4 @@
-//! The words between a command and its project's supervisor: JSON lines over a unix stream socket.
+//! The words between a command and its project's supervisor: messages over a unix stream socket.
 //!
 //! A connection carries one [`Request`]. The answer is any number of [`Frame::Event`]s and one [`Frame::Reply`] or
 //! [`Frame::Error`]; descriptors (of an exec) travel with the reply. A client that goes away cancels nothing.
@@ -10,6 +10,19 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use crate::runtime::channel::Channel;
+pub use crate::runtime::exec::{ExecCommand, ExecControl, ExecEvent};
+
+/// What a client says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ask {
+    /// First: what it wants.
+    Request(Request),
+    /// Later, perhaps: that it wants it no more.
+    Cancel,
+}
 
 /// What a command asks for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -164,7 +177,7 @@ pub struct Exec {
     pub detach: bool,
 }
 
-/// One line from the supervisor.
+/// What the supervisor says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Frame {

@@ -147,6 +147,15 @@ impl Monitor {
         }
     }
 
+    /// Of a container that was found running, with the verdict it had: the schedule begins anew, the verdict stays.
+    pub fn resume(&mut self, health: Health, now: Instant) {
+        self.started(now);
+        self.health = health;
+        if let Phase::Up(run) = &mut self.phase {
+            run.early = run.early.filter(|_| health == Health::Starting);
+        }
+    }
+
     /// The verdict.
     pub fn health(&self) -> Health {
         self.health

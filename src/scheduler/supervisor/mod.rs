@@ -1,9 +1,187 @@
 //! One process a project that owns its state: it plans, executes, watches, restarts, probes and answers names.
 //!
+//! ```text
+//!  client ──control──▶ server ─▶ verbs ─▶ reconcile ─▶ execute ─▶ host ─▶ machine (one a container) ──▶ shim
+//! ```
+//!
+//! Everything runs on one thread, but for name resolution and long kernel calls.
+//!
 //! Invariants: it holds the project's lock for life; everything it knows can be read again from disk and kernel, so its
 //! death costs nothing but the time to the next one.
 
+mod adopt;
+pub mod assemble;
+pub mod container;
 pub mod control;
+pub mod etc;
+mod exec;
 pub mod health;
+pub mod launch;
+pub mod logs;
+pub mod machine;
+mod names;
+mod observe;
+mod probe;
+pub mod project;
 pub mod restart;
-pub mod wire;
+mod server;
+mod summary;
+mod verbs;
+mod watch;
+
+use crate::id::ProjectName;
+use crate::image::Store;
+use crate::network::Driver;
+use crate::network::names as network_names;
+use crate::runtime::sys;
+use crate::state::lock::Lock;
+use crate::state::paths::{Paths, ProjectPaths};
+use crate::state::record::{self, ProjectRecord};
+use crate::state::store;
+use crate::volumes::named::Volumes;
+use std::error::Error;
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// The environment variable that says which of our helper processes this is.
+pub const REENTRY: &str = "HOIST_REENTRY";
+/// Number of an inherited descriptor whose open file description holds the project's lock.
+pub const LOCK_FD: &str = "HOIST_LOCK_FD";
+/// Number of an inherited descriptor that listens at the project's control socket.
+pub const LISTEN_FD: &str = "HOIST_LISTEN_FD";
+
+/// Runs as the supervisor of a project until nothing is left to do. `args`: project, state root, run folder.
+pub fn main(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
+    match run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&*error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(mut args: impl Iterator<Item = std::ffi::OsString>) -> Result<(), Box<dyn Error>> {
+    let mut next = || {
+        args.next()
+            .ok_or("a supervisor needs a project, a state root and a run folder")
+    };
+    let name = ProjectName::new(next()?.to_string_lossy())?;
+    let installation = Paths {
+        root: PathBuf::from(next()?),
+        run: PathBuf::from(next()?),
+    };
+    let paths = installation.project(&name);
+    // It must outlive the terminal of whoever started it.
+    let _ = rustix::process::setsid();
+    // Whoever started us may have had signals blocked, and containers would inherit that.
+    nix::sys::signal::SigSet::empty().thread_set_mask()?;
+    paths.make()?;
+    let Some(_lock) = take_lock(&paths)? else {
+        return Ok(());
+    };
+    let listener = listener(&paths.run)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(4)
+        .build()?;
+    tokio::task::LocalSet::new().block_on(&runtime, supervise(name, installation, listener))?;
+    // A blocked kernel call must not keep us: everything that matters is done.
+    runtime.shutdown_background();
+    Ok(())
+}
+
+async fn supervise(
+    name: ProjectName,
+    installation: Paths,
+    listener: UnixListener,
+) -> Result<(), Box<dyn Error>> {
+    let parts = project::Parts {
+        images: Store::open(&installation.root)?,
+        volumes: Volumes::open(&installation.root)?,
+        network: Driver::new(&network_names::prefix(&installation.root, &name))?,
+        record: read_record(&installation, &name)?,
+        name,
+        installation,
+    };
+    let project = project::Project::new(parts)?;
+    project.resolver.set_upstream(etc::host_servers());
+    adopt::all(&project).await?;
+    project.warm_up()?;
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::UnixListener::from_std(listener)?;
+    server::Server::new(project.clone()).run(listener).await?;
+    Ok(())
+}
+
+fn read_record(
+    installation: &Paths,
+    name: &ProjectName,
+) -> Result<ProjectRecord<crate::network::spec::NetworkSpec>, Box<dyn Error>> {
+    let known = store::read(&installation.project(name).record())?;
+    Ok(known.unwrap_or_else(|| ProjectRecord {
+        version: record::VERSION,
+        name: name.clone(),
+        directory: PathBuf::from("/"),
+        files: Vec::new(),
+        networks: Vec::new(),
+        volumes: Vec::new(),
+        cgroup: cgroup(installation, name),
+    }))
+}
+
+/// Where the project's cgroups are, below each hierarchy's base: told apart also from a project of the same name in
+/// another state root.
+fn cgroup(installation: &Paths, name: &ProjectName) -> String {
+    format!(
+        "hoist/{name}-{}",
+        network_names::prefix(&installation.root, name)
+    )
+}
+
+/// The lock, inherited from who started us or taken here; `None` if another supervisor holds it.
+fn take_lock(paths: &ProjectPaths) -> Result<Option<Lock>, Box<dyn Error>> {
+    match inherited(LOCK_FD) {
+        Some(fd) => Ok(Some(Lock::inherited(fd))),
+        None => Ok(Lock::try_take(&paths.lock())?),
+    }
+}
+
+fn listener(run: &Path) -> Result<UnixListener, Box<dyn Error>> {
+    if let Some(fd) = inherited(LISTEN_FD) {
+        return Ok(UnixListener::from(fd));
+    }
+    Ok(listen(run)?)
+}
+
+/// Listens at a project's control socket in place of a dead supervisor. The path goes through the folder's descriptor,
+/// since a socket's own path may not be longer than 107 bytes.
+pub fn listen(run: &Path) -> std::io::Result<UnixListener> {
+    let dir = File::open(run)?;
+    let path = format!("/proc/self/fd/{}/control.sock", dir.as_raw_fd());
+    match std::fs::remove_file(&path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
+        _ => UnixListener::bind(path),
+    }
+}
+
+fn inherited(variable: &str) -> Option<OwnedFd> {
+    let number = std::env::var(variable).ok()?.parse().ok()?;
+    sys::process::inherited(number)
+}
+
+/// The only words of a supervisor that go to its log: why it could not begin.
+fn complain(error: &dyn Error) {
+    use std::io::Write;
+    let mut text = format!("supervisor: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    let _ = writeln!(std::io::stderr(), "{text}");
+}

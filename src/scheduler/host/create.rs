@@ -1,0 +1,176 @@
+//! A container's folders and records, from the model.
+
+use super::RealHost;
+use crate::compose::model::Project;
+use crate::compose::model::Service;
+use crate::id::ContainerId;
+use crate::id::Digest;
+use crate::image::Image;
+use crate::scheduler::action::ContainerRef;
+use crate::scheduler::execute::HostError;
+use crate::scheduler::supervisor::assemble;
+use crate::scheduler::supervisor::container::Status;
+use crate::scheduler::supervisor::launch::Launch;
+use crate::state::paths::ContainerPaths;
+use crate::state::record::{self, ContainerRecord};
+use crate::state::store;
+use crate::volumes::named;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+impl RealHost {
+    /// Makes a container that does not run.
+    pub(super) fn create_container(
+        &self,
+        of: &ContainerRef,
+        replaces: Option<&ContainerId>,
+        keep_volumes: bool,
+    ) -> Result<(), HostError> {
+        if self.project.container(&of.id).is_some() {
+            return Ok(());
+        }
+        let model = self.model()?;
+        let missing = || HostError::new(format!("no such service: `{}`", of.service));
+        let service = model.services.get(&of.service).ok_or_else(missing)?;
+        let image = self.image(&service.image).map_err(|e| {
+            let hint = e.hint();
+            let error = HostError::because(format!("no image for service `{}`", of.service), e);
+            hint.into_iter().fold(error, HostError::with_hint)
+        })?;
+        let paths = self.project.paths.container(&of.id);
+        let failed = |e: std::io::Error| {
+            HostError::because(format!("cannot create container `{}`", of.name), e)
+        };
+        paths.make().map_err(failed)?;
+        let launch = self.launch_of(
+            of,
+            service,
+            &image,
+            &paths,
+            replaces.filter(|_| keep_volumes),
+        )?;
+        write_hostname(&paths.etc(), &launch.spec.hostname).map_err(failed)?;
+        let record = ContainerRecord {
+            version: record::VERSION,
+            id: of.id.clone(),
+            name: of.name.clone(),
+            service: of.service.to_string(),
+            number: of.number,
+            image: service.image.clone(),
+            image_id: image.id.clone(),
+            config_hash: self.service_hash(service)?,
+            created: self.project.now(),
+            labels: labels(model, service, of, &self.service_hash(service)?),
+            launch,
+        };
+        store::write(&paths.record(), &record)
+            .map_err(|e| HostError::because(format!("cannot save container `{}`", of.name), e))?;
+        self.project.add(record, Status::default());
+        Ok(())
+    }
+
+    fn service_hash(&self, service: &Service) -> Result<Digest, HostError> {
+        let hash = self.hashes.get(service.name.as_str()).cloned();
+        hash.ok_or_else(|| HostError::new(format!("service `{}` has no fingerprint", service.name)))
+    }
+
+    fn launch_of(
+        &self,
+        of: &ContainerRef,
+        service: &Service,
+        image: &Image,
+        paths: &ContainerPaths,
+        replaced: Option<&ContainerId>,
+    ) -> Result<Launch, HostError> {
+        let replaced = replaced.and_then(|id| self.project.container(id));
+        let inherited: Vec<_> = replaced
+            .iter()
+            .flat_map(|old| {
+                old.record
+                    .launch
+                    .volumes
+                    .iter()
+                    .filter(|v| v.anonymous)
+                    .cloned()
+            })
+            .collect();
+        let parts = assemble::Parts {
+            project: self.model()?,
+            service,
+            image,
+            id: &of.id,
+            paths,
+            cgroup: &self.project.record.borrow().cgroup.clone(),
+            volume_path: &|name| self.project.volumes.path(name),
+            inherited: &inherited,
+        };
+        let launch = parts
+            .assemble()
+            .map_err(|e| HostError::because(format!("cannot create container `{}`", of.name), e))?;
+        for volume in launch.volumes.iter().filter(|v| v.anonymous) {
+            let request = named::Request {
+                labels: BTreeMap::from([("com.docker.volume.anonymous".to_owned(), String::new())]),
+                project: Some(self.project.name.clone()),
+                ..named::Request::default()
+            };
+            let failed =
+                |e| HostError::because(format!("cannot create volume `{}`", volume.name), e);
+            self.project
+                .volumes
+                .create(&volume.name, &request)
+                .map_err(failed)?;
+        }
+        Ok(launch)
+    }
+}
+
+/// `hostname`, and empty `hosts` and `resolv.conf` that a start fills in.
+fn write_hostname(etc: &Path, hostname: &str) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    for (name, text) in [
+        ("hostname", format!("{hostname}\n")),
+        ("hosts", String::new()),
+        ("resolv.conf", String::new()),
+    ] {
+        let path = etc.join(name);
+        std::fs::write(&path, text)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644))?;
+    }
+    Ok(())
+}
+
+/// The service's labels and compose's own set.
+fn labels(
+    model: &Project,
+    service: &Service,
+    of: &ContainerRef,
+    hash: &Digest,
+) -> BTreeMap<String, String> {
+    let mut labels: BTreeMap<String, String> = service
+        .labels
+        .iter()
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect();
+    let files: Vec<_> = model
+        .files
+        .iter()
+        .map(|f| f.display().to_string())
+        .collect();
+    let depends: Vec<_> = crate::scheduler::supervisor::launch::depends_on(service)
+        .into_iter()
+        .map(|d| format!("{}:{}:{}", d.service, d.condition, d.restart))
+        .collect();
+    let own = [
+        ("project", model.name.to_string()),
+        ("service", service.name.to_string()),
+        ("container-number", of.number.to_string()),
+        ("oneoff", "False".to_owned()),
+        ("config-hash", hash.hex().to_owned()),
+        ("project.working_dir", model.directory.display().to_string()),
+        ("project.config_files", files.join(",")),
+        ("depends_on", depends.join(",")),
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+    ];
+    labels.extend(own.map(|(key, value)| (format!("com.docker.compose.{key}"), value)));
+    labels
+}

@@ -1,0 +1,306 @@
+//! Actions made real: the place where network, runtime, volumes and images meet.
+//!
+//! Invariants: an action may be performed again; what a failed action made is taken back by `undo`; nothing here decides
+//! what is to be done.
+
+mod connect;
+mod create;
+mod networks;
+mod start;
+
+use super::action::{Action, ContainerRef};
+use super::execute::{Host, HostError, WaitOutcome};
+use super::supervisor::container::{Container, Phase, Status, Waiting};
+use super::supervisor::control::HealthState;
+use super::supervisor::machine::Command;
+use super::supervisor::project::Project;
+use crate::compose::model;
+use crate::compose::model::Condition;
+use crate::id::VolumeName;
+use crate::image::Image;
+use crate::runtime::signals;
+use crate::state::record::VolumeRecord;
+use crate::volumes::named;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// Performs the actions of one request.
+pub struct RealHost {
+    /// The project that exists.
+    pub project: Rc<Project>,
+    /// The project as the file wants it; `None` for verbs that create nothing.
+    pub model: Option<Rc<model::Project>>,
+    /// Fingerprints to keep with what is created: services, networks and volumes by name.
+    pub hashes: HashMap<String, crate::id::Digest>,
+    images: RefCell<HashMap<String, Rc<Image>>>,
+    connector: Rc<connect::Connector>,
+}
+
+impl RealHost {
+    /// A host for one request.
+    pub fn new(
+        project: Rc<Project>,
+        model: Option<Rc<model::Project>>,
+        hashes: HashMap<String, crate::id::Digest>,
+    ) -> Self {
+        Self {
+            project,
+            model,
+            hashes,
+            images: RefCell::default(),
+            connector: Rc::default(),
+        }
+    }
+
+    /// The same host (with the images it has looked up), now with a model to create from.
+    #[must_use]
+    pub fn with(
+        mut self,
+        model: model::Project,
+        hashes: HashMap<String, crate::id::Digest>,
+    ) -> Self {
+        self.model = Some(Rc::new(model));
+        self.hashes = hashes;
+        self
+    }
+
+    fn model(&self) -> Result<&model::Project, HostError> {
+        self.model
+            .as_deref()
+            .ok_or_else(|| HostError::new("this command has no compose file to create from"))
+    }
+
+    fn container(&self, of: &ContainerRef) -> Result<Rc<Container>, HostError> {
+        self.project
+            .container(&of.id)
+            .ok_or_else(|| HostError::new(format!("no such container: `{}`", of.name)))
+    }
+
+    /// An image of the store, looked up once a request.
+    pub fn image(&self, name: &str) -> Result<Rc<Image>, crate::image::Error> {
+        if let Some(image) = self.images.borrow().get(name) {
+            return Ok(image.clone());
+        }
+        let invalid = |e: crate::id::InvalidName| crate::image::Error::Reference {
+            text: e.text,
+            rule: e.rule,
+        };
+        let reference = crate::id::ImageRef::new(name).map_err(invalid)?;
+        let image = Rc::new(self.project.images.resolve(&reference)?);
+        self.images
+            .borrow_mut()
+            .insert(name.to_owned(), image.clone());
+        Ok(image)
+    }
+
+    fn hash(&self, name: &str) -> String {
+        self.hashes
+            .get(name)
+            .map(|d| d.to_string())
+            .unwrap_or_default()
+    }
+
+    fn create_volume(&self, key: &str, name: &VolumeName) -> Result<(), HostError> {
+        let failed = |e: named::Error| {
+            let hint = e.hint();
+            let error = HostError::because(format!("cannot create volume `{name}`"), e);
+            hint.into_iter().fold(error, HostError::with_hint)
+        };
+        let wanted = self.model()?.volumes.get(key);
+        let request = named::Request {
+            driver: wanted.and_then(|v| v.driver.clone()).unwrap_or_default(),
+            driver_opts: wanted.map(|v| sorted(&v.driver_opts)).unwrap_or_default(),
+            labels: wanted.map(|v| sorted(&v.labels)).unwrap_or_default(),
+            project: Some(self.project.name.clone()),
+        };
+        self.project
+            .volumes
+            .create(name, &request)
+            .map_err(failed)?;
+        let record = VolumeRecord {
+            name: name.clone(),
+            hash: self.hash(name.as_str()),
+            external: false,
+        };
+        let mut project = self.project.record.borrow_mut();
+        project.volumes.retain(|v| v.name != *name);
+        project.volumes.push(record);
+        drop(project);
+        self.project.save()
+    }
+
+    fn remove_volume(&self, name: &VolumeName) -> Result<(), HostError> {
+        let failed = |e| HostError::because(format!("cannot remove volume `{name}`"), e);
+        self.project.volumes.remove(name).map_err(failed)?;
+        self.project
+            .record
+            .borrow_mut()
+            .volumes
+            .retain(|v| v.name != *name);
+        self.project.save()
+    }
+
+    async fn kill(&self, container: &ContainerRef, signal: &str) -> Result<(), HostError> {
+        let number = signals::parse(signal).map_err(|e| HostError::new(e.to_string()))?;
+        let container = self.container(container)?;
+        container
+            .ask(|answer| Command::Signal(number, answer))
+            .await?;
+        if number == libc::SIGKILL {
+            container.until(|s| s.process.is_none()).await;
+        }
+        Ok(())
+    }
+
+    async fn remove_container(&self, of: &ContainerRef, volumes: bool) -> Result<(), HostError> {
+        let Some(container) = self.project.container(&of.id) else {
+            return self.remove_half_made(of);
+        };
+        container.ask(|answer| Command::Stop(None, answer)).await?;
+        let _ = container.commands.send(Command::Forget);
+        self.project.containers.borrow_mut().shift_remove(&of.id);
+        let failed = |e: std::io::Error| {
+            HostError::because(format!("cannot remove container `{}`", of.name), e)
+        };
+        let paths = container.paths.clone();
+        blocking(move || paths.remove()).await.map_err(failed)?;
+        if volumes {
+            self.remove_anonymous(&container)?;
+        }
+        Ok(())
+    }
+
+    fn remove_half_made(&self, of: &ContainerRef) -> Result<(), HostError> {
+        let paths = self.project.paths.container(&of.id);
+        paths
+            .remove()
+            .map_err(|e| HostError::because(format!("cannot remove container `{}`", of.name), e))
+    }
+
+    /// Anonymous volumes that no other container mounts.
+    fn remove_anonymous(&self, gone: &Container) -> Result<(), HostError> {
+        let others = self.project.all();
+        let in_use = |name: &VolumeName| {
+            others
+                .iter()
+                .any(|c| c.record.launch.volumes.iter().any(|v| v.name == *name))
+        };
+        for volume in gone
+            .record
+            .launch
+            .volumes
+            .iter()
+            .filter(|v| v.anonymous && !in_use(&v.name))
+        {
+            let failed =
+                |e| HostError::because(format!("cannot remove volume `{}`", volume.name), e);
+            self.project.volumes.remove(&volume.name).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    async fn wait_for(
+        &self,
+        of: &ContainerRef,
+        condition: Condition,
+    ) -> Result<Option<String>, HostError> {
+        let container = self.container(of)?;
+        let name = &of.name;
+        let ended = |s: &Status| s.phase == Phase::Exited && s.started > 0;
+        let code = |s: &Status| s.exit_code.map_or("unknown".to_owned(), |c| c.to_string());
+        match condition {
+            Condition::Started => {
+                let status = container
+                    .until(|s| s.phase == Phase::Running || ended(s))
+                    .await;
+                Ok(ended(&status).then(|| format!("container {name} exited ({})", code(&status))))
+            }
+            Condition::Healthy => {
+                if container.record.launch.health.is_none() {
+                    return Ok(Some(format!(
+                        "container {name} has no healthcheck configured"
+                    )));
+                }
+                let _waiting = Waiting::for_health_of(&container);
+                let verdict = |s: &Status| {
+                    matches!(
+                        s.health,
+                        Some(HealthState::Healthy | HealthState::Unhealthy)
+                    )
+                };
+                let status = container.until(|s| verdict(s) || ended(s)).await;
+                Ok(match status.health {
+                    Some(HealthState::Healthy) => None,
+                    Some(_) => Some(format!("container {name} is unhealthy")),
+                    None => Some(format!("container {name} exited ({})", code(&status))),
+                })
+            }
+            Condition::Completed => {
+                let status = container.until(ended).await;
+                let service = &container.record.service;
+                Ok((status.exit_code != Some(0)).then(|| {
+                    format!(
+                        "service \"{service}\" didn't complete successfully: exit {}",
+                        code(&status)
+                    )
+                }))
+            }
+        }
+    }
+}
+
+impl Host for RealHost {
+    async fn perform(&self, action: &Action) -> Result<(), HostError> {
+        match action {
+            Action::CreateNetwork { key, name } => self.create_network(key, name).await,
+            Action::RemoveNetwork { name } => self.remove_network(name).await,
+            Action::CreateVolume { key, name } => self.create_volume(key, name),
+            Action::RemoveVolume { name } => self.remove_volume(name),
+            Action::CreateContainer {
+                container,
+                replaces,
+                keep_volumes,
+                ..
+            } => self.create_container(container, replaces.as_ref(), *keep_volumes),
+            Action::StartContainer { container } => self.start(container).await,
+            Action::StopContainer { container, timeout } => {
+                let container = self.container(container)?;
+                container
+                    .ask(|answer| Command::Stop(*timeout, answer))
+                    .await
+            }
+            Action::KillContainer { container, signal } => self.kill(container, signal).await,
+            Action::RemoveContainer { container, volumes } => {
+                self.remove_container(container, *volumes).await
+            }
+            Action::Await { .. } => Ok(()),
+        }
+    }
+
+    async fn wait(
+        &self,
+        containers: &[ContainerRef],
+        condition: Condition,
+    ) -> Result<WaitOutcome, HostError> {
+        for container in containers {
+            if let Some(reason) = self.wait_for(container, condition).await? {
+                return Ok(WaitOutcome::Unmet(reason));
+            }
+        }
+        Ok(WaitOutcome::Met)
+    }
+}
+
+fn sorted(map: &indexmap::IndexMap<String, String>) -> std::collections::BTreeMap<String, String> {
+    map.iter()
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
+}
+
+/// Runs kernel work that may take milliseconds beside the event loop.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work)
+        .await
+        .expect("kernel work does not panic, and is never aborted")
+}

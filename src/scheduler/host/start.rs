@@ -1,0 +1,372 @@
+//! Starts a container: addresses, namespace, names, then the shim.
+
+use super::networks::{only4, only6};
+use super::{RealHost, blocking};
+use crate::network::Endpoint;
+use crate::network::ipam::{Addresses, IpamError, Subnet};
+use crate::network::spec::AttachmentSpec;
+use crate::network::spec::InterfaceSpec;
+use crate::network::spec::NetworkSpec;
+use crate::runtime::LaunchFds;
+use crate::runtime::LaunchRequest;
+use crate::runtime::shim::protocol::{LogLimits, Proxy, Watchdog};
+use crate::runtime::spec::{ContainerSpec, Namespace};
+use crate::scheduler::action::ContainerRef;
+use crate::scheduler::execute::HostError;
+use crate::scheduler::supervisor::assemble;
+use crate::scheduler::supervisor::container::{Container, EndpointRecord, Phase};
+use crate::scheduler::supervisor::etc;
+use crate::scheduler::supervisor::launch::{Membership, Networking};
+use crate::scheduler::supervisor::machine::{Command, SHIM_LOST};
+use crate::scheduler::supervisor::project::{DNS_TCP, DNS_UDP};
+use crate::state::event::What;
+use crate::state::record::NetworkRecord;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+/// How often a launch is tried whose zygote or shim was killed on the way.
+const TRIES: usize = 3;
+
+type Started = Result<(), HostError>;
+
+/// Where a container's network namespace comes from.
+enum Netns {
+    Attached(AttachmentSpec),
+    Alone,
+    Joined(OwnedFd),
+    Host,
+}
+
+impl RealHost {
+    /// Starts a container that does not run; resolves once it executes its program.
+    pub(super) async fn start(&self, of: &ContainerRef) -> Started {
+        let container = self.container(of)?;
+        let phase = container.status.borrow().phase;
+        match phase {
+            Phase::Running => return Ok(()),
+            Phase::Restarting => return container.ask(Command::Hurry).await,
+            Phase::Created | Phase::Starting | Phase::Exited => {}
+        }
+        let started = self.connect_and_launch(&container).await;
+        if let Err(error) = &started {
+            self.project.release_endpoint(&container);
+            self.project.event(
+                &container,
+                What::Failed {
+                    error: error.to_string(),
+                },
+                "",
+            );
+        }
+        started
+    }
+
+    async fn connect_and_launch(&self, container: &Rc<Container>) -> Started {
+        let fds = self.connect(container).await?;
+        etc::write(&self.project, container).map_err(|e| {
+            HostError::because(
+                format!(
+                    "cannot write the /etc files of container `{}`",
+                    container.record.name
+                ),
+                e,
+            )
+        })?;
+        // The others of the batch have their addresses now, too: one zone for all, and before anybody can ask.
+        tokio::task::yield_now().await;
+        self.project.publish_names();
+        let failed = |e| {
+            HostError::because(
+                format!("cannot start container `{}`", container.record.name),
+                e,
+            )
+        };
+        for _ in 1..TRIES {
+            let link = self
+                .project
+                .launch(self.request(container)?, &fds)
+                .map_err(failed)?;
+            match container
+                .ask(|answer| Command::Launched(link, answer))
+                .await
+            {
+                Err(error) if error.message.starts_with(SHIM_LOST) => {}
+                other => return other,
+            }
+        }
+        let link = self
+            .project
+            .launch(self.request(container)?, &fds)
+            .map_err(failed)?;
+        container
+            .ask(|answer| Command::Launched(link, answer))
+            .await
+    }
+
+    /// Makes or joins the network namespace; what the shim is to hold comes back.
+    async fn connect(&self, container: &Rc<Container>) -> Result<LaunchFds, HostError> {
+        let name = &container.record.name;
+        let failed = |e: crate::network::Error| {
+            let hint = e.hint();
+            let error = HostError::because(format!("cannot connect container `{name}`"), e);
+            hint.into_iter().fold(error, HostError::with_hint)
+        };
+        match self.netns(container)? {
+            Netns::Host => Ok(LaunchFds::default()),
+            Netns::Joined(netns) => Ok(LaunchFds {
+                netns: Some(netns),
+                ..LaunchFds::default()
+            }),
+            Netns::Alone => {
+                let driver = self.project.network.clone();
+                let endpoint = blocking(move || driver.new_netns()).await.map_err(failed)?;
+                Ok(LaunchFds {
+                    netns: Some(endpoint.netns),
+                    ..LaunchFds::default()
+                })
+            }
+            Netns::Attached(attachment) => {
+                // Reserved at once, so that whoever asks next gets another address.
+                let reserved = EndpointRecord {
+                    attachment: attachment.clone(),
+                    ports: Vec::new(),
+                };
+                container.endpoint.replace(Some(reserved));
+                let endpoint = self
+                    .connector
+                    .connect(&self.project, attachment.clone())
+                    .await
+                    .map_err(failed)?;
+                let record = EndpointRecord {
+                    attachment,
+                    ports: endpoint.ports.clone(),
+                };
+                self.project.keep_endpoint(container, record)?;
+                self.hand_over(container, endpoint)
+            }
+        }
+    }
+
+    fn netns(&self, container: &Container) -> Result<Netns, HostError> {
+        let name = &container.record.name;
+        Ok(match &container.record.launch.network {
+            Networking::Host => Netns::Host,
+            Networking::None => Netns::Alone,
+            Networking::Networks(members) => Netns::Attached(self.attachment(container, members)?),
+            Networking::Of(peer) => {
+                let missing = || {
+                    HostError::new(format!(
+                        "the container whose network `{name}` joins is not running"
+                    ))
+                };
+                let (_, (pid, start_time)) = self.project.peer(peer).ok_or_else(missing)?;
+                let failed = |e| {
+                    HostError::because(
+                        format!("cannot join the network namespace of process {pid}"),
+                        e,
+                    )
+                };
+                Netns::Joined(open_netns(pid, start_time).map_err(failed)?)
+            }
+        })
+    }
+
+    fn attachment(
+        &self,
+        container: &Container,
+        members: &[Membership],
+    ) -> Result<AttachmentSpec, HostError> {
+        let networks: Vec<_> = members
+            .iter()
+            .map(|member| {
+                let missing =
+                    || HostError::new(format!("network `{}` does not exist", member.network));
+                self.project
+                    .network_record(&member.network)
+                    .ok_or_else(missing)
+            })
+            .collect::<Result<_, _>>()?;
+        let gateway = (0..members.len())
+            .filter(|i| !networks[*i].spec.internal)
+            .max_by_key(|i| (members[*i].gateway_priority, std::cmp::Reverse(*i)));
+        let mut interfaces = Vec::new();
+        for (index, (member, network)) in members.iter().zip(&networks).enumerate() {
+            let (ipv4, ipv6) = self.addresses(container, member, network)?;
+            interfaces.push(InterfaceSpec {
+                network: member.network.clone(),
+                name: member
+                    .interface
+                    .clone()
+                    .unwrap_or_else(|| format!("eth{index}")),
+                ipv4,
+                ipv6,
+                mac: member.mac,
+                default_route: gateway == Some(index),
+            });
+        }
+        Ok(AttachmentSpec {
+            container: container.record.id.clone(),
+            interfaces,
+            ports: container.record.launch.ports.clone(),
+        })
+    }
+
+    /// The addresses of one interface: those asked for, else the first free ones.
+    fn addresses(
+        &self,
+        container: &Container,
+        member: &Membership,
+        network: &NetworkRecord<NetworkSpec>,
+    ) -> Result<(Ipv4Addr, Option<Ipv6Addr>), HostError> {
+        let name = &container.record.name;
+        if let Some((address, holder)) = self.holder(container, member) {
+            return Err(HostError::new(format!(
+                "container `{name}` wants the address {address}, which container `{holder}` has"
+            )));
+        }
+        let failed = |e| {
+            let network = &network.name;
+            HostError::because(
+                format!("container `{name}` gets no address on `{network}`"),
+                e,
+            )
+        };
+        let range = network
+            .range
+            .and_then(|(ip, prefix)| Subnet::new(ip, prefix));
+        let pool4 = Addresses::of_network4(&network.spec, range);
+        let pool6 = Addresses::of_network6(&network.spec, None);
+        let taken = self.project.addresses(network);
+        let ipv4 = match member.ipv4 {
+            Some(ip) => Some(ip),
+            None => free(pool4, &taken).map_err(failed)?.and_then(only4),
+        };
+        let ipv6 = match member.ipv6 {
+            Some(ip) => Some(ip),
+            None => free(pool6, &taken).map_err(failed)?.and_then(only6),
+        };
+        let ipv4 = ipv4.ok_or_else(|| failed(IpamError::NoSubnet))?;
+        Ok((ipv4, ipv6))
+    }
+
+    /// Which other container has an address now that this one asks for.
+    fn holder(&self, container: &Container, member: &Membership) -> Option<(IpAddr, String)> {
+        let wanted: Vec<IpAddr> = member
+            .ipv4
+            .map(IpAddr::V4)
+            .into_iter()
+            .chain(member.ipv6.map(IpAddr::V6))
+            .collect();
+        let others = self.project.all();
+        let mut others = others
+            .iter()
+            .filter(|other| other.record.id != container.record.id);
+        others.find_map(|other| {
+            let endpoint = other.endpoint.borrow();
+            let mut held = endpoint.as_ref()?.addresses_on(&member.network);
+            let address = held.find(|ip| wanted.contains(ip))?;
+            Some((address, other.record.name.clone()))
+        })
+    }
+
+    /// Gives the resolver its copies of the DNS sockets and bundles all for the shim.
+    fn hand_over(&self, container: &Container, endpoint: Endpoint) -> Result<LaunchFds, HostError> {
+        let copy = |fd: &OwnedFd| {
+            fd.try_clone()
+                .map_err(|e| HostError::because("cannot share the resolver's sockets", e))
+        };
+        let (udp, tcp) = (copy(&endpoint.dns_udp)?, copy(&endpoint.dns_tcp)?);
+        self.project
+            .resolver
+            .serve(container.record.id.clone(), udp, tcp);
+        let mut keep = vec![
+            (DNS_UDP.to_owned(), endpoint.dns_udp),
+            (DNS_TCP.to_owned(), endpoint.dns_tcp),
+        ];
+        keep.extend(
+            endpoint
+                .reservations
+                .into_iter()
+                .map(|fd| ("port".to_owned(), fd)),
+        );
+        let proxies = endpoint
+            .proxies
+            .into_iter()
+            .map(|(listener, tcp, target)| Proxy {
+                listener,
+                tcp,
+                target,
+            })
+            .collect();
+        Ok(LaunchFds {
+            netns: Some(endpoint.netns),
+            keep,
+            proxies,
+        })
+    }
+
+    fn request(&self, container: &Container) -> Result<LaunchRequest, HostError> {
+        let paths = &self.project.paths;
+        let installation = &self.project.installation;
+        let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
+        Ok(LaunchRequest {
+            run_dir: container.paths.run.clone(),
+            log_dir: container.paths.log(),
+            log_limits: LogLimits::default(),
+            spec: self.spec(container)?,
+            hold: false,
+            terminal: None,
+            watchdog: Some(Watchdog {
+                supervisor_lock: paths.lock(),
+                supervisor_args: vec![
+                    self.project.name.to_string(),
+                    text(&installation.root),
+                    text(&installation.run),
+                ],
+                supervisor_env: vec!["HOIST_REENTRY=supervisor".to_owned()],
+            }),
+        })
+    }
+
+    /// The specification, with the namespaces that are joined now.
+    fn spec(&self, container: &Container) -> Result<ContainerSpec, HostError> {
+        let launch = &container.record.launch;
+        let mut spec = launch.spec.clone();
+        let process = |peer: &_| self.project.peer(peer).map(|(_, process)| process);
+        let missing = |kind: &str| {
+            let name = &container.record.name;
+            HostError::new(format!(
+                "the container whose {kind} namespace `{name}` joins is not running"
+            ))
+        };
+        let joined = |peer: Option<&_>, kind| -> Result<Namespace, HostError> {
+            assemble::namespace(peer, process).ok_or_else(|| missing(kind))
+        };
+        spec.pid_ns = joined(launch.pid.as_ref(), "PID")?;
+        spec.ipc_ns = joined(launch.ipc.as_ref(), "IPC")?;
+        Ok(spec)
+    }
+}
+
+/// The first address of a pool that is not taken; `None` without a pool.
+fn free(pool: Option<Addresses>, taken: &BTreeSet<IpAddr>) -> Result<Option<IpAddr>, IpamError> {
+    let Some(mut pool) = pool else {
+        return Ok(None);
+    };
+    for address in taken {
+        // One of the other family, or outside of a subnet that has changed since, is in nobody's way.
+        let _ = pool.reserve(*address);
+    }
+    pool.allocate().map(Some)
+}
+
+/// The network namespace of a process, if it is still the one that was meant.
+fn open_netns(pid: i32, start_time: u64) -> std::io::Result<OwnedFd> {
+    let netns = std::fs::File::open(format!("/proc/{pid}/ns/net"))?;
+    match crate::runtime::identity::open_pid(pid, start_time)? {
+        Some(_) => Ok(netns.into()),
+        None => Err(std::io::ErrorKind::NotFound.into()),
+    }
+}

@@ -1,0 +1,121 @@
+//! What a supervisor does first: reads the records, finds what runs, goes on where its predecessor was killed.
+
+use super::container::{Container, Phase, Status};
+use super::launch::Launch;
+use super::machine::Command;
+use super::project::Project;
+use crate::id::ContainerId;
+use crate::runtime::Exit;
+use crate::runtime::Identity;
+use crate::runtime::ShimLink;
+use crate::state::event::{Event, Subject, What};
+use crate::state::record::{ContainerRecord, LifeRecord};
+use crate::state::store;
+use std::fs;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// How long a shim may take to say how its container is.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Takes in all containers of the project. Names are answered before the first resolver socket is taken over, so that
+/// no lookup that waited meets an empty zone.
+pub async fn all(project: &Rc<Project>) -> io::Result<()> {
+    let mut adopted = Vec::new();
+    for entry in fs::read_dir(project.paths.containers())? {
+        let name = entry?.file_name();
+        let Some(id) = name.to_str().and_then(|n| ContainerId::new(n).ok()) else {
+            continue;
+        };
+        match store::read::<ContainerRecord<Launch>>(&project.paths.container(&id).record()) {
+            Ok(Some(record)) => adopted.push(record),
+            // Killed between making the folder and writing the record: nothing can have run yet.
+            Ok(None) => project.paths.container(&id).remove()?,
+            Err(error) => warn(project, &error.to_string()),
+        }
+    }
+    adopted.sort_by_key(|record| record.created);
+    let containers: Vec<_> = adopted
+        .into_iter()
+        .map(|record| take_in(project, record))
+        .collect();
+    project.publish_names();
+    for container in &containers {
+        reconnect(project, container);
+    }
+    for container in &containers {
+        // Without the word of its shim we would tell lies about it.
+        let greeted = container.until(|s| s.phase != Phase::Starting);
+        if tokio::time::timeout(PATIENCE, greeted).await.is_err() {
+            warn(
+                project,
+                &format!(
+                    "the shim of container `{}` does not answer",
+                    container.record.name
+                ),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn take_in(project: &Rc<Project>, record: ContainerRecord<Launch>) -> Rc<Container> {
+    let paths = project.paths.container(&record.id);
+    // A damaged life record costs the restart count, no more.
+    let life: LifeRecord = store::read(&paths.root.join("life.json"))
+        .ok()
+        .flatten()
+        .unwrap_or_default();
+    let exit: Option<Exit> = store::read(&paths.run.join("exit.json")).ok().flatten();
+    let status = Status {
+        phase: if life.started == 0 {
+            Phase::Created
+        } else {
+            Phase::Exited
+        },
+        started: life.started,
+        exit_code: exit.as_ref().map(|e| e.code),
+        finished: exit.as_ref().map_or(0, |e| e.time),
+        ..Status::default()
+    };
+    let container = project.add(record, status);
+    project.recall_endpoint(&container);
+    container
+}
+
+/// Finds the shim of a container, or at least its process.
+fn reconnect(project: &Project, container: &Container) {
+    if let Ok(link) = ShimLink::connect(&container.paths.run) {
+        // Until its first word we know only that it was started.
+        container.status.send_modify(|s| s.phase = Phase::Starting);
+        let _ = container.commands.send(Command::Adopted(link));
+        return;
+    }
+    let identity: Option<Identity> = store::read(&container.paths.run.join("pid.json"))
+        .ok()
+        .flatten();
+    match identity.filter(Identity::is_alive) {
+        Some(identity) => {
+            let process = (identity.pid, identity.start_time);
+            container.status.send_modify(|s| {
+                s.phase = Phase::Running;
+                s.process = Some(process);
+            });
+            let _ = container.commands.send(Command::Orphaned);
+        }
+        None => project.release_endpoint(container),
+    }
+}
+
+fn warn(project: &Project, text: &str) {
+    let what = What::Warning {
+        text: text.to_owned(),
+    };
+    project.note(&Event {
+        time: project.now(),
+        subject: Subject::Project,
+        what,
+        cause: String::new(),
+    });
+}

@@ -1,0 +1,536 @@
+//! Puts a container's specification together: image, service and folders in, [`Launch`] out.
+
+use super::launch::{self, Launch, Peer, VolumeUse};
+use crate::compose::model::FileContent;
+use crate::compose::model::FileMount;
+use crate::compose::model::FileObject;
+use crate::compose::model::Mount;
+use crate::compose::model::NetworkMode;
+use crate::compose::model::Project;
+use crate::compose::model::Service;
+use crate::compose::model::VolumeMount;
+use crate::id::ContainerId;
+use crate::id::VolumeName;
+use crate::image::Image;
+use crate::runtime::capabilities;
+use crate::runtime::signals;
+use crate::runtime::spec::{
+    CgroupSpec, ContainerSpec, DeviceSpec, MountKind, MountSpec, Namespace, NetworkNs, ProcessSpec,
+    RlimitSpec, Rootfs, Seccomp,
+};
+use crate::state::paths::ContainerPaths;
+use crate::volumes::bind;
+use crate::volumes::secret;
+use indexmap::IndexMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Docker's default size of `/dev/shm`.
+const SHM_SIZE: u64 = 64 << 20;
+/// Docker's default grace period.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// A service that cannot be made into a container.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing to run.
+    #[error("service `{0}` has no command: its image gives none, and neither does the file")]
+    NoCommand(String),
+    /// A secret or config whose file cannot be read.
+    #[error("service `{service}` cannot have the {kind} `{name}`")]
+    File {
+        /// The service.
+        service: String,
+        /// `secret` or `config`.
+        kind: &'static str,
+        /// Its key.
+        name: String,
+        /// Why.
+        #[source]
+        source: secret::Error,
+    },
+    /// A bind source that is not there and may not, or cannot, be made.
+    #[error("service `{service}` cannot have its bind mount at `{target}`")]
+    Bind {
+        /// The service.
+        service: String,
+        /// Path inside.
+        target: String,
+        /// Why.
+        #[source]
+        source: bind::Error,
+    },
+    /// A security option we do not know.
+    #[error("service `{service}`: unknown security option `{option}`")]
+    SecurityOption {
+        /// The service.
+        service: String,
+        /// As written.
+        option: String,
+    },
+    /// A seccomp profile that cannot be read.
+    #[error("cannot read the seccomp profile `{path}`")]
+    Profile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Unknown signal.
+    #[error("service `{service}` has no usable `stop_signal`")]
+    Signal {
+        /// The service.
+        service: String,
+        /// Why.
+        #[source]
+        source: signals::UnknownSignal,
+    },
+    /// Unknown capability.
+    #[error("service `{service}` has no usable `cap_add` or `cap_drop`")]
+    Capability {
+        /// The service.
+        service: String,
+        /// Which.
+        #[source]
+        source: capabilities::Error,
+    },
+}
+
+/// What a container is put together from.
+pub struct Parts<'a> {
+    /// The project it belongs to.
+    pub project: &'a Project,
+    /// Its service.
+    pub service: &'a Service,
+    /// Its image.
+    pub image: &'a Image,
+    /// Its identity.
+    pub id: &'a ContainerId,
+    /// Its folders.
+    pub paths: &'a ContainerPaths,
+    /// Path prefix of the project's cgroups.
+    pub cgroup: &'a str,
+    /// Where a volume's data is.
+    pub volume_path: &'a dyn Fn(&VolumeName) -> PathBuf,
+    /// Anonymous volumes of the container it replaces, by target.
+    pub inherited: &'a [VolumeUse],
+}
+
+impl Parts<'_> {
+    /// Puts everything together. Reads secret and config files; makes missing bind sources.
+    pub fn assemble(&self) -> Result<Launch, Error> {
+        let service = self.service;
+        let args = launch::command_line(service, self.image);
+        if args.is_empty() {
+            return Err(Error::NoCommand(service.name.to_string()));
+        }
+        let mut volumes = Vec::new();
+        let mounts = self.mounts(&mut volumes)?;
+        let options = SecurityOptions::parse(service)?;
+        let networking = launch::networking(self.project, service);
+        let spec = ContainerSpec {
+            id: self.id.clone(),
+            rootfs: Rootfs::Overlay {
+                lower: self.image.layers.clone(),
+                upper: self.paths.upper(),
+                work: self.paths.work(),
+            },
+            read_only: service.read_only,
+            mounts,
+            process: self.process(args, &options)?,
+            hostname: self.hostname(),
+            domainname: service.domainname.clone(),
+            network: match networking {
+                launch::Networking::Host => NetworkNs::Host,
+                _ => NetworkNs::Given,
+            },
+            pid_ns: Namespace::New,
+            ipc_ns: Namespace::New,
+            init: service.init,
+            privileged: service.privileged,
+            seccomp: if service.privileged {
+                Seccomp::Unconfined
+            } else {
+                options.seccomp
+            },
+            unmasked: options.unmasked || service.privileged,
+            cgroup: self.cgroup(),
+            devices: service.devices.iter().map(|d| device(d)).collect(),
+            sysctls: service
+                .sysctls
+                .iter()
+                .map(|(k, v)| (k.clone(), v.clone()))
+                .collect(),
+            shm_size: service.shm_size.unwrap_or(SHM_SIZE),
+            stop_signal: self.stop_signal()?,
+        };
+        Ok(Launch {
+            spec,
+            network: networking,
+            pid: service.pid.as_ref().and_then(launch::peer),
+            ipc: service.ipc.as_ref().and_then(launch::peer),
+            ports: launch::ports(service),
+            dns: launch::DnsSettings {
+                servers: service.dns.clone(),
+                search: service.dns_search.clone(),
+                options: service.dns_opt.clone(),
+            },
+            extra_hosts: service
+                .extra_hosts
+                .iter()
+                .flat_map(|(name, addresses)| addresses.iter().map(|a| (name.clone(), a.clone())))
+                .collect(),
+            links: service
+                .links
+                .iter()
+                .map(|(s, alias)| (alias.clone(), s.to_string()))
+                .collect(),
+            health: launch::health(service, self.image),
+            restart: launch::restart(service),
+            grace: service.stop_grace_period.unwrap_or(GRACE),
+            depends_on: launch::depends_on(service),
+            volumes,
+            exposed: launch::exposed(service, self.image),
+            attach: service.attach,
+        })
+    }
+
+    fn hostname(&self) -> String {
+        let host = || {
+            rustix::system::uname()
+                .nodename()
+                .to_string_lossy()
+                .into_owned()
+        };
+        match (&self.service.hostname, &self.service.network_mode) {
+            (Some(name), _) => name.clone(),
+            (None, NetworkMode::Host) => host(),
+            (None, _) => self.id.short().to_owned(),
+        }
+    }
+
+    fn process(&self, args: Vec<String>, options: &SecurityOptions) -> Result<ProcessSpec, Error> {
+        let service = self.service;
+        let image = &self.image.config;
+        let capabilities =
+            capabilities::effective_set(&service.cap_add, &service.cap_drop, service.privileged)
+                .map_err(|source| Error::Capability {
+                    service: service.name.to_string(),
+                    source,
+                })?;
+        let cwd = service
+            .working_dir
+            .clone()
+            .unwrap_or_else(|| image.working_dir.clone());
+        Ok(ProcessSpec {
+            args,
+            env: launch::environment(service, self.image, &self.hostname()),
+            cwd: if cwd.is_empty() { "/".to_owned() } else { cwd },
+            user: service.user.clone().unwrap_or_else(|| image.user.clone()),
+            groups: service.group_add.clone(),
+            tty: service.tty,
+            stdin: service.stdin_open,
+            capabilities,
+            no_new_privileges: options.no_new_privileges,
+            rlimits: service
+                .ulimits
+                .iter()
+                .map(|(name, limit)| rlimit(name, *limit))
+                .collect(),
+            oom_score_adj: service.oom_score_adj,
+        })
+    }
+
+    fn stop_signal(&self) -> Result<i32, Error> {
+        let image = self.image.config.stop_signal.as_deref();
+        let signal = self
+            .service
+            .stop_signal
+            .as_deref()
+            .or(image)
+            .unwrap_or("SIGTERM");
+        signals::parse(signal).map_err(|source| Error::Signal {
+            service: self.service.name.to_string(),
+            source,
+        })
+    }
+
+    fn cgroup(&self) -> CgroupSpec {
+        let limits = &self.service.limits;
+        CgroupSpec {
+            path: format!("{}/{}", self.cgroup, self.id),
+            cpus: limits.cpus,
+            cpu_shares: limits.cpu_shares,
+            cpuset: limits.cpuset.clone(),
+            memory: limits.memory,
+            memory_reservation: limits.memory_reservation,
+            memory_swap: limits.memory_swap,
+            pids: limits.pids,
+        }
+    }
+
+    /// `/etc` files first, so that a user's mount at the same place wins; then parents before children.
+    fn mounts(&self, volumes: &mut Vec<VolumeUse>) -> Result<Vec<MountSpec>, Error> {
+        let mut mounts: Vec<MountSpec> = self
+            .image
+            .host_binds
+            .iter()
+            .map(|(source, target)| MountSpec {
+                target: target.clone(),
+                kind: plain_bind(source.clone(), true),
+                read_only: true,
+            })
+            .collect();
+        for name in ["resolv.conf", "hostname", "hosts"] {
+            let kind = plain_bind(self.paths.etc().join(name), false);
+            mounts.push(MountSpec {
+                target: format!("/etc/{name}"),
+                kind,
+                read_only: self.service.read_only,
+            });
+        }
+        let mut own = Vec::new();
+        for mount in &self.service.mounts {
+            own.push(self.mount(mount, volumes)?);
+        }
+        for target in &self.image.config.volumes {
+            if !own.iter().any(|m| same_target(&m.target, target)) {
+                own.push(self.volume(None, target, false, volumes));
+            }
+        }
+        self.files(
+            "secret",
+            &self.service.secrets,
+            &self.project.secrets,
+            &mut own,
+        )?;
+        self.files(
+            "config",
+            &self.service.configs,
+            &self.project.configs,
+            &mut own,
+        )?;
+        own.sort_by_key(|mount| {
+            mount
+                .target
+                .split('/')
+                .filter(|part| !part.is_empty())
+                .count()
+        });
+        mounts.retain(|default| !own.iter().any(|m| same_target(&m.target, &default.target)));
+        mounts.extend(own);
+        Ok(mounts)
+    }
+
+    fn mount(&self, mount: &Mount, volumes: &mut Vec<VolumeUse>) -> Result<MountSpec, Error> {
+        Ok(match mount {
+            Mount::Volume(volume) => {
+                self.volume(Some(volume), &volume.target, volume.read_only, volumes)
+            }
+            Mount::Bind(mount) => {
+                bind::prepare(&mount.source, mount.create_host_path).map_err(|source| {
+                    Error::Bind {
+                        service: self.service.name.to_string(),
+                        target: mount.target.clone(),
+                        source,
+                    }
+                })?;
+                MountSpec {
+                    target: mount.target.clone(),
+                    kind: MountKind::Bind {
+                        source: mount.source.clone(),
+                        subpath: None,
+                        propagation: mount.propagation.clone(),
+                        recursive: mount.recursive,
+                        copy_up: false,
+                    },
+                    read_only: mount.read_only,
+                }
+            }
+            Mount::Tmpfs(tmpfs) => MountSpec {
+                target: tmpfs.target.clone(),
+                kind: MountKind::Tmpfs {
+                    size: tmpfs.size,
+                    mode: tmpfs.mode,
+                    options: tmpfs.options.clone(),
+                },
+                read_only: tmpfs.read_only,
+            },
+        })
+    }
+
+    /// `volume` is `None` for a path the image declares.
+    fn volume(
+        &self,
+        volume: Option<&VolumeMount>,
+        target: &str,
+        read_only: bool,
+        volumes: &mut Vec<VolumeUse>,
+    ) -> MountSpec {
+        let key = volume.and_then(|v| v.source.as_ref());
+        let named = key
+            .and_then(|key| self.project.volumes.get(key))
+            .map(|v| v.name.clone());
+        let inherited = || {
+            self.inherited
+                .iter()
+                .find(|u| same_target(&u.target, target))
+                .map(|u| u.name.clone())
+        };
+        let anonymous = named.is_none();
+        let name = named
+            .or_else(inherited)
+            .unwrap_or_else(VolumeName::anonymous);
+        let source = (self.volume_path)(&name);
+        volumes.push(VolumeUse {
+            name,
+            target: target.to_owned(),
+            anonymous,
+        });
+        MountSpec {
+            target: target.to_owned(),
+            kind: MountKind::Bind {
+                source,
+                subpath: volume.and_then(|v| v.subpath.clone()),
+                propagation: None,
+                recursive: true,
+                copy_up: !volume.is_some_and(|v| v.nocopy || v.subpath.is_some()),
+            },
+            read_only,
+        }
+    }
+
+    fn files(
+        &self,
+        kind: &'static str,
+        uses: &[FileMount],
+        objects: &IndexMap<String, FileObject>,
+        mounts: &mut Vec<MountSpec>,
+    ) -> Result<(), Error> {
+        for file in uses {
+            let Some(object) = objects.get(&file.source) else {
+                continue;
+            };
+            mounts.push(MountSpec {
+                target: file.target.clone(),
+                kind: MountKind::File {
+                    content: content(&object.content).map_err(|source| Error::File {
+                        service: self.service.name.to_string(),
+                        kind,
+                        name: file.source.clone(),
+                        source,
+                    })?,
+                    uid: file.uid.unwrap_or(0),
+                    gid: file.gid.unwrap_or(0),
+                    mode: file.mode.unwrap_or(0o444),
+                },
+                read_only: true,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The bytes of a secret or config.
+fn content(content: &FileContent) -> Result<Vec<u8>, secret::Error> {
+    match content {
+        FileContent::Environment(_, value) => Ok(value.clone().into_bytes()),
+        FileContent::Inline(text) => Ok(text.clone().into_bytes()),
+        FileContent::File(path) => secret::read(path),
+    }
+}
+
+fn plain_bind(source: PathBuf, recursive: bool) -> MountKind {
+    MountKind::Bind {
+        source,
+        subpath: None,
+        propagation: None,
+        recursive,
+        copy_up: false,
+    }
+}
+
+fn same_target(a: &str, b: &str) -> bool {
+    a.split('/')
+        .filter(|p| !p.is_empty())
+        .eq(b.split('/').filter(|p| !p.is_empty()))
+}
+
+fn rlimit(name: &str, limit: crate::compose::model::Ulimit) -> RlimitSpec {
+    let value = |v: i64| u64::try_from(v).unwrap_or(u64::MAX);
+    RlimitSpec {
+        name: name.to_owned(),
+        soft: value(limit.soft),
+        hard: value(limit.hard),
+    }
+}
+
+/// `host[:container[:rwm]]`.
+fn device(text: &str) -> DeviceSpec {
+    let mut parts = text.split(':');
+    let source = parts.next().unwrap_or_default();
+    let target = parts.next().unwrap_or(source);
+    let access = parts.next().unwrap_or("rwm");
+    DeviceSpec {
+        source: PathBuf::from(source),
+        target: target.to_owned(),
+        access: access.to_owned(),
+    }
+}
+
+/// `security_opt`, understood.
+struct SecurityOptions {
+    no_new_privileges: bool,
+    seccomp: Seccomp,
+    unmasked: bool,
+}
+
+impl SecurityOptions {
+    fn parse(service: &Service) -> Result<Self, Error> {
+        let mut options = Self {
+            no_new_privileges: false,
+            seccomp: Seccomp::Default,
+            unmasked: false,
+        };
+        for option in &service.security_opt {
+            let (key, value) = option.split_once(['=', ':']).unwrap_or((option, ""));
+            match (key, value) {
+                ("no-new-privileges", "" | "true") => options.no_new_privileges = true,
+                ("no-new-privileges", "false") => options.no_new_privileges = false,
+                ("systempaths", "unconfined") => options.unmasked = true,
+                ("seccomp", "unconfined") => options.seccomp = Seccomp::Unconfined,
+                ("seccomp", "builtin") => options.seccomp = Seccomp::Default,
+                ("seccomp", path) => {
+                    let text = std::fs::read_to_string(path).map_err(|source| Error::Profile {
+                        path: PathBuf::from(path),
+                        source,
+                    })?;
+                    options.seccomp = Seccomp::Profile(text);
+                }
+                // Nothing to confine with on a kernel without these modules; unconfined is what docker makes of it.
+                ("apparmor", "unconfined") | ("label", "disable") => {}
+                _ => {
+                    let service = service.name.to_string();
+                    return Err(Error::SecurityOption {
+                        service,
+                        option: option.clone(),
+                    });
+                }
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Whether a peer's process must be looked up at the start.
+pub fn namespace(
+    peer: Option<&Peer>,
+    of: impl Fn(&Peer) -> Option<(i32, u64)>,
+) -> Option<Namespace> {
+    match peer {
+        None => Some(Namespace::New),
+        Some(Peer::Host) => Some(Namespace::Host),
+        Some(peer) => of(peer).map(|(pid, start_time)| Namespace::Of { pid, start_time }),
+    }
+}

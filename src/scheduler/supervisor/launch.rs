@@ -1,0 +1,363 @@
+//! From a service and its image to everything a container needs for its whole life, decided once at its creation.
+//!
+//! What only the moment of a start can tell (addresses, host ports, whose namespace is joined) is left to `host`.
+
+use crate::compose::model::Condition;
+use crate::compose::model::HealthTest;
+use crate::compose::model::NamespaceOf;
+use crate::compose::model::NetworkMode;
+use crate::compose::model::Project;
+use crate::compose::model::Protocol;
+use crate::compose::model::Publish;
+use crate::compose::model::RestartPolicy;
+use crate::compose::model::Service;
+use crate::id::NetworkName;
+use crate::id::VolumeName;
+use crate::image::Image;
+use crate::network::spec::PortSpec;
+use crate::runtime::spec::ContainerSpec;
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+/// How to launch a container, again and again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Launch {
+    /// What the runtime is told; namespaces of others are filled in at each start.
+    pub spec: ContainerSpec,
+    /// Networking.
+    pub network: Networking,
+    /// Whose PID namespace, if not its own.
+    pub pid: Option<Peer>,
+    /// Whose IPC namespace, if not its own.
+    pub ipc: Option<Peer>,
+    /// Ports to publish.
+    pub ports: Vec<PortSpec>,
+    /// Contents of `/etc/resolv.conf`.
+    pub dns: DnsSettings,
+    /// `/etc/hosts` entries: name, then address or `host-gateway`.
+    pub extra_hosts: Vec<(String, String)>,
+    /// Names only this container resolves: alias and service.
+    pub links: Vec<(String, String)>,
+    /// Its health check, complete.
+    pub health: Option<Health>,
+    /// When it is started again.
+    pub restart: RestartRule,
+    /// How long a graceful stop may take.
+    pub grace: Duration,
+    /// What it depends on, for orders of stop and restart.
+    pub depends_on: Vec<DependsOn>,
+    /// Volumes it mounts.
+    pub volumes: Vec<VolumeUse>,
+    /// Ports declared without publishing, `80/tcp`.
+    pub exposed: Vec<String>,
+    /// Whether attached `up` shows its output.
+    pub attach: bool,
+}
+
+/// Networking of a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Networking {
+    /// Member of these, `eth0` first.
+    Networks(Vec<Membership>),
+    /// Only `lo`.
+    None,
+    /// The host's.
+    Host,
+    /// Another container's.
+    Of(Peer),
+}
+
+/// Another container whose namespace is joined.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Peer {
+    /// The host itself.
+    Host,
+    /// The first container of a service of this project.
+    Service(String),
+    /// A container by name or id.
+    Container(String),
+}
+
+/// Membership in one network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Membership {
+    /// Full name.
+    pub network: NetworkName,
+    /// DNS names on it besides the service's and the container's.
+    pub aliases: Vec<String>,
+    /// Static address.
+    pub ipv4: Option<Ipv4Addr>,
+    /// Static address.
+    pub ipv6: Option<Ipv6Addr>,
+    /// MAC address.
+    pub mac: Option<[u8; 6]>,
+    /// Interface name, if not `ethN`.
+    pub interface: Option<String>,
+    /// Larger first: who has the default route.
+    pub gateway_priority: i32,
+}
+
+/// Name resolution as the user set it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DnsSettings {
+    /// Servers instead of the host's.
+    pub servers: Vec<IpAddr>,
+    /// Search domains instead of the host's.
+    pub search: Vec<String>,
+    /// Resolver options.
+    pub options: Vec<String>,
+}
+
+/// A complete health check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// Argument vector of the probe.
+    pub command: Vec<String>,
+    /// Time between probes.
+    pub interval: Duration,
+    /// Limit of one probe.
+    pub timeout: Duration,
+    /// Consecutive failures that make it unhealthy.
+    pub retries: u32,
+    /// Failures do not count within this time.
+    pub start_period: Duration,
+    /// Time between probes in the start period.
+    pub start_interval: Duration,
+}
+
+/// When a container is started again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestartRule {
+    /// `no`, `always`, `unless-stopped`, `on-failure`.
+    pub policy: String,
+    /// Limit in a row.
+    pub max_attempts: Option<u32>,
+    /// Fixed delay instead of the back-off.
+    pub delay: Option<Duration>,
+    /// A run longer than this counts as a success.
+    pub window: Option<Duration>,
+}
+
+/// One dependency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DependsOn {
+    /// The service.
+    pub service: String,
+    /// `service_started`, `service_healthy`, `service_completed_successfully`.
+    pub condition: String,
+    /// Restarted with it.
+    pub restart: bool,
+}
+
+/// A volume in use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeUse {
+    /// The volume.
+    pub name: VolumeName,
+    /// Path inside.
+    pub target: String,
+    /// Nobody gave it a name; it goes with the container if asked.
+    pub anonymous: bool,
+}
+
+impl Launch {
+    /// Whether PID 1 of another container must live first.
+    pub fn joins(&self) -> impl Iterator<Item = &Peer> {
+        let network = match &self.network {
+            Networking::Of(peer) => Some(peer),
+            _ => None,
+        };
+        network
+            .into_iter()
+            .chain(&self.pid)
+            .chain(&self.ipc)
+            .filter(|peer| **peer != Peer::Host)
+    }
+}
+
+/// The command line, as docker composes it: an `entrypoint` of the file silences the image's `CMD`.
+pub fn command_line(service: &Service, image: &Image) -> Vec<String> {
+    let entrypoint = service
+        .entrypoint
+        .as_ref()
+        .unwrap_or(&image.config.entrypoint);
+    let command = match (&service.command, &service.entrypoint) {
+        (Some(command), _) => command.as_slice(),
+        (None, Some(_)) => &[],
+        (None, None) => image.config.cmd.as_slice(),
+    };
+    entrypoint.iter().chain(command).cloned().collect()
+}
+
+/// Where docker's PATH points when an image says nothing.
+const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The environment: docker's own, the image's, the file's; a later one wins at the earlier place.
+pub fn environment(service: &Service, image: &Image, hostname: &str) -> Vec<String> {
+    let mut env = vec![PATH.to_owned(), format!("HOSTNAME={hostname}")];
+    if service.tty {
+        env.push("TERM=xterm".to_owned());
+    }
+    let own = service
+        .environment
+        .iter()
+        .filter_map(|(k, v)| Some(format!("{k}={}", v.as_ref()?)));
+    for entry in image.config.env.iter().cloned().chain(own) {
+        let key = entry.split('=').next().unwrap_or_default();
+        match env.iter_mut().find(|e| e.split('=').next() == Some(key)) {
+            Some(earlier) => *earlier = entry,
+            None => env.push(entry),
+        }
+    }
+    env
+}
+
+/// The health check: the file's, filled up from the image's, then from docker's defaults.
+pub fn health(service: &Service, image: &Image) -> Option<Health> {
+    let own = service.healthcheck.clone().unwrap_or_default();
+    let theirs = image.config.healthcheck.clone().unwrap_or_default();
+    let command = match &own.test {
+        Some(HealthTest::Disabled) => return None,
+        Some(HealthTest::Command(args)) => args.clone(),
+        Some(HealthTest::Shell(text)) => shell(text),
+        None => match theirs.test.split_first() {
+            Some((kind, args)) if kind == "CMD" => args.to_vec(),
+            Some((kind, args)) if kind == "CMD-SHELL" => shell(&args.join(" ")),
+            _ => return None,
+        },
+    };
+    let pick = |own: Option<Duration>, image: Duration, default: u64| {
+        own.or((!image.is_zero()).then_some(image))
+            .unwrap_or(Duration::from_secs(default))
+    };
+    Some(Health {
+        command,
+        interval: pick(own.interval, theirs.interval, 30),
+        timeout: pick(own.timeout, theirs.timeout, 30),
+        retries: own
+            .retries
+            .or((theirs.retries > 0).then_some(theirs.retries))
+            .unwrap_or(3),
+        start_period: pick(own.start_period, theirs.start_period, 0),
+        start_interval: pick(own.start_interval, theirs.start_interval, 5),
+    })
+}
+
+fn shell(text: &str) -> Vec<String> {
+    ["/bin/sh", "-c", text].map(str::to_owned).to_vec()
+}
+
+/// Who is joined, as the model says it.
+pub fn peer(of: &NamespaceOf) -> Option<Peer> {
+    match of {
+        NamespaceOf::Host => Some(Peer::Host),
+        NamespaceOf::Service(name) => Some(Peer::Service(name.to_string())),
+        NamespaceOf::Container(name) => Some(Peer::Container(name.clone())),
+        NamespaceOf::Private => None,
+    }
+}
+
+/// The networks in the order of attachment: larger priority first, then by name.
+pub fn networking(project: &Project, service: &Service) -> Networking {
+    let mut members: Vec<_> = match &service.network_mode {
+        NetworkMode::None => return Networking::None,
+        NetworkMode::Host => return Networking::Host,
+        NetworkMode::Service(name) => return Networking::Of(Peer::Service(name.to_string())),
+        NetworkMode::Container(name) => return Networking::Of(Peer::Container(name.clone())),
+        NetworkMode::Networks => service.networks.iter().collect(),
+    };
+    members.sort_by_key(|(key, member)| (std::cmp::Reverse(member.priority), key.as_str()));
+    let membership = |(key, member): (&String, &crate::compose::model::ServiceNetwork)| {
+        let network = project.networks.get(key)?;
+        Some(Membership {
+            network: network.name.clone(),
+            aliases: member.aliases.clone(),
+            ipv4: member
+                .ipv4_address
+                .and_then(|a| if let IpAddr::V4(a) = a { Some(a) } else { None }),
+            ipv6: member
+                .ipv6_address
+                .and_then(|a| if let IpAddr::V6(a) = a { Some(a) } else { None }),
+            mac: member.mac_address.as_deref().and_then(parse_mac),
+            interface: member.interface_name.clone(),
+            gateway_priority: member.gw_priority,
+        })
+    };
+    Networking::Networks(members.into_iter().filter_map(membership).collect())
+}
+
+/// `aa:bb:cc:dd:ee:ff`, also with dashes.
+fn parse_mac(text: &str) -> Option<[u8; 6]> {
+    let bytes: Vec<u8> = text
+        .split([':', '-'])
+        .map(|b| u8::from_str_radix(b, 16))
+        .collect::<Result<_, _>>()
+        .ok()?;
+    bytes.try_into().ok()
+}
+
+/// Ports as the network layer takes them.
+pub fn ports(service: &Service) -> Vec<PortSpec> {
+    let spec = |port: &crate::compose::model::PortMapping| PortSpec {
+        tcp: port.protocol == Protocol::Tcp,
+        host_ip: port.host_ip,
+        host_ports: match port.published {
+            Publish::Random => (0, 0),
+            Publish::Fixed(port) => (port, port),
+            Publish::Range(first, last) => (first, last),
+        },
+        container_port: port.target,
+    };
+    service.ports.iter().map(spec).collect()
+}
+
+/// Declared ports, the file's and the image's, `80/tcp`.
+pub fn exposed(service: &Service, image: &Image) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for port in service.expose.iter().chain(&image.config.exposed_ports) {
+        let port = if port.contains('/') {
+            port.clone()
+        } else {
+            format!("{port}/tcp")
+        };
+        if !all.contains(&port) {
+            all.push(port);
+        }
+    }
+    all
+}
+
+/// The restart rule in record form.
+pub fn restart(service: &Service) -> RestartRule {
+    let policy = match service.restart.policy {
+        RestartPolicy::No => "no",
+        RestartPolicy::Always => "always",
+        RestartPolicy::UnlessStopped => "unless-stopped",
+        RestartPolicy::OnFailure => "on-failure",
+    };
+    RestartRule {
+        policy: policy.to_owned(),
+        max_attempts: service.restart.max_attempts,
+        delay: service.restart.delay,
+        window: service.restart.window,
+    }
+}
+
+/// Dependencies in record form.
+pub fn depends_on(service: &Service) -> Vec<DependsOn> {
+    let condition = |condition| match condition {
+        Condition::Started => "service_started",
+        Condition::Healthy => "service_healthy",
+        Condition::Completed => "service_completed_successfully",
+    };
+    let record =
+        |(name, dependency): (&crate::id::ServiceName, &crate::compose::model::Dependency)| {
+            DependsOn {
+                service: name.to_string(),
+                condition: condition(dependency.condition).to_owned(),
+                restart: dependency.restart,
+            }
+        };
+    service.depends_on.iter().map(record).collect()
+}

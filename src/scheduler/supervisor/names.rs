@@ -1,0 +1,71 @@
+//! What containers call each other.
+
+use super::container::Container;
+use super::launch::Networking;
+use super::project::Project;
+use crate::network::dns;
+use crate::network::dns::Entry;
+use crate::network::dns::Zone;
+use crate::network::spec::InterfaceSpec;
+use std::net::SocketAddr;
+
+/// Port of every name server.
+const PORT: u16 = 53;
+
+/// The zone of all containers that have addresses now.
+pub fn zone(project: &Project) -> Zone {
+    let entries: Vec<Entry> = project
+        .all()
+        .iter()
+        .filter_map(|container| entry(project, container))
+        .collect();
+    Zone::new(&entries)
+}
+
+fn entry(project: &Project, container: &Container) -> Option<Entry> {
+    let endpoint = container.endpoint.borrow();
+    let record = &container.record;
+    let interfaces = &endpoint.as_ref()?.attachment.interfaces;
+    let server = |ip: &std::net::IpAddr| SocketAddr::new(*ip, PORT);
+    Some(Entry {
+        container: record.id.clone(),
+        name: record.name.clone(),
+        networks: interfaces
+            .iter()
+            .map(|interface| membership(project, container, interface))
+            .collect(),
+        links: record
+            .launch
+            .links
+            .iter()
+            .map(|(alias, service)| (alias.clone(), vec![service.clone()]))
+            .collect(),
+        dns: record.launch.dns.servers.iter().map(server).collect(),
+    })
+}
+
+fn membership(
+    project: &Project,
+    container: &Container,
+    interface: &InterfaceSpec,
+) -> dns::Membership {
+    let record = &container.record;
+    let mut names = vec![
+        record.service.clone(),
+        record.name.clone(),
+        record.id.short().to_owned(),
+    ];
+    if let Networking::Networks(members) = &record.launch.network {
+        let here = members.iter().filter(|m| m.network == interface.network);
+        names.extend(here.flat_map(|m| m.aliases.iter().cloned()));
+    }
+    dns::Membership {
+        network: interface.network.clone(),
+        ipv4: interface.ipv4,
+        ipv6: interface.ipv6,
+        names,
+        internal: project
+            .network_spec(&interface.network)
+            .is_some_and(|n| n.internal),
+    }
+}

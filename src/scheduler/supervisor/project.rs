@@ -1,0 +1,465 @@
+//! Everything a supervisor holds of its project, shared by its tasks on one thread.
+
+use super::container::{Container, EndpointRecord, Phase, Status};
+use super::launch::{Launch, Networking, Peer};
+use super::machine::Machine;
+use super::names;
+use super::watch;
+use crate::id::ContainerId;
+use crate::id::NetworkName;
+use crate::id::ProjectName;
+use crate::image::Store;
+use crate::network::Driver;
+use crate::network::dns::Resolver;
+use crate::network::spec::NetworkSpec;
+use crate::runtime::ExecHandle;
+use crate::runtime::ExecRequest;
+use crate::runtime::Exit;
+use crate::runtime::LaunchFds;
+use crate::runtime::LaunchRequest;
+use crate::runtime::RuntimeError;
+use crate::runtime::ShimLink;
+use crate::runtime::Zygote;
+use crate::runtime::identity;
+use crate::scheduler::execute::HostError;
+use crate::state::event::{Event, Subject, What};
+use crate::state::journal;
+use crate::state::paths::{Paths, ProjectPaths};
+use crate::state::record::{ContainerRecord, LifeRecord, NetworkRecord, ProjectRecord};
+use crate::state::store;
+use crate::volumes::named::Volumes;
+use indexmap::IndexMap;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::SystemTime;
+use tokio::sync::{Notify, mpsc};
+
+/// Name of the kept descriptors of a container's resolver sockets.
+pub const DNS_UDP: &str = "dns_udp";
+/// See [`DNS_UDP`].
+pub const DNS_TCP: &str = "dns_tcp";
+
+/// A project and the means to work on it.
+pub struct Project {
+    /// Its name.
+    pub name: ProjectName,
+    /// The installation's folders.
+    pub installation: Paths,
+    /// The project's folders.
+    pub paths: ProjectPaths,
+    /// Images.
+    pub images: Store,
+    /// Volumes.
+    pub volumes: Volumes,
+    /// Links, rules, ports.
+    pub network: Arc<Driver>,
+    /// Answers names.
+    pub resolver: Resolver,
+    /// What is on disk about it.
+    pub record: RefCell<ProjectRecord<NetworkSpec>>,
+    /// Its containers, by creation.
+    pub containers: RefCell<IndexMap<ContainerId, Rc<Container>>>,
+    zygote: RefCell<Option<Zygote>>,
+    journal: RefCell<journal::Writer>,
+    names_stale: Cell<bool>,
+    me: Weak<Self>,
+    changed: Notify,
+}
+
+/// The parts of a [`Project`] that are opened before it is.
+pub struct Parts {
+    /// Its name.
+    pub name: ProjectName,
+    /// The installation's folders.
+    pub installation: Paths,
+    /// Images.
+    pub images: Store,
+    /// Volumes.
+    pub volumes: Volumes,
+    /// Links, rules, ports.
+    pub network: Driver,
+    /// What is on disk about it.
+    pub record: ProjectRecord<NetworkSpec>,
+}
+
+impl Project {
+    /// A project whose containers are yet to be adopted.
+    pub fn new(parts: Parts) -> std::io::Result<Rc<Self>> {
+        let paths = parts.installation.project(&parts.name);
+        let journal = journal::Writer::open(&paths.journal())?;
+        let resolver = Resolver::start()?;
+        Ok(Rc::new_cyclic(|me| Self {
+            me: me.clone(),
+            changed: Notify::new(),
+            journal: RefCell::new(journal),
+            name: parts.name,
+            installation: parts.installation,
+            paths,
+            images: parts.images,
+            volumes: parts.volumes,
+            network: Arc::new(parts.network),
+            resolver,
+            record: RefCell::new(parts.record),
+            containers: RefCell::default(),
+            zygote: RefCell::new(None),
+            names_stale: Cell::new(false),
+        }))
+    }
+
+    /// Nanoseconds since the epoch.
+    pub fn now(&self) -> i64 {
+        let since = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+    }
+
+    /// Takes a container in and starts its machine.
+    pub fn add(self: &Rc<Self>, record: ContainerRecord<Launch>, status: Status) -> Rc<Container> {
+        let (commands, inbox) = mpsc::unbounded_channel();
+        let container = Rc::new(Container {
+            paths: self.paths.container(&record.id),
+            record,
+            status: tokio::sync::watch::Sender::new(status),
+            endpoint: RefCell::new(None),
+            commands,
+            waiters: tokio::sync::watch::Sender::new(0),
+        });
+        self.containers
+            .borrow_mut()
+            .insert(container.record.id.clone(), container.clone());
+        Machine::spawn(self.clone(), container.clone(), inbox);
+        container
+    }
+
+    /// A container by its id.
+    pub fn container(&self, id: &ContainerId) -> Option<Rc<Container>> {
+        self.containers.borrow().get(id).cloned()
+    }
+
+    /// All containers, as they are now.
+    pub fn all(&self) -> Vec<Rc<Container>> {
+        self.containers.borrow().values().cloned().collect()
+    }
+
+    /// The process of another container whose namespace is to be joined.
+    pub fn peer(&self, peer: &Peer) -> Option<(Rc<Container>, (i32, u64))> {
+        let fits = |container: &Container| match peer {
+            Peer::Host => false,
+            Peer::Service(service) => container.record.service == *service,
+            Peer::Container(name) => {
+                container.record.name == *name
+                    || container.record.id.as_str().starts_with(name.as_str())
+            }
+        };
+        let found = self
+            .all()
+            .into_iter()
+            .find(|c| fits(c) && c.status.borrow().process.is_some())?;
+        let process = found.status.borrow().process?;
+        Some((found, process))
+    }
+
+    /// A network this project has or uses.
+    pub fn network_record(&self, name: &NetworkName) -> Option<NetworkRecord<NetworkSpec>> {
+        self.record
+            .borrow()
+            .networks
+            .iter()
+            .find(|n| n.name == *name)
+            .cloned()
+    }
+
+    /// The specification of such a network.
+    pub fn network_spec(&self, name: &NetworkName) -> Option<NetworkSpec> {
+        self.network_record(name).map(|n| n.spec)
+    }
+
+    /// All addresses on a network that are held by containers, reserved for them, or kept from them.
+    pub fn addresses(&self, network: &NetworkRecord<NetworkSpec>) -> BTreeSet<IpAddr> {
+        let mut taken: BTreeSet<IpAddr> = network.reserved.iter().copied().collect();
+        for container in self.containers.borrow().values() {
+            taken.extend(
+                container
+                    .endpoint
+                    .borrow()
+                    .iter()
+                    .flat_map(|e| e.addresses_on(&network.name)),
+            );
+            if let Networking::Networks(members) = &container.record.launch.network {
+                let member = members.iter().find(|m| m.network == network.name);
+                taken.extend(member.and_then(|m| m.ipv4).map(IpAddr::V4));
+                taken.extend(member.and_then(|m| m.ipv6).map(IpAddr::V6));
+            }
+        }
+        if network.external {
+            taken.extend(self.foreign_addresses(&network.name));
+        }
+        taken
+    }
+
+    /// Addresses that containers of other projects have on a network that is shared.
+    fn foreign_addresses(&self, network: &NetworkName) -> Vec<IpAddr> {
+        let mut taken = Vec::new();
+        for project in self.installation.projects().unwrap_or_default() {
+            let containers = self.installation.project(&project).run.join("c");
+            for entry in std::fs::read_dir(containers)
+                .into_iter()
+                .flatten()
+                .flatten()
+            {
+                let endpoint: Option<EndpointRecord> =
+                    store::read(&entry.path().join("endpoint.json"))
+                        .ok()
+                        .flatten();
+                taken.extend(endpoint.iter().flat_map(|e| e.addresses_on(network)));
+            }
+        }
+        taken
+    }
+
+    /// Writes the project's record.
+    pub fn save(&self) -> Result<(), HostError> {
+        store::write(&self.paths.record(), &*self.record.borrow())
+            .map_err(|e| HostError::because(format!("cannot save project `{}`", self.name), e))
+    }
+
+    /// Something happened to a container.
+    pub fn event(&self, container: &Container, what: What, cause: &str) {
+        let record = &container.record;
+        let subject = Subject::Container {
+            name: record.name.clone(),
+            service: record.service.clone(),
+            id: record.id.to_string(),
+        };
+        self.note(&Event {
+            time: self.now(),
+            subject,
+            what,
+            cause: cause.to_owned(),
+        });
+    }
+
+    /// Appends to the journal. A full disk must not stop a container's life: what cannot be noted is not.
+    pub fn note(&self, event: &Event) {
+        let _ = self.journal.borrow_mut().append(event);
+    }
+
+    /// What outlives us of a container's life.
+    pub fn life(&self, container: &Container) -> LifeRecord {
+        store::read(&life_path(container))
+            .ok()
+            .flatten()
+            .unwrap_or_default()
+    }
+
+    /// Keeps what must outlive us. Lost with a full disk, as the journal is.
+    pub fn remember_life(&self, container: &Container, restarts: u32, stopped_by_user: bool) {
+        let status = container.status.borrow();
+        let health = status.health.map(|h| format!("{h:?}").to_lowercase());
+        let life = LifeRecord {
+            stopped_by_user,
+            restarts,
+            started: status.started,
+            health,
+        };
+        let _ = store::write(&life_path(container), &life);
+    }
+
+    /// Asks the zygote for a shim, or for another zygote first.
+    pub fn launch(
+        &self,
+        request: LaunchRequest,
+        fds: &LaunchFds,
+    ) -> Result<ShimLink, RuntimeError> {
+        self.with_zygote(|zygote| zygote.launch(request.clone(), fds))
+    }
+
+    /// Starts another process in a container.
+    pub fn exec(&self, request: &ExecRequest) -> Result<ExecHandle, RuntimeError> {
+        self.with_zygote(|zygote| zygote.exec(request.clone()))
+    }
+
+    fn with_zygote<T>(
+        &self,
+        mut ask: impl FnMut(&mut Zygote) -> Result<T, RuntimeError>,
+    ) -> Result<T, RuntimeError> {
+        let mut slot = self.zygote.borrow_mut();
+        for _ in 0..3 {
+            if slot.is_none() {
+                *slot = Some(Zygote::spawn()?);
+            }
+            let Some(zygote) = slot.as_mut() else { break };
+            match ask(zygote) {
+                Err(
+                    RuntimeError::ZygoteGone | RuntimeError::Closed(_) | RuntimeError::Link { .. },
+                ) => *slot = None,
+                other => return other,
+            }
+        }
+        Err(RuntimeError::ZygoteGone)
+    }
+
+    /// Has a zygote made before it is needed.
+    pub fn warm_up(&self) -> Result<(), RuntimeError> {
+        self.with_zygote(|_| Ok(()))
+    }
+
+    /// Gives addresses and ports of a container back. Idempotent.
+    pub fn release_endpoint(&self, container: &Container) {
+        self.resolver.remove(&container.record.id);
+        let Some(endpoint) = container.endpoint.take() else {
+            return;
+        };
+        let networks: Vec<NetworkSpec> = self
+            .record
+            .borrow()
+            .networks
+            .iter()
+            .map(|n| n.spec.clone())
+            .collect();
+        if !endpoint.ports.is_empty()
+            && let Err(error) =
+                self.network
+                    .detach(&endpoint.attachment, &endpoint.ports, &networks)
+        {
+            let text = format!(
+                "cannot take back the ports of container `{}`: {error}",
+                container.record.name
+            );
+            self.event(container, What::Warning { text }, "");
+        }
+        let _ = std::fs::remove_file(endpoint_path(container));
+        self.names_changed();
+    }
+
+    /// Remembers addresses and ports, also for an adopter.
+    pub fn keep_endpoint(
+        &self,
+        container: &Container,
+        endpoint: EndpointRecord,
+    ) -> Result<(), HostError> {
+        store::write(&endpoint_path(container), &endpoint).map_err(|e| {
+            HostError::because(
+                format!("cannot save the addresses of `{}`", container.record.name),
+                e,
+            )
+        })?;
+        container.endpoint.replace(Some(endpoint));
+        self.names_changed();
+        Ok(())
+    }
+
+    /// Takes over what a shim kept of a container's network.
+    pub fn adopt_endpoint(&self, container: &Container, keep: Vec<(String, OwnedFd)>) {
+        let (mut udp, mut tcp) = (None, None);
+        for (name, fd) in keep {
+            match name.as_str() {
+                DNS_UDP => udp = Some(fd),
+                DNS_TCP => tcp = Some(fd),
+                _ => {}
+            }
+        }
+        if let (Some(udp), Some(tcp)) = (udp, tcp) {
+            self.resolver.serve(container.record.id.clone(), udp, tcp);
+        }
+    }
+
+    /// Reads an adopted container's addresses and ports back.
+    pub fn recall_endpoint(&self, container: &Container) {
+        container
+            .endpoint
+            .replace(store::read(&endpoint_path(container)).ok().flatten());
+        self.names_changed();
+    }
+
+    /// Names or addresses have changed: the resolver learns it before the next turn of the event loop ends, once for
+    /// all that changes in this one.
+    fn names_changed(&self) {
+        if !self.names_stale.replace(true)
+            && let Some(me) = self.me.upgrade()
+        {
+            tokio::task::spawn_local(async move { me.publish_names() });
+        }
+    }
+
+    /// Has the resolver answer with what is true now, if anything has changed.
+    pub fn publish_names(&self) {
+        if self.names_stale.replace(false) {
+            self.resolver.publish(Arc::new(names::zone(self)));
+        }
+    }
+
+    /// Waits for the end of a container whose shim is dead, and cleans up after it.
+    pub async fn bury(&self, container: &Container, (pid, start_time): (i32, u64)) -> Exit {
+        let mut exit = Exit {
+            code: 255,
+            signal: None,
+            oom: false,
+            time: self.now(),
+        };
+        if let Ok(Some(pidfd)) = identity::open_pid(pid, start_time)
+            && let Ok(pidfd) = watch::readable(pidfd)
+        {
+            let _ = pidfd.readable().await;
+            if let Some(status) = identity::exit_status(pidfd.get_ref()) {
+                use std::os::unix::process::ExitStatusExt;
+                exit.signal = status.signal();
+                exit.code = status
+                    .code()
+                    .or(exit.signal.map(|s| 128 + s))
+                    .unwrap_or(255);
+            }
+            exit.time = self.now();
+        }
+        if let Ok(cgroup) =
+            crate::runtime::cgroups::Cgroup::open(&container.record.launch.spec.cgroup.path)
+        {
+            let _ = cgroup.kill();
+            let _ = cgroup.remove();
+        }
+        exit
+    }
+
+    /// Ends when some container has come to rest.
+    pub async fn quiet(&self) {
+        self.changed.notified().await;
+    }
+
+    /// A container has come to rest.
+    pub fn at_rest(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Removes the project's folders if nothing is left to remember.
+    pub fn leave_if_empty(&self) -> Result<(), HostError> {
+        let record = self.record.borrow();
+        let own_networks = record.networks.iter().any(|n| !n.external);
+        if !self.containers.borrow().is_empty() || own_networks {
+            return Ok(());
+        }
+        let _ = crate::runtime::cgroups::sweep(&record.cgroup);
+        self.paths.remove().map_err(|e| {
+            HostError::because(format!("cannot remove the folders of `{}`", self.name), e)
+        })
+    }
+
+    /// Whether anything runs or will run again.
+    pub fn is_alive(&self) -> bool {
+        let alive =
+            |c: &Rc<Container>| !matches!(c.status.borrow().phase, Phase::Created | Phase::Exited);
+        self.containers.borrow().values().any(alive)
+    }
+}
+
+fn life_path(container: &Container) -> std::path::PathBuf {
+    container.paths.root.join("life.json")
+}
+
+fn endpoint_path(container: &Container) -> std::path::PathBuf {
+    container.paths.run.join("endpoint.json")
+}

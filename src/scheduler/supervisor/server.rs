@@ -1,0 +1,132 @@
+//! The control socket: one task a client.
+
+use super::control::{Ask, Channel, Failure, Frame, Reply, Request};
+use super::project::Project;
+use super::verbs::Verbs;
+use super::watch;
+use crate::scheduler::execute::Cancel;
+use crate::state::event::Event;
+use std::cell::Cell;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::io::unix::AsyncFd;
+use tokio::net::UnixListener;
+use tokio::sync::{Notify, mpsc};
+
+/// How long a client may leave its socket unread.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Serves clients until nothing is left to do.
+pub struct Server {
+    project: Rc<Project>,
+    verbs: Rc<Verbs>,
+    clients: Cell<usize>,
+    left: Notify,
+}
+
+/// What a request's task sends to its client.
+type Outbox = mpsc::UnboundedSender<(Frame, Vec<OwnedFd>)>;
+
+impl Server {
+    /// A server of this project.
+    pub fn new(project: Rc<Project>) -> Rc<Self> {
+        let verbs = Rc::new(Verbs::new(project.clone()));
+        Rc::new(Self {
+            project,
+            verbs,
+            clients: Cell::new(0),
+            left: Notify::new(),
+        })
+    }
+
+    /// Accepts clients; ends when the last one has left and no container lives (or is about to).
+    pub async fn run(self: Rc<Self>, listener: UnixListener) -> io::Result<()> {
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => {
+                    let (stream, _) = accepted?;
+                    self.clone().serve(OwnedFd::from(stream.into_std()?));
+                }
+                () = self.left.notified() => {}
+                () = self.project.quiet() => {}
+            }
+            if self.clients.get() == 0 && !self.project.is_alive() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn serve(self: Rc<Self>, socket: OwnedFd) {
+        self.clients.set(self.clients.get() + 1);
+        tokio::task::spawn_local(async move {
+            // A client that goes away or speaks nonsense harms only itself.
+            let _ = self.converse(socket).await;
+            self.clients.set(self.clients.get() - 1);
+            self.left.notify_one();
+        });
+    }
+
+    async fn converse(&self, socket: OwnedFd) -> io::Result<()> {
+        if rustix::net::sockopt::socket_peercred(&socket)?.uid != rustix::process::geteuid() {
+            return Ok(());
+        }
+        let mut channel = watch::readable(Channel::new(socket))?;
+        let Ask::Request(request) = hear(&mut channel).await? else {
+            return Ok(());
+        };
+        let (outbox, mut inbox) = mpsc::unbounded_channel();
+        let cancel = Cancel::default();
+        let work = self.answer(request, &outbox, &cancel);
+        tokio::pin!(work);
+        let mut listening = true;
+        loop {
+            tokio::select! {
+                biased;
+                Some((frame, fds)) = inbox.recv() => send(&channel, &frame, &fds)?,
+                () = &mut work => break,
+                asked = hear(&mut channel), if listening => match asked {
+                    Ok(_) => cancel.cancel(),
+                    // It hung up: what it asked for goes on.
+                    Err(_) => listening = false,
+                },
+            }
+        }
+        while let Ok((frame, fds)) = inbox.try_recv() {
+            send(&channel, &frame, &fds)?;
+        }
+        Ok(())
+    }
+
+    async fn answer(&self, request: Request, outbox: &Outbox, cancel: &Cancel) {
+        let mut sink = |event: Event| {
+            self.project.note(&event);
+            let _ = outbox.send((Frame::Event(event), Vec::new()));
+        };
+        let answer: Result<(Reply, Vec<OwnedFd>), Failure> =
+            self.verbs.run(request, cancel, &mut sink).await;
+        let _ = outbox.send(match answer {
+            Ok((reply, fds)) => (Frame::Reply(reply), fds),
+            Err(failure) => (Frame::Error(failure), Vec::new()),
+        });
+    }
+}
+
+async fn hear(channel: &mut AsyncFd<Channel>) -> io::Result<Ask> {
+    loop {
+        if let Some((ask, _)) = channel.get_mut().recv()? {
+            return Ok(ask);
+        }
+        channel.readable().await?.clear_ready();
+    }
+}
+
+fn send(channel: &AsyncFd<Channel>, frame: &Frame, fds: &[OwnedFd]) -> io::Result<()> {
+    let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
+    match channel.get_ref().send(frame, &fds, PATIENCE) {
+        // It hung up: what it asked for goes on without a listener.
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,89 @@
+//! Containers as tables show them.
+
+use super::container::Container;
+use super::control::{ContainerSummary, PortSummary};
+use super::project::Project;
+use crate::network::spec::PublishedPort;
+use crate::runtime::spec::MountKind;
+
+/// All containers, by service and number.
+pub fn all(project: &Project) -> Vec<ContainerSummary> {
+    let mut all: Vec<ContainerSummary> = project.all().iter().map(|c| one(project, c)).collect();
+    all.sort_by(|a, b| (&a.service, a.number).cmp(&(&b.service, b.number)));
+    all
+}
+
+fn one(project: &Project, container: &Container) -> ContainerSummary {
+    let record = &container.record;
+    let status = container.status.borrow();
+    let endpoint = container.endpoint.borrow();
+    let endpoint = endpoint.as_ref();
+    ContainerSummary {
+        id: record.id.to_string(),
+        name: record.name.clone(),
+        project: project.name.clone(),
+        service: record.service.clone(),
+        number: record.number,
+        image: record.image.clone(),
+        command: record.launch.spec.process.args.clone(),
+        created: record.created,
+        started: status.started,
+        finished: status.finished,
+        state: status.phase.state(),
+        health: status.health,
+        exit_code: status.exit_code,
+        pid: status.process.map(|(pid, _)| pid),
+        ports: endpoint
+            .map(|e| e.ports.iter().flat_map(ports).collect())
+            .unwrap_or_default(),
+        exposed: record.launch.exposed.clone(),
+        labels: record.labels.clone(),
+        networks: endpoint
+            .map(|e| {
+                e.attachment
+                    .interfaces
+                    .iter()
+                    .map(|i| (i.network.to_string(), i.ipv4.to_string()))
+                    .collect()
+            })
+            .unwrap_or_default(),
+        mounts: mounts(container),
+        log_dir: container.paths.log(),
+        attach: record.launch.attach,
+    }
+}
+
+/// A port on all addresses is two entries, as docker shows it.
+fn ports(port: &PublishedPort) -> Vec<PortSummary> {
+    let hosts = match port.host_ip {
+        Some(ip) => vec![ip.to_string()],
+        None => vec!["0.0.0.0".to_owned(), "::".to_owned()],
+    };
+    let entry = |host_ip| PortSummary {
+        host_ip,
+        published: port.host_port,
+        target: port.container_port,
+        protocol: if port.tcp { "tcp" } else { "udp" }.to_owned(),
+    };
+    hosts.into_iter().map(entry).collect()
+}
+
+fn mounts(container: &Container) -> Vec<String> {
+    let launch = &container.record.launch;
+    let volumes = launch.volumes.iter().map(|v| v.name.to_string());
+    let etc = container.paths.etc();
+    let binds = launch
+        .spec
+        .mounts
+        .iter()
+        .filter_map(|mount| match &mount.kind {
+            MountKind::Bind { source, .. }
+                if !source.starts_with(&etc)
+                    && !launch.volumes.iter().any(|v| v.target == mount.target) =>
+            {
+                Some(source.display().to_string())
+            }
+            _ => None,
+        });
+    volumes.chain(binds).collect()
+}
