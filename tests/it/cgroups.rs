@@ -180,7 +180,7 @@ fn the_cpu_limit_throttles() {
     };
     let made = Box::new("cpu", limits, &DeviceRules::Everything);
     assert!(
-        made.run("n=0; while [ $n -lt 100000 ]; do n=$((n+1)); done")
+        made.run("n=0; while [ $n -lt 30000 ]; do n=$((n+1)); done")
             .success()
     );
     assert!(made.cgroup.stats().throttled_periods.unwrap() > 0);

@@ -54,6 +54,14 @@ pub fn enable(parent: &Path, controllers: &[&str]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether a v2 cgroup has these controllers.
+pub fn reached(folder: &Folder, controllers: &[&str]) -> Result<bool, Error> {
+    let has = folder.read("cgroup.controllers")?.unwrap_or_default();
+    Ok(controllers
+        .iter()
+        .all(|name| has.split_whitespace().any(|word| word == *name)))
+}
+
 /// A v1 cpuset is empty when it is made, and takes no process before it has CPUs and memory nodes.
 pub fn inherit_cpuset(path: &Path) -> Result<(), Error> {
     let Some(folder) = Folder::open(path.to_owned())? else {

@@ -118,9 +118,20 @@ impl Cgroup {
             } else {
                 Vec::new()
             };
-            self.v2 = Some(Folder::create(&base, &spec.path, |parent| {
-                controllers::enable(parent, &controllers)
-            })?);
+            let make = || {
+                Folder::create(&base, &spec.path, |parent| {
+                    controllers::enable(parent, &controllers)
+                })
+            };
+            let mut folder = make()?;
+            // A parent that a neighbour removed and another one made again in between has to be told once more.
+            for _ in 0..3 {
+                if controllers::reached(&folder, &controllers)? {
+                    break;
+                }
+                folder = make()?;
+            }
+            self.v2 = Some(folder);
         }
         if !self.pure {
             for controller in controllers::of_v1(layout, spec, rules) {

@@ -28,7 +28,7 @@ impl Folder {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match openat(CWD, &path, flags, Mode::empty()) {
             Ok(fd) => Ok(Some(Self { path, fd })),
-            Err(Errno::NOENT) => Ok(None),
+            Err(Errno::NOENT | Errno::NODEV) => Ok(None),
             Err(errno) => Err(Error::reading(path)(errno.into())),
         }
     }
@@ -49,7 +49,7 @@ impl Folder {
                 at.push(part);
                 match rustix::fs::mkdir(&at, Mode::from_raw_mode(0o755)) {
                     Ok(()) | Err(Errno::EXIST) => {}
-                    Err(Errno::NOENT) if base.exists() => vanished = true,
+                    Err(Errno::NOENT | Errno::NODEV) if base.exists() => vanished = true,
                     Err(errno) => return Err(Error::creating(&at)(errno.into())),
                 }
             }
@@ -84,7 +84,8 @@ impl Folder {
             Mode::empty(),
         ) {
             Ok(fd) => fd,
-            Err(Errno::NOENT) => return Ok(None),
+            // ENODEV: of a cgroup that was removed while we held it open.
+            Err(Errno::NOENT | Errno::NODEV) => return Ok(None),
             Err(errno) => return Err(Error::reading(path())(errno.into())),
         };
         let mut text = String::new();
