@@ -3,6 +3,7 @@
 use super::graph::Cycle;
 use super::graph::Edges;
 use super::graph::dependency_order;
+use crate::compose::diagnostic::did_you_mean;
 use crate::compose::model::Condition;
 use crate::compose::model::Dependency;
 use crate::compose::model::HealthTest;
@@ -21,6 +22,7 @@ use crate::id::VolumeName;
 use indexmap::IndexMap;
 use sha2::Digest as _;
 use sha2::Sha256;
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// What planning needs to know of an image.
@@ -104,8 +106,13 @@ pub struct DesiredService {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DesiredError {
     /// `--scale` of a service the project does not have.
-    #[error("cannot scale `{0}`: no such service")]
-    NoSuchService(ServiceName),
+    #[error("cannot scale `{name}`: no such service")]
+    NoSuchService {
+        /// As it was named.
+        name: ServiceName,
+        /// The service that was probably meant.
+        similar: Option<ServiceName>,
+    },
     /// A fixed name fits one container only.
     #[error(
         "cannot scale `{service}` to {scale}: its `container_name` is `{name}`, and names are unique"
@@ -123,6 +130,21 @@ pub enum DesiredError {
     Cycle(#[from] Cycle),
 }
 
+impl DesiredError {
+    /// What can be done about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoSuchService { similar, .. } => similar
+                .as_ref()
+                .map(|name| format!("did you mean `{name}`?")),
+            Self::FixedName { service, .. } => {
+                Some(format!("remove `container_name` from `{service}`"))
+            }
+            Self::Cycle(_) => None,
+        }
+    }
+}
+
 impl Desired {
     /// Works out what `project` wants. `images` knows the images that are here, `fingerprint` is
     /// `compose::fingerprint`, `scale` holds the `--scale` overrides.
@@ -136,7 +158,10 @@ impl Desired {
             .keys()
             .find(|name| !project.services.contains_key(*name));
         if let Some(name) = unknown {
-            return Err(DesiredError::NoSuchService(name.clone()));
+            return Err(DesiredError::NoSuchService {
+                name: name.clone(),
+                similar: similar(name, project.services.keys()),
+            });
         }
         let mut services = IndexMap::with_capacity(project.services.len());
         for (name, service) in &project.services {
@@ -156,6 +181,30 @@ impl Desired {
         })
     }
 
+    /// Itself, with dependencies before dependents. [`Desired::new`] gives it so; one put together by hand may not be.
+    pub fn in_dependency_order(&self) -> Result<Cow<'_, Self>, Cycle> {
+        let place = |name: &ServiceName| self.services.get_index_of(name);
+        let follows = |(name, service): (&ServiceName, &DesiredService)| {
+            service
+                .depends_on
+                .keys()
+                .all(|dependency| place(dependency) < place(name))
+        };
+        if self.services.iter().all(follows) {
+            return Ok(Cow::Borrowed(self));
+        }
+        let services = in_dependency_order(self.services.clone())?;
+        Ok(Cow::Owned(Self {
+            services,
+            ..self.clone()
+        }))
+    }
+
+    /// The service that somebody who wrote `name` probably meant.
+    pub(super) fn similar(&self, name: &ServiceName) -> Option<ServiceName> {
+        similar(name, self.services.keys().chain(&self.disabled))
+    }
+
     /// For each service those it depends on.
     pub fn edges(&self) -> Edges {
         edges(&self.services)
@@ -168,6 +217,14 @@ impl DesiredService {
         let fixed = self.container_name.clone();
         fixed.unwrap_or_else(|| format!("{project}-{}-{number}", self.name))
     }
+}
+
+fn similar<'a>(
+    name: &ServiceName,
+    known: impl Iterator<Item = &'a ServiceName>,
+) -> Option<ServiceName> {
+    let similar = did_you_mean(name.as_str(), known.map(ServiceName::as_str))?;
+    Some(ServiceName::new(similar).expect("it was a service's name"))
 }
 
 fn edges(services: &IndexMap<ServiceName, DesiredService>) -> Edges {

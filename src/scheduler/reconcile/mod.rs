@@ -25,6 +25,7 @@ mod waits;
 
 use super::action::Action;
 use super::desired::Desired;
+use super::graph::Cycle;
 use super::observed::Observed;
 use super::observed::ObservedContainer;
 use super::plan::Cause;
@@ -115,8 +116,16 @@ pub enum Recreate {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     /// A service named on the command line is not in the project.
-    #[error("no such service: `{0}`")]
-    NoSuchService(ServiceName),
+    #[error("no such service: `{name}`")]
+    NoSuchService {
+        /// As it was named.
+        name: ServiceName,
+        /// The service that was probably meant.
+        similar: Option<ServiceName>,
+    },
+    /// Services that depend on each other.
+    #[error(transparent)]
+    Cycle(#[from] Cycle),
     /// An external network is missing.
     #[error("network `{0}` declared as external, but could not be found")]
     NoExternalNetwork(NetworkName),
@@ -138,6 +147,26 @@ pub enum PlanError {
     },
 }
 
+impl PlanError {
+    /// What can be done about it.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NoSuchService { similar, .. } => format!("did you mean `{}`?", similar.as_ref()?),
+            Self::NoExternalNetwork(name) => {
+                format!("bring up the project that owns `{name}` first, or remove `external: true`")
+            }
+            Self::NoExternalVolume(name) => {
+                format!("bring up the project that owns `{name}` first, or remove `external: true`")
+            }
+            Self::NoContainer(service) => format!("create it with `hoist up -d {service}`"),
+            Self::NoHealthcheck { service, .. } => format!(
+                "give `{service}` a `healthcheck`, or depend on it with `condition: service_started`"
+            ),
+            Self::Cycle(_) => return None,
+        })
+    }
+}
+
 /// Plans what `options` asks for. `new_id` gives each container the plan creates its identity.
 pub fn reconcile(
     desired: &Desired,
@@ -145,8 +174,9 @@ pub fn reconcile(
     options: &Options,
     new_id: &mut dyn FnMut() -> ContainerId,
 ) -> Result<Plan, PlanError> {
+    let desired = desired.in_dependency_order()?;
     let context = Context {
-        desired,
+        desired: &desired,
         observed,
         options,
     };
@@ -176,10 +206,13 @@ impl<'a> Context<'a> {
             self.desired.services.contains_key(name)
                 || (!creates && self.desired.disabled.contains(name))
         };
-        match self.options.services.iter().find(|name| !known(name)) {
-            Some(name) => Err(PlanError::NoSuchService(name.clone())),
-            None => Ok(()),
-        }
+        let Some(name) = self.options.services.iter().find(|name| !known(name)) else {
+            return Ok(());
+        };
+        Err(PlanError::NoSuchService {
+            name: name.clone(),
+            similar: self.desired.similar(name),
+        })
     }
 
     /// Whether the command line means `service`: it is named, or none is.

@@ -166,12 +166,19 @@ fn command(text: &str) -> (Options, IndexMap<ServiceName, u32>) {
     (options, scale)
 }
 
+fn failure(error: &dyn std::error::Error, hint: Option<String>) -> String {
+    let hint = hint
+        .map(|hint| format!("hint: {hint}\n"))
+        .unwrap_or_default();
+    format!("error: {error}\n{hint}")
+}
+
 impl Case {
     fn text(&self) -> String {
         match &self.desired {
-            Err(error) => format!("error: {error}\n"),
+            Err(error) => failure(&error, error.hint()),
             Ok(desired) => match planned(desired, &self.observed, &self.options) {
-                Err(error) => format!("error: {error}\n"),
+                Err(error) => failure(&error, error.hint()),
                 Ok(plan) => plan.to_string(),
             },
         }

@@ -1,5 +1,7 @@
 //! Planner and executor against a simulated host: fixtures, properties, and a failure at every step.
 
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 mod faults;
 mod fixtures;
 mod properties;

@@ -365,6 +365,19 @@ proptest! {
     }
 
     #[test]
+    fn the_order_of_services_in_a_project_put_together_by_hand_makes_no_difference(
+        earlier in project(), later in project(), fates in fates(),
+    ) {
+        let mut backwards = later.clone();
+        backwards.services.reverse();
+        let host = Simulated::new(&later, history(&earlier, &fates)?);
+        let result = host.run(&planned(&backwards, &host.now(), &up()).unwrap());
+        prop_assert!(result.is_ok(), "{:?}", result);
+        let result = host.run(&planned(&backwards, &host.now(), &asking(Verb::Restart)).unwrap());
+        prop_assert!(result.is_ok(), "{:?}", result);
+    }
+
+    #[test]
     fn the_text_of_what_is_observed_can_be_read_again(earlier in project(), fates in fates()) {
         let world = history(&earlier, &fates)?;
         prop_assert_eq!(Observed::parse(&world.to_string()).unwrap(), world);
