@@ -89,6 +89,8 @@ impl Diagnostic {
 #[derive(Debug, Default)]
 pub struct Report {
     found: Vec<Diagnostic>,
+    /// Values that could not be interpolated: what else is wrong with them is no news.
+    unreadable: Vec<Span>,
 }
 
 /// More problems than this are not collected: nobody reads them, and a hostile file could make millions.
@@ -113,6 +115,11 @@ impl Report {
         self.found.last_mut().expect("one was pushed just now")
     }
 
+    /// Leaves out what else is found at this value.
+    pub fn silence(&mut self, span: Span) {
+        self.unreadable.push(span);
+    }
+
     /// Whether any of them is an error.
     pub fn has_errors(&self) -> bool {
         self.found.iter().any(|d| d.severity == Severity::Error)
@@ -131,6 +138,8 @@ impl Report {
     /// All of them, sorted by place, each once.
     pub fn into_sorted(self) -> Vec<Diagnostic> {
         let mut found = self.found;
+        let silent = |d: &Diagnostic| d.primary.is_some_and(|p| self.unreadable.contains(&p));
+        found.retain(|d| !silent(d) || d.code.ends_with("-variable"));
         found.sort_by(|a, b| (a.primary, &a.message).cmp(&(b.primary, &b.message)));
         found.dedup();
         found

@@ -125,6 +125,7 @@ fn interpolate_text(
             Some(done.text)
         }
         Err(problem) => {
+            report.silence(span);
             let code = match problem.kind {
                 ProblemKind::Required { .. } => "required-variable",
                 _ => "invalid-variable",

@@ -226,11 +226,15 @@ impl Loader<'_> {
                 return None;
             }
         };
-        ProjectName::new(text)
-            .map_err(|error| {
+        ProjectName::new(discover::normalize_name(&text))
+            .map_err(|_| {
                 self.report
-                    .error("invalid-name", error.to_string())
-                    .at(node.span);
+                    .error(
+                        "invalid-name",
+                        format!("no project name can be made of `{text}`"),
+                    )
+                    .at(node.span)
+                    .hint("use lower-case letters, digits, `-` and `_`");
             })
             .ok()
     }

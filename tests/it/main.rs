@@ -12,6 +12,8 @@ mod plan;
 mod runtime;
 mod runtime_bench;
 mod runtime_exec;
+mod compose_bad;
+mod compose_oracle;
 mod stack;
 mod stack_guestbook;
 mod stack_kill;

@@ -141,7 +141,10 @@ impl Common {
         if self.external {
             let others = entry.value.as_map().into_iter().flatten();
             for (other, entry) in others {
-                if other != "external" && other != "name" && !other.starts_with("x-") {
+                // `ipam: {}` is what `config` prints for every network.
+                let empty = entry.value.as_map().is_some_and(|map| map.is_empty());
+                let fine = matches!(other.as_str(), "external" | "name") || other.starts_with("x-");
+                if !fine && !empty {
                     cx.invalid(entry.key, format!("`{other}` cannot go with `external`"));
                 }
             }

@@ -113,7 +113,15 @@ pub fn sort(value: &mut Value) {
 fn escape(value: &mut Value) {
     match value {
         Value::String(text) if text.contains('$') => *text = text.replace('$', "$$"),
-        Value::Object(fields) => fields.values_mut().for_each(escape),
+        Value::Object(fields) => {
+            if fields.keys().any(|key| key.contains('$')) {
+                let doubled = std::mem::take(fields).into_iter();
+                *fields = doubled
+                    .map(|(key, value)| (key.replace('$', "$$"), value))
+                    .collect();
+            }
+            fields.values_mut().for_each(escape);
+        }
         Value::Array(items) => items.iter_mut().for_each(escape),
         _ => {}
     }

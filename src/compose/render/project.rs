@@ -55,10 +55,7 @@ pub fn extension(project: &Project) -> Value {
 fn network(network: &Network) -> Value {
     let mut fields = Fields::default();
     fields.put("name", network.name.as_str());
-    if network.external {
-        fields.put("external", true);
-        return fields.into();
-    }
+    fields.flag("external", network.external);
     fields.some("driver", network.driver.as_deref());
     fields.map("driver_opts", &network.driver_opts);
     fields.put("ipam", ipam(&network.subnets));
@@ -93,10 +90,7 @@ fn subnet(subnet: &Subnet) -> Value {
 fn volume(volume: &Volume) -> Value {
     let mut fields = Fields::default();
     fields.put("name", volume.name.as_str());
-    if volume.external {
-        fields.put("external", true);
-        return fields.into();
-    }
+    fields.flag("external", volume.external);
     fields.some("driver", volume.driver.as_deref());
     fields.map("driver_opts", &volume.driver_opts);
     fields.map("labels", &volume.labels);
