@@ -39,7 +39,7 @@ pub fn load(text: &str) -> Result<Project, Diagnostics> {
     let mut report = Report::default();
     let mut cx = Context::new(&mut report, &sources, None, &names.name);
     let mut document = parse::parse(&mut cx, &root);
-    for draft in document.services.values_mut() {
+    for draft in document.services.entries.values_mut() {
         let environment = std::mem::take(&mut draft.environment);
         let values = environment
             .into_iter()

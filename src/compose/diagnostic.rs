@@ -115,6 +115,11 @@ impl Report {
         self.found.last_mut().expect("one was pushed just now")
     }
 
+    /// Whether there are so many already that no more are collected.
+    pub fn is_full(&self) -> bool {
+        self.found.len() >= MAX_FOUND
+    }
+
     /// Leaves out what else is found at this value.
     pub fn silence(&mut self, span: Span) {
         self.unreadable.push(span);
@@ -208,7 +213,12 @@ pub fn did_you_mean<'a>(
     let limit = (word.chars().count() / 3).clamp(1, 3);
     candidates
         .into_iter()
-        .map(|candidate| (distance(&word.to_lowercase(), candidate), candidate))
+        .map(|candidate| {
+            (
+                distance(&word.to_lowercase(), &candidate.to_lowercase()),
+                candidate,
+            )
+        })
         .filter(|(distance, candidate)| *distance <= limit && *candidate != word)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)

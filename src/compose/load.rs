@@ -10,7 +10,6 @@ use super::diagnostic::Report;
 use super::discover;
 use super::discover::Setup;
 use super::interpolation;
-use super::merge;
 use super::model::FileObject;
 use super::model::Mount;
 use super::model::Project;
@@ -21,40 +20,27 @@ use super::parse;
 use super::parse::Context;
 use super::parse::Document;
 use super::parse::Origin;
-use super::parse::Resource;
+use super::parse::Section;
 use super::profiles;
 use super::profiles::Selection;
-use super::source;
-use super::source::Source;
-use super::source::SourceMap;
+use super::tree::Forest;
+use super::tree::Scope;
 use super::validate;
-use super::yaml;
 use super::yaml::Node;
 use crate::id::ProjectName;
 use crate::id::ServiceName;
 use indexmap::IndexMap;
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::path::PathBuf;
-
-/// Everything a load carries along.
-struct Loader<'a> {
-    options: &'a LoadOptions,
-    sources: SourceMap,
-    report: Report,
-}
 
 /// Loads a project; see [`super::load`].
 pub fn load(options: &LoadOptions) -> Result<Loaded, Diagnostics> {
-    let mut loader = Loader {
-        options,
-        sources: SourceMap::default(),
-        report: Report::default(),
-    };
+    let forest = Forest::new(options);
+    let mut loader = Loader { forest };
     let project = loader.project();
-    let Loader {
+    let Forest {
         sources, report, ..
-    } = loader;
+    } = loader.forest;
     let failed = report.has_errors();
     let list = report.into_sorted();
     match project {
@@ -69,30 +55,40 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, Diagnostics> {
 
 /// Finds the name of the project; see [`super::project_name`].
 pub fn project_name(options: &LoadOptions) -> Result<ProjectName, Diagnostics> {
-    let mut loader = Loader {
-        options,
-        sources: SourceMap::default(),
-        report: Report::default(),
-    };
+    let forest = Forest::new(options);
+    let mut loader = Loader { forest };
     let name = loader.only_name();
-    let Loader {
+    let Forest {
         sources, report, ..
-    } = loader;
+    } = loader.forest;
     let list = report.into_sorted();
     name.ok_or(Diagnostics { list, sources })
 }
 
+/// A load under way.
+struct Loader<'a> {
+    forest: Forest<'a>,
+}
+
 impl Loader<'_> {
     fn project(&mut self) -> Option<Project> {
-        let setup = discover::find(self.options, &mut self.sources, &mut self.report)?;
+        let setup = discover::find(
+            self.forest.options,
+            &mut self.forest.sources,
+            &mut self.forest.report,
+        )?;
         let documents = self.documents(&setup);
-        if self.report.has_errors() {
+        if self.forest.report.has_errors() {
             return None;
         }
         let name = self.name(&setup, &documents)?;
         let mut environment = setup.environment.clone();
         environment.insert("COMPOSE_PROJECT_NAME".to_owned(), name.to_string());
-        let root = self.merged(documents, &environment)?;
+        let scope = Scope {
+            environment: &environment,
+            including: &setup.files,
+        };
+        let root = self.merged(documents, &scope)?;
         let mut document = self.parse(&root, &name, &environment);
         let disabled = self.select(&mut document, &environment);
         self.complete(&mut document, &name, &environment, &disabled);
@@ -102,26 +98,31 @@ impl Loader<'_> {
             files: setup.files,
             disabled,
         };
-        Some(assemble(names, document, &environment, &mut self.report))
+        Some(assemble(
+            names,
+            document,
+            &environment,
+            &mut self.forest.report,
+        ))
     }
 
     fn only_name(&mut self) -> Option<ProjectName> {
         // A broken `.env` must not stand in the way of taking a project down.
         let mut ignored = Report::default();
-        let environment = &self.options.environment;
+        let environment = &self.forest.options.environment;
         let given = |name: &Option<&String>| name.is_some_and(|name| !name.is_empty());
-        let explicit = self.options.project_name.as_ref();
+        let explicit = self.forest.options.project_name.as_ref();
         let explicit = explicit.or(environment.get("COMPOSE_PROJECT_NAME"));
         if given(&explicit) {
             return self.explicit_name(explicit.map(String::as_str).unwrap_or_default());
         }
-        let setup = discover::find(self.options, &mut self.sources, &mut ignored);
+        let setup = discover::find(self.forest.options, &mut self.forest.sources, &mut ignored);
         let Some(setup) = setup else {
-            self.report = ignored;
+            self.forest.report = ignored;
             return None;
         };
         let documents = self.documents(&setup);
-        if self.report.has_errors() {
+        if self.forest.report.has_errors() {
             return None;
         }
         self.name(&setup, &documents)
@@ -131,47 +132,14 @@ impl Loader<'_> {
     fn documents(&mut self, setup: &Setup) -> Vec<Node> {
         let mut documents = Vec::new();
         for file in &setup.files {
-            let Some((name, text)) = self.read(file) else {
-                continue;
-            };
-            let index = self.sources.add(Source {
-                name,
-                directory: setup.directory.clone(),
-                text: text.as_str().into(),
-            });
-            documents.extend(yaml::parse(&text, index, &mut self.report));
+            let parsed = self.forest.parse(file, &setup.directory, None);
+            documents.extend(parsed.unwrap_or_default());
         }
         documents
     }
 
-    fn read(&mut self, file: &Path) -> Option<(String, String)> {
-        let (name, text) = match file == Path::new("-") {
-            true => {
-                let bytes = self.options.stdin.clone().unwrap_or_default();
-                ("-".to_owned(), source::decode("-", bytes))
-            }
-            false => (
-                source::display_name(&self.options.working_directory, file),
-                source::read(file),
-            ),
-        };
-        match text {
-            Ok(text) => Some((name, text)),
-            Err(error) if error.is_missing() => {
-                self.report
-                    .error("missing-file", format!("there is no file `{name}`"));
-                None
-            }
-            Err(error) => {
-                self.report
-                    .error("unreadable-file", normalize::with_cause(&error));
-                None
-            }
-        }
-    }
-
     fn name(&mut self, setup: &Setup, documents: &[Node]) -> Option<ProjectName> {
-        let explicit = self.options.project_name.clone();
+        let explicit = self.forest.options.project_name.clone();
         let explicit = explicit.or_else(|| setup.environment.get("COMPOSE_PROJECT_NAME").cloned());
         if let Some(name) = explicit.filter(|name| !name.is_empty()) {
             return self.explicit_name(&name);
@@ -190,7 +158,8 @@ impl Loader<'_> {
             .to_string_lossy();
         let name = ProjectName::new(discover::normalize_name(&folder));
         if name.is_err() {
-            self.report
+            self.forest
+                .report
                 .error(
                     "no-name",
                     format!("no project name can be made of the folder `{folder}`"),
@@ -203,14 +172,15 @@ impl Loader<'_> {
     fn explicit_name(&mut self, name: &str) -> Option<ProjectName> {
         ProjectName::new(name)
             .map_err(|error| {
-                self.report.error("invalid-name", error.to_string());
+                self.forest.report.error("invalid-name", error.to_string());
             })
             .ok()
     }
 
     fn written_name(&mut self, node: &Node, environment: &Environment) -> Option<ProjectName> {
         let Some(text) = node.as_str() else {
-            self.report
+            self.forest
+                .report
                 .error("wrong-type", "`name` must be a text")
                 .at(node.span);
             return None;
@@ -219,7 +189,8 @@ impl Loader<'_> {
         let text = match interpolation::substitute(text, &lookup) {
             Ok(done) => done.text,
             Err(problem) => {
-                self.report
+                self.forest
+                    .report
                     .error("invalid-variable", problem.kind.message())
                     .at(node.span)
                     .hint(problem.kind.hint());
@@ -228,7 +199,8 @@ impl Loader<'_> {
         };
         ProjectName::new(discover::normalize_name(&text))
             .map_err(|_| {
-                self.report
+                self.forest
+                    .report
                     .error(
                         "invalid-name",
                         format!("no project name can be made of `{text}`"),
@@ -239,29 +211,11 @@ impl Loader<'_> {
             .ok()
     }
 
-    /// Interpolates each document and merges it over those before.
-    fn merged(&mut self, documents: Vec<Node>, environment: &Environment) -> Option<Node> {
-        let lookup = |name: &str| environment.get(name).cloned();
-        let mut merged: Option<Node> = None;
-        for mut document in documents {
-            if document.as_map().is_none() {
-                let message = format!("a compose file must be a mapping, not {}", document.kind());
-                self.report.error("wrong-type", message).at(document.span);
-                continue;
-            }
-            if self.options.interpolate {
-                interpolation::interpolate(&mut document, &lookup, &mut self.report);
-            }
-            merged = Some(match merged {
-                Some(base) => merge::documents(base, document, &mut self.report),
-                None => {
-                    merge::settle(&mut document);
-                    document
-                }
-            });
-        }
-        if merged.is_none() && !self.report.has_errors() {
-            self.report
+    fn merged(&mut self, documents: Vec<Node>, scope: &Scope<'_>) -> Option<Node> {
+        let merged = self.forest.merge(documents, scope);
+        if merged.is_none() && !self.forest.report.has_errors() {
+            self.forest
+                .report
                 .error("empty", "the compose file is empty")
                 .hint("it needs at least `services:`");
         }
@@ -270,12 +224,12 @@ impl Loader<'_> {
 
     fn parse(&mut self, root: &Node, name: &ProjectName, environment: &Environment) -> Document {
         let home = environment.get("HOME").map(String::as_str);
-        let mut cx = Context::new(&mut self.report, &self.sources, home, name);
+        let mut cx = Context::new(&mut self.forest.report, &self.forest.sources, home, name);
         parse::parse(&mut cx, root)
     }
 
     fn select(&mut self, document: &mut Document, environment: &Environment) -> Vec<ServiceName> {
-        let mut active = self.options.profiles.clone();
+        let mut active = self.forest.options.profiles.clone();
         if active.is_empty()
             && let Some(list) = environment.get("COMPOSE_PROFILES")
         {
@@ -283,9 +237,13 @@ impl Loader<'_> {
         }
         let selection = Selection {
             profiles: active,
-            services: &self.options.services,
+            services: &self.forest.options.services,
         };
-        profiles::select(&mut document.services, &selection, &mut self.report)
+        profiles::select(
+            &mut document.services.entries,
+            &selection,
+            &mut self.forest.report,
+        )
     }
 
     fn complete(
@@ -298,12 +256,12 @@ impl Loader<'_> {
         let mut around = Surroundings {
             project: name,
             environment,
-            sources: &mut self.sources,
-            report: &mut self.report,
-            working_directory: &self.options.working_directory,
+            sources: &mut self.forest.sources,
+            report: &mut self.forest.report,
+            working_directory: &self.forest.options.working_directory,
         };
         normalize::services(document, &mut around);
-        validate::check(document, disabled, &mut self.report);
+        validate::check(document, disabled, &mut self.forest.report);
     }
 }
 
@@ -328,6 +286,7 @@ pub fn assemble(
 ) -> Project {
     let services: IndexMap<_, _> = document
         .services
+        .entries
         .into_values()
         .map(|draft| (draft.service.name.clone(), draft.service))
         .collect();
@@ -357,15 +316,13 @@ pub fn assemble(
     }
 }
 
-fn used<T>(all: IndexMap<String, Resource<T>>, names: &BTreeSet<String>) -> IndexMap<String, T> {
-    all.into_iter()
-        .filter(|(key, _)| names.contains(key))
-        .map(|(key, resource)| (key, resource.value))
-        .collect()
+fn used<T>(all: Section<T>, names: &BTreeSet<String>) -> IndexMap<String, T> {
+    let entries = all.entries.into_iter();
+    entries.filter(|(key, _)| names.contains(key)).collect()
 }
 
 fn objects(
-    all: IndexMap<String, Resource<(String, Origin)>>,
+    all: Section<(String, Origin)>,
     names: &BTreeSet<String>,
     environment: &Environment,
     report: &mut Report,

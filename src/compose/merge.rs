@@ -346,69 +346,71 @@ mod tests {
         format!("services: {{a: {body}}}")
     }
 
+    const MERGES: [(&str, &str, &str); 15] = [
+        (
+            "{image: x, user: u}",
+            "{image: y}",
+            r#"{"image":"y","user":"u"}"#,
+        ),
+        ("{command: [a]}", "{command: [b]}", r#"{"command":["b"]}"#),
+        ("{command: [a]}", "{command: }", r#"{"command":null}"#),
+        ("{image: x}", "{image: }", r#"{"image":"x"}"#),
+        ("{ports: ['1']}", "{ports: ['2']}", r#"{"ports":["1","2"]}"#),
+        (
+            "{environment: [A=1, B=2]}",
+            "{environment: {A: 3, C: }}",
+            r#"{"environment":{"A":3,"B":"2","C":null}}"#,
+        ),
+        (
+            "{dns: 1.1.1.1}",
+            "{dns: [8.8.8.8]}",
+            r#"{"dns":["1.1.1.1","8.8.8.8"]}"#,
+        ),
+        (
+            "{depends_on: [b]}",
+            "{depends_on: {b: {condition: service_healthy}}}",
+            r#"{"depends_on":{"b":{"condition":"service_healthy"}}}"#,
+        ),
+        (
+            "{networks: [n]}",
+            "{networks: {n: {aliases: [x]}, m: }}",
+            r#"{"networks":{"n":{"aliases":["x"]},"m":null}}"#,
+        ),
+        (
+            "{ulimits: {nofile: {soft: 1, hard: 2}}}",
+            "{ulimits: {nofile: 5}}",
+            r#"{"ulimits":{"nofile":5}}"#,
+        ),
+        (
+            "{build: .}",
+            "{build: {target: t}}",
+            r#"{"build":{"context":".","target":"t"}}"#,
+        ),
+        (
+            "{logging: {driver: a, options: {x: 1}}}",
+            "{logging: {driver: b}}",
+            r#"{"logging":{"driver":"b"}}"#,
+        ),
+        (
+            "{ports: ['1'], image: x}",
+            "{ports: !reset []}",
+            r#"{"image":"x"}"#,
+        ),
+        (
+            "{ports: ['1']}",
+            "{ports: !override ['2']}",
+            r#"{"ports":["2"]}"#,
+        ),
+        (
+            "{environment: {A: 1, B: 2}}",
+            "{environment: {A: !reset }}",
+            r#"{"environment":{"B":2}}"#,
+        ),
+    ];
+
     #[test]
     fn each_path_merges_by_its_rule() {
-        for (base, over, wanted) in [
-            (
-                "{image: x, user: u}",
-                "{image: y}",
-                r#"{"image":"y","user":"u"}"#,
-            ),
-            ("{command: [a]}", "{command: [b]}", r#"{"command":["b"]}"#),
-            ("{command: [a]}", "{command: }", r#"{"command":null}"#),
-            ("{image: x}", "{image: }", r#"{"image":"x"}"#),
-            ("{ports: ['1']}", "{ports: ['2']}", r#"{"ports":["1","2"]}"#),
-            (
-                "{environment: [A=1, B=2]}",
-                "{environment: {A: 3, C: }}",
-                r#"{"environment":{"A":3,"B":"2","C":null}}"#,
-            ),
-            (
-                "{dns: 1.1.1.1}",
-                "{dns: [8.8.8.8]}",
-                r#"{"dns":["1.1.1.1","8.8.8.8"]}"#,
-            ),
-            (
-                "{depends_on: [b]}",
-                "{depends_on: {b: {condition: service_healthy}}}",
-                r#"{"depends_on":{"b":{"condition":"service_healthy"}}}"#,
-            ),
-            (
-                "{networks: [n]}",
-                "{networks: {n: {aliases: [x]}, m: }}",
-                r#"{"networks":{"n":{"aliases":["x"]},"m":null}}"#,
-            ),
-            (
-                "{ulimits: {nofile: {soft: 1, hard: 2}}}",
-                "{ulimits: {nofile: 5}}",
-                r#"{"ulimits":{"nofile":5}}"#,
-            ),
-            (
-                "{build: .}",
-                "{build: {target: t}}",
-                r#"{"build":{"context":".","target":"t"}}"#,
-            ),
-            (
-                "{logging: {driver: a, options: {x: 1}}}",
-                "{logging: {driver: b}}",
-                r#"{"logging":{"driver":"b"}}"#,
-            ),
-            (
-                "{ports: ['1'], image: x}",
-                "{ports: !reset []}",
-                r#"{"image":"x"}"#,
-            ),
-            (
-                "{ports: ['1']}",
-                "{ports: !override ['2']}",
-                r#"{"ports":["2"]}"#,
-            ),
-            (
-                "{environment: {A: 1, B: 2}}",
-                "{environment: {A: !reset }}",
-                r#"{"environment":{"B":2}}"#,
-            ),
-        ] {
+        for (base, over, wanted) in MERGES {
             let wanted: serde_json::Value = serde_json::from_str(wanted).unwrap();
             assert_eq!(
                 merged(&service(base), &service(over)),

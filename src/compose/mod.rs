@@ -1,7 +1,7 @@
 //! Text to model: from `compose.yaml` to a checked [`model::Project`].
 //!
 //! ```text
-//! files ─source─▶ text ─yaml─▶ Node trees ─interpolation, merge─▶ one tree ─parse─▶ Document
+//! files ─source─▶ text ─yaml─▶ Node trees ─interpolation, include, extends, merge─▶ one tree ─parse─▶ Document
 //!       ─profiles, normalize, validate─▶ model::Project ─render─▶ canonical text, YAML, JSON
 //! ```
 //!
@@ -13,7 +13,9 @@ pub mod diagnostic;
 mod discover;
 mod dotenv;
 mod draw;
+mod extends;
 pub mod fingerprint;
+mod include;
 mod interpolation;
 mod load;
 mod merge;
@@ -23,6 +25,7 @@ mod parse;
 mod profiles;
 pub mod render;
 pub mod source;
+mod tree;
 mod validate;
 mod yaml;
 

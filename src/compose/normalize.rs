@@ -17,11 +17,9 @@ use super::parse::Document;
 use super::parse::Draft;
 use super::parse::EnvFile;
 use super::parse::Origin;
-use super::parse::Resource;
 use super::source;
 use super::source::Source;
 use super::source::SourceMap;
-use super::source::Span;
 use crate::id::NetworkName;
 use crate::id::ProjectName;
 use crate::id::ServiceName;
@@ -47,7 +45,7 @@ pub struct Surroundings<'a> {
 /// Completes all services.
 pub fn services(document: &mut Document, around: &mut Surroundings<'_>) {
     let mut default_used = false;
-    for draft in document.services.values_mut() {
+    for draft in document.services.entries.values_mut() {
         environment(draft, around);
         implied_dependencies(draft);
         let service = &mut draft.service;
@@ -60,13 +58,14 @@ pub fn services(document: &mut Document, around: &mut Surroundings<'_>) {
         }
         default_used |= service.networks.contains_key("default");
     }
-    if default_used && !document.networks.contains_key("default") {
+    if default_used && !document.networks.entries.contains_key("default") {
         let name = NetworkName::new(format!("{}_default", around.project))
             .expect("a project name and `_default` are made of the characters of a network name");
-        let value = default_network(name);
-        let span = Span::default();
-        let resource = Resource { value, span };
-        document.networks.insert("default".to_owned(), resource);
+        let network = default_network(name);
+        document
+            .networks
+            .entries
+            .insert("default".to_owned(), network);
     }
 }
 
@@ -112,7 +111,8 @@ fn read_env_file(
         Ok(text) => text,
         Err(error) if error.is_missing() && !file.required => return,
         Err(error) if error.is_missing() => {
-            let message = format!("there is no file `{}`", file.path.display());
+            let name = source::display_name(around.working_directory, &file.path);
+            let message = format!("there is no file `{name}`");
             around
                 .report
                 .error("missing-file", message)

@@ -4,10 +4,12 @@
 
 use super::diagnostic::Report;
 use super::diagnostic::did_you_mean;
+use super::model::Mount;
 use super::model::NetworkMode;
 use super::parse::Document;
 use super::parse::Draft;
 use super::parse::Reference;
+use super::parse::Section;
 use super::parse::Target;
 use super::source::Span;
 use crate::id::ServiceName;
@@ -18,7 +20,8 @@ use std::collections::BTreeSet;
 /// Checks the services that are on; `disabled` are those that are not.
 pub fn check(document: &mut Document, disabled: &[ServiceName], report: &mut Report) {
     drop_optional(document);
-    for draft in document.services.values() {
+    let services = &document.services.entries;
+    for draft in services.values() {
         source_of_image(draft, report);
         for reference in &draft.references {
             resolve(reference, draft, document, disabled, report);
@@ -27,14 +30,14 @@ pub fn check(document: &mut Document, disabled: &[ServiceName], report: &mut Rep
         mounts(draft, report);
         replicas(draft, report);
     }
-    container_names(&document.services, report);
-    cycles(&document.services, report);
+    container_names(services, report);
+    cycles(services, report);
 }
 
 /// A dependency that is not required and not there is no dependency.
 fn drop_optional(document: &mut Document) {
-    let names: BTreeSet<String> = document.services.keys().cloned().collect();
-    for draft in document.services.values_mut() {
+    let names: BTreeSet<String> = document.services.entries.keys().cloned().collect();
+    for draft in document.services.entries.values_mut() {
         let service = &mut draft.service;
         let mut dropped = BTreeSet::new();
         service.depends_on.retain(|name, dependency| {
@@ -52,7 +55,7 @@ fn drop_optional(document: &mut Document) {
 
 fn source_of_image(draft: &Draft, report: &mut Report) {
     let name = &draft.service.name;
-    match (draft.image, draft.build) {
+    match (draft.place("image"), draft.place("build")) {
         (Some(_), None) => {}
         (Some(_), Some(build)) => {
             report
@@ -73,6 +76,8 @@ fn source_of_image(draft: &Draft, report: &mut Report) {
                 .at(build)
                 .hint("build the image elsewhere and name it with `image`");
         }
+        // What it extends is missing, and that is reported already.
+        (None, None) if draft.place("extends").is_some() => {}
         (None, None) => {
             report
                 .error("no-image", format!("service `{name}` has no image"))
@@ -123,8 +128,9 @@ fn resolve(
     };
 }
 
-fn keys<T>(map: &IndexMap<String, T>) -> Vec<&str> {
-    map.keys().map(String::as_str).collect()
+fn keys<T>(section: &Section<T>) -> Vec<&str> {
+    let all = section.entries.keys().chain(&section.broken);
+    all.map(String::as_str).collect()
 }
 
 fn networking(draft: &Draft, report: &mut Report) {
@@ -133,7 +139,7 @@ fn networking(draft: &Draft, report: &mut Report) {
     if service.network_mode == NetworkMode::Networks {
         return;
     }
-    if let (Some(span), false) = (draft.networks, service.networks.is_empty()) {
+    if let (Some(span), false) = (draft.place("networks"), service.networks.is_empty()) {
         report
             .error(
                 "contradiction",
@@ -154,34 +160,41 @@ fn networking(draft: &Draft, report: &mut Report) {
                     "service `{name}` publishes ports, but the network of another container is used"
                 ),
             )
-            .at(draft.span)
+            .at(draft.place("ports").unwrap_or(draft.span))
             .hint("publish the ports where the network belongs");
     }
 }
 
 fn mounts(draft: &Draft, report: &mut Report) {
     let service = &draft.service;
+    let kind = |mount: &Mount| match mount {
+        Mount::Tmpfs(_) if draft.place("tmpfs").is_some() => "tmpfs",
+        _ => "volumes",
+    };
     let mounts = service
         .mounts
         .iter()
-        .map(|mount| (mount.target(), "a volume or tmpfs"));
+        .map(|mount| (mount.target(), kind(mount)));
     let secrets = service
         .secrets
         .iter()
-        .map(|mount| (mount.target.as_str(), "a secret"));
+        .map(|mount| (mount.target.as_str(), "secrets"));
     let configs = service
         .configs
         .iter()
-        .map(|mount| (mount.target.as_str(), "a config"));
+        .map(|mount| (mount.target.as_str(), "configs"));
     let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
-    for (target, what) in mounts.chain(secrets).chain(configs) {
-        if let Some(first) = seen.insert(target, what) {
-            let message = format!(
-                "service `{}` mounts {what} at `{target}`, where {first} is mounted already",
-                service.name
-            );
-            report.error("mounted-twice", message).at(draft.span);
-        }
+    for (target, attribute) in mounts.chain(secrets).chain(configs) {
+        let Some(first) = seen.insert(target, attribute) else {
+            continue;
+        };
+        let message = format!("service `{}` mounts two things at `{target}`", service.name);
+        let place = |attribute: &str| draft.place(attribute).unwrap_or(draft.span);
+        report
+            .error("mounted-twice", message)
+            .at(place(attribute))
+            .also(place(first), "one is here")
+            .label("the other is here");
     }
 }
 
@@ -191,7 +204,7 @@ fn replicas(draft: &Draft, report: &mut Report) {
         return;
     }
     let number = service.scale;
-    if let Some(span) = draft.container_name {
+    if let Some(span) = draft.place("container_name") {
         let message = format!(
             "service `{}` has {number} replicas, which cannot share one `container_name`",
             service.name
@@ -217,7 +230,9 @@ fn replicas(draft: &Draft, report: &mut Report) {
 fn container_names(services: &IndexMap<String, Draft>, report: &mut Report) {
     let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
     for draft in services.values() {
-        let (Some(name), Some(span)) = (&draft.service.container_name, draft.container_name) else {
+        let (Some(name), Some(span)) =
+            (&draft.service.container_name, draft.place("container_name"))
+        else {
             continue;
         };
         if let Some(first) = seen.insert(name, span) {

@@ -13,6 +13,8 @@ mod runtime;
 mod runtime_bench;
 mod runtime_exec;
 mod compose_bad;
+mod compose_canonical;
+mod compose_limits;
 mod compose_oracle;
 mod stack;
 mod stack_guestbook;

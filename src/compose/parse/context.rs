@@ -115,6 +115,9 @@ impl<'a> Context<'a> {
     }
 
     fn stray(&mut self, key: &str, entry: &Entry, shape: &Shape) {
+        if self.report.is_full() {
+            return;
+        }
         let place = match self.path.as_str() {
             "" => String::new(),
             path => format!(" in `{path}`"),
@@ -306,16 +309,42 @@ impl<'a> Context<'a> {
         texts.into_iter().collect()
     }
 
-    /// A text or a list of texts.
+    /// A text or a list of texts, without repetitions.
     pub fn text_or_texts(&mut self, node: &Node) -> Vec<String> {
+        let mut texts = indexmap::IndexSet::new();
+        self.each_text(node, |_, _, text| {
+            texts.insert(text.to_owned());
+        });
+        texts.into_iter().collect()
+    }
+
+    /// Calls `parse` for a text, or for each text of a list.
+    pub fn each_text(&mut self, node: &Node, mut parse: impl FnMut(&mut Self, &Node, &str)) {
         match &node.value {
-            Value::String(text) => vec![text.clone()],
-            _ => self.unique_texts(node),
+            Value::String(text) => parse(self, node, text),
+            Value::List(_) => self.items(node, |cx, item| {
+                if let Some(text) = cx.text_or_number(item) {
+                    parse(cx, item, &text);
+                }
+            }),
+            _ => self.wrong(node, "a text or a list"),
         }
+    }
+
+    /// Whether it is one of the two; reports if it is not.
+    pub fn list_or_mapping(&mut self, node: &Node) -> bool {
+        let good = matches!(node.value, Value::List(_) | Value::Map(_));
+        if !good {
+            self.wrong(node, "a list or a mapping");
+        }
+        good
     }
 
     /// `[A=1, B]` or `{A: 1, B: }`.
     pub fn key_values(&mut self, node: &Node) -> KeyValues {
+        if !self.list_or_mapping(node) {
+            return KeyValues::new();
+        }
         let converted;
         let node = match node.value {
             Value::List(_) => {

@@ -20,6 +20,9 @@ pub const STARTED: Dependency = Dependency {
 
 /// Parses `depends_on`: a list of names, or a map of conditions.
 pub fn depends_on(cx: &mut Context<'_>, draft: &mut Draft, node: &Node) {
+    if !cx.list_or_mapping(node) {
+        return;
+    }
     if let Value::List(_) = node.value {
         cx.items(node, |cx, item| {
             if let Some(name) = cx.text(item) {

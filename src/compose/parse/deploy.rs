@@ -15,8 +15,8 @@ use crate::compose::yaml::Node;
 pub struct Deploy {
     replicas: Option<(u32, Span)>,
     limits: Limits,
-    /// Where each limit is.
-    places: Vec<(&'static str, Span)>,
+    /// Where each limit is: the older attribute it stands for, its own name, its place.
+    places: Vec<(&'static str, &'static str, Span)>,
     restart: Option<Restart>,
 }
 
@@ -53,25 +53,25 @@ pub fn parse(cx: &mut Context<'_>, draft: &mut Draft, node: &Node) {
 
 fn limit(cx: &mut Context<'_>, deploy: &mut Deploy, key: &str, node: &Node) {
     let limits = &mut deploy.limits;
-    let name = match key {
+    let (old, new) = match key {
         "cpus" => {
             limits.cpus = limits::cpus(cx, node);
-            "cpus"
+            ("cpus", "deploy.resources.limits.cpus")
         }
         "memory" => {
             limits.memory = limits::positive(cx.bytes(node));
-            "mem_limit"
+            ("mem_limit", "deploy.resources.limits.memory")
         }
         "pids" => {
             limits.pids = cx.integer(node);
-            "pids_limit"
+            ("pids_limit", "deploy.resources.limits.pids")
         }
         _ => {
             limits.memory_reservation = limits::positive(cx.bytes(node));
-            "mem_reservation"
+            ("mem_reservation", "deploy.resources.reservations.memory")
         }
     };
-    deploy.places.push((name, node.span));
+    deploy.places.push((old, new, node.span));
 }
 
 fn restart(cx: &mut Context<'_>, node: &Node) -> Restart {
@@ -100,35 +100,40 @@ fn restart(cx: &mut Context<'_>, node: &Node) -> Restart {
 /// Brings together what `deploy` and the older attributes say; they may not contradict each other.
 pub fn reconcile(cx: &mut Context<'_>, draft: &mut Draft) {
     let deploy = std::mem::take(&mut draft.deploy);
+    let mut clashes = Vec::new();
     let service = &mut draft.service;
     if let Some((replicas, span)) = deploy.replicas {
-        match draft.scale {
-            Some(scale) if service.scale != replicas => {
-                distinct(cx, "scale", "deploy.replicas", span).also(scale, "`scale` is given here");
-            }
+        match draft.places.contains_key("scale") {
+            true if service.scale != replicas => clashes.push(("scale", "deploy.replicas", span)),
             _ => service.scale = replicas,
         }
     }
     if let Some(restart) = deploy.restart {
         service.restart = restart;
     }
-    let place = |name: &str| {
-        let found = deploy.places.iter().find(|(n, _)| *n == name);
-        found.map(|(_, span)| *span).unwrap_or_default()
-    };
     let (old, new) = (&mut service.limits, &deploy.limits);
-    let clashes = [
-        ("cpus", "cpus", unite(&mut old.cpus, new.cpus)),
-        ("mem_limit", "memory", unite(&mut old.memory, new.memory)),
-        ("pids_limit", "pids", unite(&mut old.pids, new.pids)),
+    let clashing = [
+        ("cpus", unite(&mut old.cpus, new.cpus)),
+        ("mem_limit", unite(&mut old.memory, new.memory)),
+        ("pids_limit", unite(&mut old.pids, new.pids)),
         (
             "mem_reservation",
-            "reservations.memory",
             unite(&mut old.memory_reservation, new.memory_reservation),
         ),
     ];
-    for (name, key, _) in clashes.into_iter().filter(|(_, _, clash)| *clash) {
-        distinct(cx, name, &format!("deploy {key}"), place(name));
+    let clashes_at = |name: &str| {
+        clashing
+            .iter()
+            .any(|(other, clash)| *other == name && *clash)
+    };
+    clashes.extend(deploy.places.iter().filter(|(old, ..)| clashes_at(old)));
+    for (old, new, span) in clashes {
+        let message = format!("`{old}` and `{new}` have different values");
+        let diagnostic = cx.report.error("contradiction", message);
+        diagnostic.at(span).hint("remove one of them");
+        if let Some(place) = draft.places.get(old) {
+            diagnostic.also(*place, format!("`{old}` is given here"));
+        }
     }
 }
 
@@ -142,19 +147,4 @@ fn unite<T: PartialEq>(old: &mut Option<T>, new: Option<T>) -> bool {
         }
         _ => false,
     }
-}
-
-fn distinct<'c>(
-    cx: &'c mut Context<'_>,
-    old: &str,
-    new: &str,
-    span: Span,
-) -> &'c mut crate::compose::diagnostic::Diagnostic {
-    cx.report
-        .error(
-            "contradiction",
-            format!("`{old}` and `{new}` have different values"),
-        )
-        .at(span)
-        .hint("remove one of them")
 }

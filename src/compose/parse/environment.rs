@@ -26,7 +26,10 @@ pub fn parse(cx: &mut Context<'_>, node: &Node) -> KeyValues {
     let values = cx.key_values(node);
     for (key, (_, span)) in &values {
         if key.is_empty() || key.contains(|c: char| c.is_whitespace() || c == '\0' || c == '=') {
-            let problem = format!("`{key}` is not a variable name");
+            let problem = match key.as_str() {
+                "" => "a value without a name".to_owned(),
+                _ => format!("`{key}` is not a variable name"),
+            };
             cx.invalid(*span, problem);
         }
     }
@@ -56,6 +59,9 @@ fn one(cx: &mut Context<'_>, node: &Node) -> Option<EnvFile> {
     let (mut path, mut required, mut raw) = (None, true, false);
     match &node.value {
         Value::String(text) => path = Some(cx.host_path(text, node.span)),
+        value if !matches!(value, Value::Map(_)) => {
+            cx.wrong(node, "a text, or a list of texts or mappings")
+        }
         _ => cx.fields(node, &shape::ENV_FILE, |cx, key, node| match key {
             "path" => path = cx.text(node).map(|text| cx.host_path(&text, node.span)),
             "required" => required = cx.boolean(node).unwrap_or(true),

@@ -22,7 +22,11 @@ pub fn volumes(cx: &mut Context<'_>, draft: &mut Draft, node: &Node) {
     cx.items(node, |cx, item| {
         let mount = match &item.value {
             Value::String(text) => short(cx, text, item.span),
-            _ => long(cx, item),
+            Value::Map(_) => long(cx, item),
+            _ => {
+                cx.wrong(item, "a text or a mapping");
+                None
+            }
         };
         let Some(mount) = mount else {
             return;
@@ -44,10 +48,9 @@ pub fn volumes(cx: &mut Context<'_>, draft: &mut Draft, node: &Node) {
 
 /// Parses `tmpfs`.
 pub fn tmpfs(cx: &mut Context<'_>, draft: &mut Draft, node: &Node) {
-    for text in cx.text_or_texts(node) {
-        let parsed = tmpfs_text(&text);
-        let Some(mount) = cx.checked(node, parsed) else {
-            continue;
+    cx.each_text(node, |cx, item, text| {
+        let Some(mount) = cx.checked(item, tmpfs_text(text)) else {
+            return;
         };
         match draft
             .tmpfs
@@ -57,7 +60,7 @@ pub fn tmpfs(cx: &mut Context<'_>, draft: &mut Draft, node: &Node) {
             Some(old) => *old = Mount::Tmpfs(mount),
             None => draft.tmpfs.push(Mount::Tmpfs(mount)),
         }
-    }
+    });
 }
 
 /// `TARGET[:OPTION,…]`

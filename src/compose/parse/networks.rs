@@ -25,17 +25,18 @@ pub fn attribute(cx: &mut Context<'_>, draft: &mut Draft, key: &str, node: &Node
         "dns_search" => service.dns_search = cx.text_or_texts(node),
         "dns_opt" => service.dns_opt = cx.unique_texts(node),
         "dns" => {
-            for text in cx.text_or_texts(node) {
-                let parsed = values::address(&text);
-                service.dns.extend(cx.checked(node, parsed));
-            }
+            cx.each_text(node, |cx, item, text| {
+                service.dns.extend(cx.checked(item, values::address(text)));
+            });
         }
         _ => service.extra_hosts = extra_hosts(cx, node),
     }
 }
 
 fn networks(cx: &mut Context<'_>, draft: &mut Draft, node: &Node) {
-    draft.networks = Some(node.span);
+    if !cx.list_or_mapping(node) {
+        return;
+    }
     if let Value::List(_) = node.value {
         cx.items(node, |cx, item| {
             if let Some(name) = cx.text(item) {
@@ -183,6 +184,9 @@ fn extra_hosts(cx: &mut Context<'_>, node: &Node) -> IndexMap<String, Vec<String
             addresses.push(ip);
         }
     };
+    if !cx.list_or_mapping(node) {
+        return hosts;
+    }
     if let Value::List(_) = node.value {
         cx.items(node, |cx, item| {
             let Some(text) = cx.text(item) else {
@@ -196,9 +200,7 @@ fn extra_hosts(cx: &mut Context<'_>, node: &Node) -> IndexMap<String, Vec<String
         return hosts;
     }
     cx.entries(node, |cx, host, entry| {
-        for ip in cx.text_or_texts(&entry.value) {
-            add(cx, host, &ip, entry.value.span);
-        }
+        cx.each_text(&entry.value, |cx, item, ip| add(cx, host, ip, item.span));
     });
     hosts
 }

@@ -29,17 +29,22 @@ pub fn parse(cx: &mut Context<'_>, node: &Node) -> Vec<PortMapping> {
 
 /// Parses `expose`.
 pub fn expose(cx: &mut Context<'_>, node: &Node) -> Vec<String> {
-    let ports = cx.unique_texts(node);
-    for port in &ports {
-        let (range, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
+    let mut ports = Vec::new();
+    cx.items(node, |cx, item| {
+        let Some(port) = cx.text_or_number(item) else {
+            return;
+        };
+        let (range, protocol) = port.split_once('/').unwrap_or((&port, "tcp"));
         let problem = values::port_range(range).err().or(match protocol {
             "tcp" | "udp" | "sctp" => None,
             _ => Some(format!("`{protocol}` is not a protocol")),
         });
         if let Some(problem) = problem {
-            cx.invalid(node.span, problem);
+            cx.invalid(item.span, problem);
+        } else if !ports.contains(&port) {
+            ports.push(port);
         }
-    }
+    });
     ports
 }
 

@@ -28,11 +28,9 @@ pub fn attribute(cx: &mut Context<'_>, draft: &mut Draft, key: &str, node: &Node
         "platform" => service.platform = cx.text(node),
         "pull_policy" => service.pull_policy = cx.parsed(node, pull_policy),
         "container_name" => {
-            draft.container_name = Some(node.span);
             service.container_name = cx.parsed(node, container_name);
         }
         "scale" => {
-            draft.scale = Some(node.span);
             service.scale = cx.integer(node).unwrap_or(1);
         }
         _ => cx.unsupported(node.span, "this attribute"),
@@ -41,8 +39,13 @@ pub fn attribute(cx: &mut Context<'_>, draft: &mut Draft, key: &str, node: &Node
 
 /// An argument vector: a list as it is, a text split into words.
 pub fn arguments(cx: &mut Context<'_>, node: &Node) -> Option<Vec<String>> {
-    let Value::String(text) = &node.value else {
-        return Some(cx.texts(node));
+    let text = match &node.value {
+        Value::String(text) => text,
+        Value::List(_) => return Some(cx.texts(node)),
+        _ => {
+            cx.wrong(node, "a text or a list");
+            return None;
+        }
     };
     let (words, operator) = cx.checked(node, values::words(text))?;
     if let Some(operator) = operator {
@@ -104,10 +107,14 @@ fn profiles(cx: &mut Context<'_>, node: &Node) -> Vec<String> {
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
     };
-    let profiles = cx.unique_texts(node);
-    for profile in profiles.iter().filter(|text| !good(text)) {
-        cx.invalid(node.span, format!("`{profile}` is not a profile name"));
-    }
+    let mut profiles = Vec::new();
+    cx.items(node, |cx, item| match cx.text(item) {
+        Some(text) if !good(&text) => {
+            cx.invalid(item.span, format!("`{text}` is not a profile name"));
+        }
+        Some(text) if !profiles.contains(&text) => profiles.push(text),
+        _ => {}
+    });
     profiles
 }
 

@@ -11,7 +11,6 @@ use super::values;
 use crate::compose::model::Network;
 use crate::compose::model::Subnet;
 use crate::compose::model::Volume;
-use crate::compose::source::Span;
 use crate::compose::yaml::Entry;
 use crate::compose::yaml::Node;
 use crate::compose::yaml::Value;
@@ -19,45 +18,51 @@ use crate::id::InvalidName;
 use crate::id::NetworkName;
 use crate::id::VolumeName;
 use indexmap::IndexMap;
+use std::collections::BTreeSet;
 
-/// A top-level resource with the place of its key.
-pub struct Resource<T> {
-    /// What it is.
-    pub value: T,
-    /// Its key.
-    pub span: Span,
+/// The entries of one top-level attribute.
+pub struct Section<T> {
+    /// By key, in the order of the text.
+    pub entries: IndexMap<String, T>,
+    /// Keys of entries that could not be parsed; they are there all the same.
+    pub broken: BTreeSet<String>,
+}
+
+impl<T> Default for Section<T> {
+    fn default() -> Self {
+        Self {
+            entries: IndexMap::new(),
+            broken: BTreeSet::new(),
+        }
+    }
 }
 
 /// A parsed document.
 #[derive(Default)]
 pub struct Document {
-    /// By key, in the order of the text.
-    pub services: IndexMap<String, Draft>,
-    /// By key.
-    pub networks: IndexMap<String, Resource<Network>>,
-    /// By key.
-    pub volumes: IndexMap<String, Resource<Volume>>,
-    /// By key: full name and origin.
-    pub secrets: IndexMap<String, Resource<(String, Origin)>>,
-    /// By key: full name and origin.
-    pub configs: IndexMap<String, Resource<(String, Origin)>>,
+    /// `services`
+    pub services: Section<Draft>,
+    /// `networks`
+    pub networks: Section<Network>,
+    /// `volumes`
+    pub volumes: Section<Volume>,
+    /// `secrets`: full name and origin.
+    pub secrets: Section<(String, Origin)>,
+    /// `configs`: full name and origin.
+    pub configs: Section<(String, Origin)>,
 }
 
 /// Parses a merged tree.
 pub fn parse(cx: &mut Context<'_>, root: &Node) -> Document {
     let mut document = Document::default();
     cx.fields(root, &shape::PROJECT, |cx, key, node| match key {
-        "services" => cx.entries(node, |cx, key, entry| {
-            if let Some(draft) = service::parse(cx, key, entry) {
-                document.services.insert(key.to_owned(), draft);
-            }
-        }),
-        "networks" => resources(cx, node, &mut document.networks, network),
-        "volumes" => resources(cx, node, &mut document.volumes, volume),
-        "secrets" => resources(cx, node, &mut document.secrets, |cx, key, entry| {
+        "services" => section(cx, node, &mut document.services, service::parse),
+        "networks" => section(cx, node, &mut document.networks, network),
+        "volumes" => section(cx, node, &mut document.volumes, volume),
+        "secrets" => section(cx, node, &mut document.secrets, |cx, key, entry| {
             object(cx, key, entry, &shape::SECRET)
         }),
-        "configs" => resources(cx, node, &mut document.configs, |cx, key, entry| {
+        "configs" => section(cx, node, &mut document.configs, |cx, key, entry| {
             object(cx, key, entry, &shape::CONFIG)
         }),
         "version" => {
@@ -66,24 +71,21 @@ pub fn parse(cx: &mut Context<'_>, root: &Node) -> Document {
                 .at(node.span)
                 .hint("remove it");
         }
-        "include" => cx.unsupported(node.span, "`include`"),
-        // `name` is dealt with before.
+        // `name` and `include` are dealt with before.
         _ => {}
     });
     document
 }
 
-fn resources<T>(
+fn section<T>(
     cx: &mut Context<'_>,
     node: &Node,
-    into: &mut IndexMap<String, Resource<T>>,
+    into: &mut Section<T>,
     parse: impl Fn(&mut Context<'_>, &str, &Entry) -> Option<T>,
 ) {
-    cx.entries(node, |cx, key, entry| {
-        if let Some(value) = parse(cx, key, entry) {
-            let span = entry.key;
-            into.insert(key.to_owned(), Resource { value, span });
-        }
+    cx.entries(node, |cx, key, entry| match parse(cx, key, entry) {
+        Some(value) => drop(into.entries.insert(key.to_owned(), value)),
+        None => drop(into.broken.insert(key.to_owned())),
     });
 }
 

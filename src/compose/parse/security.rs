@@ -5,6 +5,7 @@ use super::networks::service_reference;
 use super::service::Draft;
 use super::shape;
 use super::values;
+use crate::compose::diagnostic::did_you_mean;
 use crate::compose::model::NamespaceOf;
 use crate::compose::yaml::Node;
 use crate::compose::yaml::Value;
@@ -80,12 +81,13 @@ fn capabilities(cx: &mut Context<'_>, node: &Node) -> Vec<String> {
         let upper = text.to_uppercase();
         let name = upper.strip_prefix("CAP_").unwrap_or(&upper).to_owned();
         if !CAPABILITIES.contains(&name.as_str()) {
-            let near = crate::compose::diagnostic::did_you_mean(
-                &name.to_lowercase(),
-                CAPABILITIES.iter().copied(),
-            );
-            cx.invalid(item.span, format!("`{text}` is not a capability"));
-            let _ = near;
+            let near = did_you_mean(&name, CAPABILITIES);
+            let message = format!("`{}`: `{text}` is not a capability", cx.path());
+            let diagnostic = cx.report.error("invalid-value", message);
+            diagnostic.at(item.span);
+            if let Some(near) = near {
+                diagnostic.hint(format!("did you mean `{near}`?"));
+            }
         } else if !all.contains(&name) {
             all.push(name);
         }

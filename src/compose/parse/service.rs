@@ -15,6 +15,7 @@ use super::ports;
 use super::process;
 use super::security;
 use super::shape;
+use crate::compose::diagnostic::did_you_mean;
 use crate::compose::model::Mount;
 use crate::compose::model::Service;
 use crate::compose::source::Span;
@@ -22,6 +23,7 @@ use crate::compose::yaml::Entry;
 use crate::compose::yaml::Node;
 use crate::id::ImageRef;
 use crate::id::ServiceName;
+use std::collections::BTreeMap;
 
 /// A service that is parsed but not yet completed and checked.
 pub struct Draft {
@@ -37,16 +39,8 @@ pub struct Draft {
     pub references: Vec<Reference>,
     /// `tmpfs`, which comes behind `volumes` whatever their order.
     pub tmpfs: Vec<Mount>,
-    /// `image`.
-    pub image: Option<Span>,
-    /// `build`.
-    pub build: Option<Span>,
-    /// `networks`.
-    pub networks: Option<Span>,
-    /// `container_name`.
-    pub container_name: Option<Span>,
-    /// `scale`.
-    pub scale: Option<Span>,
+    /// Where each attribute's value is.
+    pub places: BTreeMap<String, Span>,
     /// What `deploy` says, compared with the older attributes later.
     pub deploy: deploy::Deploy,
 }
@@ -87,13 +81,14 @@ impl Draft {
             env_files: Vec::new(),
             references: Vec::new(),
             tmpfs: Vec::new(),
-            image: None,
-            build: None,
-            networks: None,
-            container_name: None,
-            scale: None,
+            places: BTreeMap::new(),
             deploy: deploy::Deploy::default(),
         }
+    }
+
+    /// Where the value of an attribute is, if it is given.
+    pub fn place(&self, attribute: &str) -> Option<Span> {
+        self.places.get(attribute).copied()
     }
 
     /// Notes that `name` must exist.
@@ -122,8 +117,15 @@ pub fn parse(cx: &mut Context<'_>, key: &str, entry: &Entry) -> Option<Draft> {
         return Some(draft);
     }
     cx.fields(&entry.value, &shape::SERVICE, |cx, key, node| {
+        draft.places.insert(key.to_owned(), node.span);
         attribute(cx, &mut draft, key, node);
     });
+    // Who wrote `imgae`, or no mapping at all, is told that, and not that an image is missing.
+    let keys = entry.value.as_map().map(|map| map.keys());
+    let misspelt = |key: &String| did_you_mean(key, ["image"]).is_some();
+    if keys.is_none_or(|mut keys| keys.any(misspelt)) {
+        draft.places.entry("image".to_owned()).or_insert(entry.key);
+    }
     draft.service.mounts.append(&mut draft.tmpfs);
     deploy::reconcile(cx, &mut draft);
     Some(draft)
@@ -132,8 +134,9 @@ pub fn parse(cx: &mut Context<'_>, key: &str, entry: &Entry) -> Option<Draft> {
 fn attribute(cx: &mut Context<'_>, draft: &mut Draft, key: &str, node: &Node) {
     match key {
         "image" => image(cx, draft, node),
-        "build" => build(cx, draft, node),
-        "extends" => cx.unsupported(node.span, "`extends`"),
+        "build" => build(cx, node),
+        // Dealt with before; what is left could not be had, and the report says why.
+        "extends" => {}
         "environment" => draft.environment = environment::parse(cx, node),
         "env_file" => draft.env_files = environment::files(cx, node),
         "ports" => draft.service.ports = ports::parse(cx, node),
@@ -159,7 +162,6 @@ fn attribute(cx: &mut Context<'_>, draft: &mut Draft, key: &str, node: &Node) {
 }
 
 fn image(cx: &mut Context<'_>, draft: &mut Draft, node: &Node) {
-    draft.image = Some(node.span);
     let Some(text) = cx.text(node) else {
         return;
     };
@@ -172,8 +174,7 @@ fn image(cx: &mut Context<'_>, draft: &mut Draft, node: &Node) {
     }
 }
 
-fn build(cx: &mut Context<'_>, draft: &mut Draft, node: &Node) {
-    draft.build = Some(node.span);
+fn build(cx: &mut Context<'_>, node: &Node) {
     if node.as_str().is_none() && node.as_map().is_none() {
         cx.wrong(node, "a text or a mapping");
     }

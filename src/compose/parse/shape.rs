@@ -291,12 +291,6 @@ pub const CONFIG: Shape = Shape {
 /// The old form of `external`.
 pub const EXTERNAL: Shape = shape(&["name"]);
 
-/// `extends`
-pub const EXTENDS: Shape = shape(&["file", "service"]);
-
-/// `include.[]`
-pub const INCLUDE: Shape = shape(&["env_file", "path", "project_directory"]);
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -80,7 +80,8 @@ pub fn bytes(text: &str) -> Result<u64, String> {
     let split = lower
         .find(|c: char| !c.is_ascii_digit() && c != '.')
         .unwrap_or(lower.len());
-    let number: f64 = lower[..split].parse().map_err(|_| wrong())?;
+    let digits = &lower[..split];
+    let number: f64 = digits.parse().map_err(|_| wrong())?;
     let unit = lower[split..].trim_start();
     let unit = unit
         .strip_suffix("ib")
@@ -95,11 +96,18 @@ pub fn bytes(text: &str) -> Result<u64, String> {
         "p" => 50,
         _ => return Err(wrong()),
     };
-    let size = number * (1u64 << shift) as f64;
-    if size > i64::MAX as f64 {
-        return Err(format!("`{text}` is too large"));
+    let too_large = || format!("`{text}` is too large");
+    if let Ok(whole) = digits.parse::<u64>() {
+        let size = whole
+            .checked_mul(1 << shift)
+            .filter(|size| i64::try_from(*size).is_ok());
+        return size.ok_or_else(too_large);
     }
-    Ok(size as u64)
+    let size = number * (1u64 << shift) as f64;
+    match size < i64::MAX as f64 {
+        true => Ok(size as u64),
+        false => Err(too_large()),
+    }
 }
 
 /// A command line as words, and the shell operator that ended it, if one did.

@@ -5,6 +5,7 @@
 //!
 //! Invariant: `load_canonical(canonical(p)) == p`.
 
+mod mounts;
 mod project;
 mod service;
 mod yaml;

@@ -1,0 +1,215 @@
+//! `extends`: a service that begins as a copy of another one, of the same file or another.
+//!
+//! Invariant: a chain of services that comes back to itself is an error that shows the chain.
+
+use super::merge;
+use super::normalize::Environment;
+use super::source;
+use super::source::Span;
+use super::tree::Forest;
+use super::tree::Scope;
+use super::tree::Step;
+use super::yaml::Entry;
+use super::yaml::Map;
+use super::yaml::Node;
+use super::yaml::Value;
+use std::path::Path;
+use std::path::PathBuf;
+
+/// Longest chain of services that extend each other.
+const MAX_CHAIN: usize = 50;
+
+/// What `extends` says.
+struct Extends {
+    service: String,
+    file: Option<PathBuf>,
+    span: Span,
+}
+
+impl Forest<'_> {
+    /// Completes all services of `document` that extend another one.
+    pub fn extend(&mut self, mut document: Node, scope: &Scope<'_>) -> Node {
+        let Some(services) = document.get("services").and_then(Node::as_map).cloned() else {
+            return document;
+        };
+        let extending = |entry: &Entry| entry.value.get("extends").is_some_and(|e| !e.is_null());
+        let names: Vec<&String> = services
+            .iter()
+            .filter(|(_, entry)| extending(entry))
+            .map(|(name, _)| name)
+            .collect();
+        for name in names {
+            let mut chain = vec![(None, name.clone())];
+            let node = self.extended_service(&services[name].value, &services, scope, &mut chain);
+            let target = document
+                .entry_mut("services")
+                .and_then(|s| s.entry_mut(name));
+            if let (Some(node), Some(target)) = (node, target) {
+                *target = node;
+            }
+        }
+        document
+    }
+
+    /// `service` over what it extends; `None` if that cannot be had.
+    fn extended_service(
+        &mut self,
+        service: &Node,
+        siblings: &Map,
+        scope: &Scope<'_>,
+        chain: &mut Vec<Step>,
+    ) -> Option<Node> {
+        let mut service = service.clone();
+        let Value::Map(fields) = &mut service.value else {
+            return Some(service);
+        };
+        let extends = match fields.shift_remove("extends") {
+            Some(entry) if !entry.value.is_null() => self.parse_extends(&entry.value)?,
+            _ => return Some(service),
+        };
+        let file = extends.file.clone().or_else(|| chain.last()?.0.clone());
+        let step = (file, extends.service.clone());
+        if chain.contains(&step) || chain.len() >= MAX_CHAIN {
+            self.circle(chain, &step, extends.span);
+            return None;
+        }
+        let base = match &extends.file {
+            None => {
+                let base = siblings
+                    .get(&extends.service)
+                    .map(|entry| entry.value.clone());
+                let base = self.found(base, siblings, &extends)?;
+                chain.push(step);
+                self.extended_service(&base, siblings, scope, chain)?
+            }
+            Some(file) => {
+                let siblings = self.other_file(file, extends.span, scope.environment)?;
+                let base = siblings
+                    .get(&extends.service)
+                    .map(|entry| entry.value.clone());
+                let base = self.found(base, &siblings, &extends)?;
+                chain.push(step);
+                self.extended_service(&base, &siblings, scope, chain)?
+            }
+        };
+        Some(merge::services(base, service, &mut self.report))
+    }
+
+    fn parse_extends(&mut self, node: &Node) -> Option<Extends> {
+        let extends = match &node.value {
+            Value::String(service) => Some((service.clone(), None, node.span)),
+            Value::Map(fields) => {
+                self.check_keys(fields);
+                let text = |key: &str| node.get(key).and_then(Node::as_str);
+                let service = text("service").map(str::to_owned);
+                let place = node
+                    .get("service")
+                    .map_or(node.span, |service| service.span);
+                let file = node.get("file").filter(|file| !file.is_null());
+                let file = file.map(|file| {
+                    let path = file.as_str().map(|path| self.resolve(path, file.span));
+                    path.ok_or(file.span)
+                });
+                match (service, file.transpose()) {
+                    (Some(service), Ok(file)) => Some((service, file, place)),
+                    _ => None,
+                }
+            }
+            _ => None,
+        };
+        if extends.is_none() {
+            self.report
+                .error("wrong-type", "`extends` needs the name of a service")
+                .at(node.span)
+                .hint("write `extends: NAME`, or `extends: {file: FILE, service: NAME}`");
+        }
+        let (service, file, span) = extends?;
+        Some(Extends {
+            service,
+            file,
+            span,
+        })
+    }
+
+    fn check_keys(&mut self, fields: &Map) {
+        for (key, entry) in fields {
+            if !matches!(key.as_str(), "service" | "file") && !key.starts_with("x-") {
+                self.report
+                    .error(
+                        "unknown-attribute",
+                        format!("unknown attribute `{key}` in `extends`"),
+                    )
+                    .at(entry.key)
+                    .hint("expected `file`, `service`");
+            }
+        }
+    }
+
+    fn found(&mut self, base: Option<Node>, siblings: &Map, extends: &Extends) -> Option<Node> {
+        if base.is_none() {
+            let name = &extends.service;
+            let place = match &extends.file {
+                Some(file) => {
+                    let file = source::display_name(&self.options.working_directory, file);
+                    format!(" in `{file}`")
+                }
+                None => String::new(),
+            };
+            let known = siblings.keys().map(String::as_str);
+            let near = super::diagnostic::did_you_mean(name, known);
+            let diagnostic = self.report.error(
+                "undefined",
+                format!("there is no service `{name}` to extend{place}"),
+            );
+            diagnostic.at(extends.span);
+            if let Some(near) = near {
+                diagnostic.hint(format!("did you mean `{near}`?"));
+            }
+        }
+        base
+    }
+
+    fn circle(&mut self, chain: &[Step], step: &Step, span: Span) {
+        let start = chain.iter().position(|one| one == step).unwrap_or(0);
+        let circle = &chain[start..];
+        let mut members = circle.to_vec();
+        members.sort();
+        if !self.circles.insert(members) {
+            return;
+        }
+        let names = circle.iter().chain([step]).map(|(_, name)| name.as_str());
+        let names: Vec<&str> = names.collect();
+        let message = match chain.contains(step) {
+            true => format!(
+                "services extend each other in a circle: {}",
+                names.join(" → ")
+            ),
+            false => format!("a chain of more than {MAX_CHAIN} services that extend each other"),
+        };
+        self.report.error("extends-cycle", message).at(span);
+    }
+
+    /// The services of another file, whose paths are relative to its own folder.
+    fn other_file(&mut self, file: &Path, span: Span, environment: &Environment) -> Option<Map> {
+        if !self.extended.contains_key(file) {
+            let folder = file.parent().unwrap_or(file).to_owned();
+            let documents = self.parse(file, &folder, Some(span));
+            let mut merged: Option<Node> = None;
+            for mut document in documents.unwrap_or_default() {
+                self.interpolate(&mut document, environment);
+                merged = Some(match merged {
+                    Some(base) => merge::documents(base, document, &mut self.report),
+                    None => document,
+                });
+            }
+            self.extended.insert(file.to_owned(), merged);
+        }
+        let root = self.extended.get(file)?.as_ref()?;
+        Some(
+            root.get("services")
+                .and_then(Node::as_map)
+                .cloned()
+                .unwrap_or_default(),
+        )
+    }
+}

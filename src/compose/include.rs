@@ -1,0 +1,205 @@
+//! `include`: other compose applications, loaded with their own folder and variables, under this one.
+//!
+//! Invariant: a file that includes itself, over however many others, is an error that shows the chain; including a file
+//! twice side by side is fine.
+
+use super::dotenv;
+use super::dotenv::Variables;
+use super::merge;
+use super::normalize::Environment;
+use super::source;
+use super::source::Source;
+use super::source::Span;
+use super::tree::Forest;
+use super::tree::Scope;
+use super::yaml::Map;
+use super::yaml::Node;
+use super::yaml::Value;
+use std::path::Path;
+use std::path::PathBuf;
+
+/// Deepest nesting of files that include each other.
+const MAX_DEPTH: usize = 20;
+
+/// What is taken over from an included application.
+const SECTIONS: [&str; 6] = [
+    "services", "networks", "volumes", "secrets", "configs", "models",
+];
+
+/// One entry of `include`, paths absolute.
+struct Include {
+    paths: Vec<PathBuf>,
+    directory: PathBuf,
+    /// `None` = `.env` of the folder, if there is one.
+    env_files: Option<Vec<PathBuf>>,
+    span: Span,
+}
+
+impl Forest<'_> {
+    /// Puts what `document` includes under it.
+    pub fn include(&mut self, mut document: Node, scope: &Scope<'_>) -> Node {
+        let Some(fields) = document.map_mut() else {
+            return document;
+        };
+        let Some(entry) = fields.shift_remove("include") else {
+            return document;
+        };
+        let items = match entry.value.value {
+            Value::List(items) => items,
+            Value::Null => return document,
+            _ => {
+                self.report
+                    .error("wrong-type", "`include` must be a list")
+                    .at(entry.value.span);
+                return document;
+            }
+        };
+        let mut base: Option<Node> = None;
+        for item in items {
+            let Some(include) = self.parse_include(&item) else {
+                continue;
+            };
+            let Some(tree) = self.included(&include, scope) else {
+                continue;
+            };
+            base = Some(match base {
+                Some(before) => merge::documents(before, tree, &mut self.report),
+                None => tree,
+            });
+        }
+        match base {
+            Some(base) => merge::documents(base, document, &mut self.report),
+            None => document,
+        }
+    }
+
+    fn parse_include(&mut self, node: &Node) -> Option<Include> {
+        let span = node.span;
+        let paths = match &node.value {
+            Value::String(path) => vec![self.resolve(path, span)],
+            Value::Map(fields) => {
+                self.check_include(fields);
+                self.paths(node.get("path"))
+            }
+            _ => Vec::new(),
+        };
+        let Some(first) = paths.first() else {
+            self.report
+                .error("wrong-type", "an entry of `include` needs a path")
+                .at(span)
+                .hint("write `- FILE`, or `- {path: FILE}`");
+            return None;
+        };
+        let directory = match self.paths(node.get("project_directory")).pop() {
+            Some(directory) => directory,
+            None => first.parent().unwrap_or(first).to_owned(),
+        };
+        let env_files = node.get("env_file").filter(|files| !files.is_null());
+        let env_files = env_files.map(|files| self.paths(Some(files)));
+        Some(Include {
+            paths,
+            directory,
+            env_files,
+            span,
+        })
+    }
+
+    fn check_include(&mut self, fields: &Map) {
+        for (key, entry) in fields {
+            let known = ["path", "project_directory", "env_file"];
+            if !known.contains(&key.as_str()) && !key.starts_with("x-") {
+                self.report
+                    .error(
+                        "unknown-attribute",
+                        format!("unknown attribute `{key}` in `include`"),
+                    )
+                    .at(entry.key)
+                    .hint("expected `path`, `project_directory`, `env_file`");
+            }
+        }
+    }
+
+    /// A path or a list of paths.
+    fn paths(&mut self, node: Option<&Node>) -> Vec<PathBuf> {
+        let items: Vec<&Node> = match node.map(|node| (&node.value, node)) {
+            Some((Value::List(items), _)) => items.iter().collect(),
+            Some((Value::Null, _)) | None => Vec::new(),
+            Some((_, node)) => vec![node],
+        };
+        let mut paths = Vec::new();
+        for item in items {
+            match item.as_str() {
+                Some(path) => paths.push(self.resolve(path, item.span)),
+                None => {
+                    let message = format!("a path must be a text, not {}", item.kind());
+                    self.report.error("wrong-type", message).at(item.span);
+                }
+            }
+        }
+        paths
+    }
+
+    /// The tree of an included application, without its name.
+    fn included(&mut self, include: &Include, scope: &Scope<'_>) -> Option<Node> {
+        let main = include.paths.first()?.clone();
+        if scope.including.contains(&main) || scope.including.len() >= MAX_DEPTH {
+            let chain = scope.including.iter().chain([&main]);
+            let names = chain.map(|p| source::display_name(&self.options.working_directory, p));
+            let names: Vec<String> = names.collect();
+            let message = format!(
+                "files include each other in a circle: {}",
+                names.join(" → ")
+            );
+            self.report.error("include-cycle", message).at(include.span);
+            return None;
+        }
+        let environment = self.include_environment(include, scope.environment);
+        let mut documents = Vec::new();
+        for path in &include.paths {
+            documents.extend(self.parse(path, &include.directory, Some(include.span))?);
+        }
+        let including = [scope.including, &[main]].concat();
+        let inner = Scope {
+            environment: &environment,
+            including: &including,
+        };
+        let mut tree = self.merge(documents, &inner)?;
+        let fields = tree.map_mut()?;
+        fields.retain(|key, _| SECTIONS.contains(&key.as_str()));
+        Some(tree)
+    }
+
+    /// The variables of an included application: those of the including one win.
+    fn include_environment(&mut self, include: &Include, outer: &Environment) -> Environment {
+        let optional = include.env_files.is_none();
+        let files = match &include.env_files {
+            Some(files) => files.clone(),
+            None => vec![include.directory.join(".env")],
+        };
+        let mut variables = Variables::new();
+        for file in files {
+            if file == Path::new("/dev/null") {
+                continue;
+            }
+            let name = source::display_name(&self.options.working_directory, &file);
+            match source::read(&file) {
+                Ok(text) => {
+                    let index = self.sources.add(Source {
+                        name,
+                        directory: include.directory.clone(),
+                        text: text.as_str().into(),
+                    });
+                    let lookup = |name: &str| outer.get(name).cloned();
+                    dotenv::parse(&text, index, &lookup, &mut variables, &mut self.report);
+                }
+                Err(error) if optional && error.is_missing() => {}
+                Err(error) => self.unreadable(&error, &name, Some(include.span)),
+            }
+        }
+        let mut environment = outer.clone();
+        for (key, value) in variables {
+            environment.entry(key).or_insert(value);
+        }
+        environment
+    }
+}

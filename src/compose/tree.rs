@@ -1,0 +1,146 @@
+//! Files to one tree: read, parse, interpolate, include, extend, merge.
+//!
+//! Invariant: every node of the tree knows its file, and with it the folder that its relative paths resolve against.
+
+use super::LoadOptions;
+use super::diagnostic::Report;
+use super::interpolation;
+use super::merge;
+use super::normalize::Environment;
+use super::normalize::with_cause;
+use super::source;
+use super::source::ReadError;
+use super::source::Source;
+use super::source::SourceMap;
+use super::source::Span;
+use super::yaml;
+use super::yaml::Node;
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::path::Path;
+use std::path::PathBuf;
+
+/// Reads files into trees.
+pub struct Forest<'a> {
+    /// What was asked for.
+    pub options: &'a LoadOptions,
+    /// All texts read so far.
+    pub sources: SourceMap,
+    /// Where problems go.
+    pub report: Report,
+    /// Files that services extend, parsed and interpolated; `None` = could not be read.
+    pub extended: HashMap<PathBuf, Option<Node>>,
+    /// Circles of `extends` that are reported already.
+    pub circles: HashSet<Vec<Step>>,
+}
+
+/// One step of a chain of `extends`: the file (`None` = the one it began in) and the service.
+pub type Step = (Option<PathBuf>, String);
+
+/// The surroundings of one set of files: the project's own, or those of an `include`.
+pub struct Scope<'a> {
+    /// Variables.
+    pub environment: &'a Environment,
+    /// Files that are being included, outermost first.
+    pub including: &'a [PathBuf],
+}
+
+impl<'a> Forest<'a> {
+    /// Nothing read yet.
+    pub fn new(options: &'a LoadOptions) -> Self {
+        Self {
+            options,
+            sources: SourceMap::default(),
+            report: Report::default(),
+            extended: HashMap::new(),
+            circles: HashSet::new(),
+        }
+    }
+
+    /// Reads and parses `file` (`-` is the standard input). `place` is where it is named, if it is in a file.
+    pub fn parse(
+        &mut self,
+        file: &Path,
+        directory: &Path,
+        place: Option<Span>,
+    ) -> Option<Vec<Node>> {
+        let (name, text) = match file == Path::new("-") {
+            true => {
+                let bytes = self.options.stdin.clone().unwrap_or_default();
+                ("-".to_owned(), source::decode("-", bytes))
+            }
+            false => {
+                let name = source::display_name(&self.options.working_directory, file);
+                (name, source::read(file))
+            }
+        };
+        let text = match text {
+            Ok(text) => text,
+            Err(error) => {
+                self.unreadable(&error, &name, place);
+                return None;
+            }
+        };
+        let index = self.sources.add(Source {
+            name,
+            directory: directory.to_owned(),
+            text: text.as_str().into(),
+        });
+        Some(yaml::parse(&text, index, &mut self.report))
+    }
+
+    /// Reports that a file cannot be read.
+    pub fn unreadable(&mut self, error: &ReadError, name: &str, place: Option<Span>) {
+        let diagnostic = match error.is_missing() {
+            true => self
+                .report
+                .error("missing-file", format!("there is no file `{name}`")),
+            false => self.report.error("unreadable-file", with_cause(error)),
+        };
+        diagnostic.primary = place;
+    }
+
+    /// Makes one tree of `documents`, each over those before it.
+    pub fn merge(&mut self, documents: Vec<Node>, scope: &Scope<'_>) -> Option<Node> {
+        let mut merged: Option<Node> = None;
+        for document in documents {
+            let Some(document) = self.complete(document, scope) else {
+                continue;
+            };
+            merged = Some(match merged {
+                Some(base) => merge::documents(base, document, &mut self.report),
+                None => {
+                    let mut document = document;
+                    merge::settle(&mut document);
+                    document
+                }
+            });
+        }
+        merged
+    }
+
+    /// Interpolates a document, and brings in what it includes and extends.
+    fn complete(&mut self, mut document: Node, scope: &Scope<'_>) -> Option<Node> {
+        if document.as_map().is_none() {
+            let message = format!("a compose file must be a mapping, not {}", document.kind());
+            self.report.error("wrong-type", message).at(document.span);
+            return None;
+        }
+        self.interpolate(&mut document, scope.environment);
+        let document = self.include(document, scope);
+        Some(self.extend(document, scope))
+    }
+
+    /// Replaces the variables of a tree, unless they shall stay as they are.
+    pub fn interpolate(&mut self, node: &mut Node, environment: &Environment) {
+        if self.options.interpolate {
+            let lookup = |name: &str| environment.get(name).cloned();
+            interpolation::interpolate(node, &lookup, &mut self.report);
+        }
+    }
+
+    /// A path as it is written at `span`, absolute.
+    pub fn resolve(&self, path: &str, span: Span) -> PathBuf {
+        source::absolute(self.sources.directory(span), Path::new(path))
+    }
+}

@@ -1,0 +1,240 @@
+//! YAML text to a tree of [`Node`]s that know where they come from.
+//!
+//! Anchors, aliases and merge keys are expanded here, with a budget: a text cannot grow by more than [`MAX_NODES`]
+//! nodes, whatever its aliases say. Scalars resolve as in Go's YAML: `yes` and `22:22` are text, `0440` is octal.
+//!
+//! Invariants: keys are strings and unique; a tree is at most [`MAX_DEPTH`] deep, so recursion over it is safe; what a
+//! document produces is bounded in memory.
+
+mod build;
+mod scalar;
+
+pub use build::MAX_DEPTH;
+pub use build::MAX_NODES;
+pub use build::parse;
+pub use scalar::format_float;
+pub use scalar::resolve;
+
+use super::source::Span;
+use indexmap::IndexMap;
+
+/// A value and its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// The value.
+    pub value: Value,
+    /// Scalars: the whole text; maps and lists: their beginning.
+    pub span: Span,
+    /// `!reset` or `!override` in front of it.
+    pub tag: Option<Tag>,
+}
+
+/// What a node is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// `null`, `~` or nothing.
+    Null,
+    /// `true`, `false`.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// Any other number.
+    Float(f64),
+    /// Text.
+    String(String),
+    /// A sequence.
+    List(Vec<Node>),
+    /// A mapping, in the order of the text.
+    Map(Box<Map>),
+}
+
+/// A mapping.
+pub type Map = IndexMap<String, Entry>;
+
+/// One entry of a mapping.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Where the key is.
+    pub key: Span,
+    /// The value.
+    pub value: Node,
+}
+
+/// A directive for merging files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tag {
+    /// `!reset`: take away what earlier files say.
+    Reset,
+    /// `!override`: replace what earlier files say.
+    Override,
+}
+
+impl Node {
+    /// A node without a tag.
+    pub fn new(value: Value, span: Span) -> Self {
+        Self {
+            value,
+            span,
+            tag: None,
+        }
+    }
+
+    /// A text node.
+    pub fn text(text: impl Into<String>, span: Span) -> Self {
+        Self::new(Value::String(text.into()), span)
+    }
+
+    /// The entries, if it is a map.
+    pub fn as_map(&self) -> Option<&Map> {
+        match &self.value {
+            Value::Map(map) => Some(map),
+            _ => None,
+        }
+    }
+
+    /// The entries, if it is a map.
+    pub fn map_mut(&mut self) -> Option<&mut Map> {
+        match &mut self.value {
+            Value::Map(map) => Some(map),
+            _ => None,
+        }
+    }
+
+    /// The value of `key` in a map.
+    pub fn entry_mut(&mut self, key: &str) -> Option<&mut Node> {
+        Some(&mut self.map_mut()?.get_mut(key)?.value)
+    }
+
+    /// The text, if it is one.
+    pub fn as_str(&self) -> Option<&str> {
+        match &self.value {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether there is nothing.
+    pub fn is_null(&self) -> bool {
+        self.value == Value::Null
+    }
+
+    /// The entry `key` of a map.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        Some(&self.as_map()?.get(key)?.value)
+    }
+
+    /// What it is, in words.
+    pub fn kind(&self) -> &'static str {
+        match self.value {
+            Value::Null => "nothing",
+            Value::Bool(_) => "a boolean",
+            Value::Int(_) | Value::Float(_) => "a number",
+            Value::String(_) => "a text",
+            Value::List(_) => "a list",
+            Value::Map(_) => "a mapping",
+        }
+    }
+
+    /// Text of a scalar as Go prints the value; `None` for null, lists and maps.
+    pub fn scalar(&self) -> Option<String> {
+        match &self.value {
+            Value::String(text) => Some(text.clone()),
+            Value::Bool(value) => Some(value.to_string()),
+            Value::Int(value) => Some(value.to_string()),
+            Value::Float(value) => Some(format_float(*value)),
+            Value::Null | Value::List(_) | Value::Map(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compose::diagnostic::Report;
+
+    fn one(text: &str) -> Result<Node, Vec<String>> {
+        let mut report = Report::default();
+        let mut documents = parse(text, 0, &mut report);
+        if report.has_errors() {
+            return Err(report.messages());
+        }
+        Ok(documents
+            .pop()
+            .unwrap_or(Node::new(Value::Null, Span::default())))
+    }
+
+    #[test]
+    fn scalars_resolve_as_in_go() {
+        for (text, wanted) in [
+            ("yes", Value::String("yes".into())),
+            ("22:22", Value::String("22:22".into())),
+            ("0440", Value::Int(288)),
+            ("0o17", Value::Int(15)),
+            ("0x1F", Value::Int(31)),
+            ("1_000", Value::Int(1000)),
+            ("1.50", Value::Float(1.5)),
+            ("1e3", Value::Float(1000.0)),
+            ("-5", Value::Int(-5)),
+            ("08", Value::Float(8.0)),
+            ("1.2.3", Value::String("1.2.3".into())),
+            ("-", Value::String("-".into())),
+            ("~", Value::Null),
+            ("True", Value::Bool(true)),
+        ] {
+            assert_eq!(resolve(text), wanted, "{text}");
+        }
+        assert_eq!(one("'1'").unwrap().value, Value::String("1".into()));
+        assert_eq!(one("!!str 1").unwrap().value, Value::String("1".into()));
+    }
+
+    #[test]
+    fn floats_print_as_in_go() {
+        assert_eq!(format_float(1000.0), "1000");
+        assert_eq!(format_float(0.5), "0.5");
+        assert_eq!(format_float(1e21), "1e+21");
+        assert_eq!(format_float(0.00001), "1e-05");
+    }
+
+    #[test]
+    fn merge_keys_fill_gaps_and_never_win() {
+        let node =
+            one("a: &a {x: 1, y: 1}\nb: &b {y: 2, z: 2}\nc:\n  <<: [*a, *b]\n  z: 3\n").unwrap();
+        let c = node.get("c").unwrap();
+        let values = ["x", "y", "z"].map(|k| c.get(k).unwrap().value.clone());
+        assert_eq!(values, [Value::Int(1), Value::Int(1), Value::Int(3)]);
+        let before = one("a: &a {x: 1}\nb:\n  x: 2\n  <<: *a\n").unwrap();
+        assert_eq!(
+            before.get("b").unwrap().get("x").unwrap().value,
+            Value::Int(2)
+        );
+    }
+
+    #[test]
+    fn spans_count_characters_also_behind_wide_ones() {
+        let node = one("ä: 1 # ßß\nb: 'x'\n").unwrap();
+        let span = node.get("b").unwrap().span;
+        assert_eq!(
+            (span.start.line, span.start.column, span.end.column),
+            (2, 3, 6)
+        );
+    }
+
+    #[test]
+    fn bombs_and_pits_are_refused() {
+        let mut bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
+        for i in 1..10 {
+            let item = format!("*a{},", i - 1).repeat(10);
+            bomb += &format!("a{i}: &a{i} [{item}]\n");
+        }
+        assert!(one(&bomb).unwrap_err()[0].contains("too large"));
+        assert!(one(&"[".repeat(5000)).unwrap_err()[0].contains("levels"));
+        assert!(one("a: &a [*a]").unwrap_err()[0].contains("inside"));
+    }
+
+    #[test]
+    fn keys_are_unique_texts() {
+        assert!(one("a: 1\na: 2\n").unwrap_err()[0].contains("twice"));
+        assert!(one("1: x\n").unwrap_err()[0].contains("not a text"));
+        assert!(one("a: *x\n").is_err());
+    }
+}

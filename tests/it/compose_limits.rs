@@ -1,0 +1,156 @@
+//! Hostile and huge compose files: bounded time, bounded memory, a clear error; and how fast ordinary ones are.
+
+use hoist::compose::LoadOptions;
+use hoist::compose::load;
+use hoist::compose::load_canonical;
+use hoist::compose::render;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Ten megabytes; one where the build is not optimized.
+const MEGABYTES: usize = (if cfg!(debug_assertions) { 1 } else { 10 }) * 1024 * 1024;
+
+/// What this thread has worked: other tests on the machine do not count.
+fn cpu_time() -> Duration {
+    let clock = nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID;
+    nix::time::clock_gettime(clock).unwrap().into()
+}
+
+/// Loads `text` as a file; its time, and the report if it fails.
+fn timed(text: &str) -> (Duration, Option<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("compose.yaml"), text).unwrap();
+    let options = LoadOptions::new(folder.path().to_owned(), BTreeMap::new());
+    let start = cpu_time();
+    let report = load(&options)
+        .err()
+        .map(|problems| problems.render(false, 100));
+    (cpu_time() - start, report)
+}
+
+fn repeated(unit: &str) -> String {
+    unit.repeat(MEGABYTES / unit.len().max(1))
+}
+
+fn wrapped(before: &str, unit: &str, after: &str) -> String {
+    format!(
+        "{before}{}{after}\nservices: {{a: {{image: x}}}}\n",
+        repeated(unit)
+    )
+}
+
+#[test]
+fn ten_megabytes_of_anything_end_soon() {
+    let mut services = String::from("services:\n");
+    for index in 0..MEGABYTES / 100 {
+        services +=
+            &format!("  s{index}: {{image: x, ports: [\"{index}:80\"], depends_on: [t{index}]}}\n");
+    }
+    let aliases = format!(
+        "x-a: &a [1,2,3,4,5,6,7,8,9]\nx-b: [{}]\nservices: {{a: {{image: x}}}}\n",
+        repeated("*a,")
+    );
+    let cases = [
+        ("flow list", wrapped("x-a: [", "a,", "]")),
+        ("lists of lists", wrapped("x-a: [", "[],", "]")),
+        ("maps", wrapped("x-a: [", "{a: b},", "]")),
+        ("block list", wrapped("x-a:\n", "  - a\n", "")),
+        ("one text", wrapped("x-a: \"", "a", "\"")),
+        ("escapes", wrapped("x-a: \"", "\\u00e9", "\"")),
+        ("wide characters", wrapped("x-a: [", "ß,", "]")),
+        ("folded text", wrapped("x-a: ", "word ", "")),
+        ("literal text", wrapped("x-a: |\n", "  line\n", "")),
+        ("comments", wrapped("", "# c\n", "")),
+        ("blank lines", wrapped("", "\n", "")),
+        ("spaces", wrapped("x-a: ", " ", "b")),
+        ("open brackets", repeated("[")),
+        ("open braces", repeated("{")),
+        ("dashes", repeated("- ")),
+        ("question marks", repeated("? ")),
+        ("colons", repeated(": ")),
+        ("anchors", repeated("&a ")),
+        ("exclamation marks", repeated("!")),
+        ("documents", repeated("---\n")),
+        ("documents with content", repeated("---\na: b\n")),
+        ("binary", "\u{1}\u{2}".repeat(MEGABYTES / 2)),
+        ("variables", wrapped("x-a: \"", "${A:-b}", "\"")),
+        ("unset variables", wrapped("x-a: [", "$A,", "]")),
+        ("open variables", wrapped("x-a: \"", "${A:-", "\"")),
+        ("broken variables", wrapped("x-a: [", "'${',", "]")),
+        ("duplicate keys", repeated("a: b\n")),
+        ("numeric keys", wrapped("x-a: {", "1: 2, ", "}")),
+        (
+            "unknown keys",
+            wrapped(
+                "",
+                "",
+                &(0..MEGABYTES / 30)
+                    .map(|i| format!("k{i}: v\n"))
+                    .collect::<String>(),
+            ),
+        ),
+        ("aliases", aliases),
+        ("services", services),
+    ];
+    let limit = Duration::from_secs(2);
+    let mut slow = Vec::new();
+    for (name, text) in cases {
+        let (time, _) = timed(&text);
+        println!("{name}: {time:?}");
+        if time > limit {
+            slow.push(format!("{name}: {time:?}"));
+        }
+    }
+    assert!(slow.is_empty(), "{slow:?}");
+}
+
+#[test]
+fn an_alias_bomb_is_an_error_that_says_so() {
+    let mut text = String::from("x-0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
+    for level in 1..30 {
+        let item = format!("*a{},", level - 1).repeat(10);
+        text += &format!("x-{level}: &a{level} [{item}]\n");
+    }
+    let (_, report) = timed(&text);
+    assert!(report.unwrap().contains("error[alias-bomb]"));
+}
+
+#[test]
+fn a_fifo_given_as_a_file_does_not_block() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("compose.yaml");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let options = LoadOptions::new(folder.path().to_owned(), BTreeMap::new());
+    let report = load(&options).unwrap_err().to_string();
+    assert!(report.contains("is a FIFO, not a regular file"), "{report}");
+}
+
+#[test]
+fn the_canonical_text_of_fifty_services_reads_back_fast() {
+    let mut text = String::from("services:\n");
+    for index in 0..50 {
+        text += &format!(
+            "  s{index}:\n    image: busybox\n    command: [sleep, \"{index}\"]\n    ports: [\"{}:80\"]\n    \
+             environment: {{A: 1, B: two}}\n    volumes: [\"data:/d\", \"./x:/x:ro\"]\n    \
+             healthcheck: {{test: \"true\", interval: 5s}}\n    labels: {{l: m}}\n",
+            8000 + index
+        );
+    }
+    text += "volumes: {data: }\n";
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("compose.yaml"), text).unwrap();
+    let options = LoadOptions::new(folder.path().to_owned(), BTreeMap::new());
+    let project = load(&options).unwrap().project;
+    let text = render::canonical(&project);
+    let best = (0..20)
+        .map(|_| {
+            let start = cpu_time();
+            assert_eq!(load_canonical(&text).unwrap(), project);
+            cpu_time() - start
+        })
+        .min()
+        .unwrap();
+    println!("canonical: {best:?}");
+    let limit = Duration::from_millis(if cfg!(debug_assertions) { 40 } else { 2 });
+    assert!(best < limit, "{best:?}");
+}
