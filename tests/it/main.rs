@@ -19,4 +19,5 @@ mod runtime_exec;
 mod stack;
 mod stack_guestbook;
 mod stack_kill;
+mod volumes;
 mod world;
