@@ -120,11 +120,11 @@ impl Exchange {
         if !wire::answers(reply, &self.query) {
             return Progress::Waiting;
         }
-        if wire::is_truncated(reply) && self.long && matches!(self.socket, Socket::Udp(_)) {
-            if let Some(stream) = self.ask_by_tcp() {
-                self.socket = Socket::Tcp(stream);
-                return Progress::Moved;
-            }
+        let is_cut =
+            wire::is_truncated(reply) && self.long && matches!(self.socket, Socket::Udp(_));
+        if let Some(stream) = is_cut.then(|| self.ask_by_tcp()).flatten() {
+            self.socket = Socket::Tcp(stream);
+            return Progress::Moved;
         }
         let mut answer = reply.to_vec();
         answer[..2].copy_from_slice(&self.id);

@@ -77,11 +77,14 @@ fn holds(condition: &Condition, args: [u64; 6]) -> bool {
     }
 }
 
+/// Rules with the numbers of their names.
+type Numbered<'a> = Vec<(&'a Rule, BTreeSet<u32>)>;
+
 /// A profile read plainly, one architecture a time.
 struct Plain<'a> {
     rules: &'a Rules,
     /// Each architecture with the rules and their numbers on it.
-    arches: Vec<(Arch, Vec<(&'a Rule, BTreeSet<u32>)>)>,
+    arches: Vec<(Arch, Numbered<'a>)>,
 }
 
 impl<'a> Plain<'a> {
