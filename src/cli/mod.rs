@@ -14,7 +14,6 @@ mod context;
 mod env;
 mod exit;
 mod signals;
-mod stub;
 mod term;
 mod view;
 

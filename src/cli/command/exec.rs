@@ -5,7 +5,6 @@ use crate::cli::args::Exec;
 use crate::cli::context::Context;
 use crate::cli::exit::{Error, Exit};
 use crate::cli::signals::Signals;
-use crate::cli::stub;
 use crate::cli::term::{self, RawMode};
 use crate::engine;
 use std::io::{self, IsTerminal};
@@ -35,7 +34,7 @@ pub fn run(context: &Context, args: Exec) -> Result<Exit, Error> {
         privileged: args.privileged,
         detach,
     };
-    let session = stub::exec(&context.engine(), &project, request)?;
+    let session = engine::exec(&context.engine(), &project, request)?;
     if detach {
         return Ok(Exit::Done);
     }

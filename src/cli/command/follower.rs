@@ -4,16 +4,15 @@ use super::logs::said;
 use crate::cli::args::Up;
 use crate::cli::context::Context;
 use crate::cli::exit::Error;
-use crate::cli::stub;
-use crate::cli::stub::Attached;
-use crate::cli::stub::LogLine;
 use crate::cli::view::View;
 use crate::cli::view::lines::{LineStyle, Prefixer, Said};
 use crate::cli::view::plain;
 use crate::compose::Loaded;
 use crate::engine;
+use crate::engine::Attached;
 use crate::engine::ContainerState;
 use crate::engine::Engine;
+use crate::engine::LogLine;
 use crate::id::ProjectName;
 use crate::state::event::Event;
 use crate::state::event::Subject;
@@ -110,7 +109,7 @@ impl Follower {
         let (engine, project) = (self.engine.clone(), self.project.clone());
         let (services, since) = (self.services.clone(), self.since);
         self.greet();
-        let followed = stub::follow(
+        let followed = engine::follow(
             &engine,
             &project,
             &services,

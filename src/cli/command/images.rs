@@ -4,8 +4,8 @@ use super::show;
 use crate::cli::args::{Images, Import, Load, Rmi, Tag};
 use crate::cli::context::Context;
 use crate::cli::exit::{Error, Exit};
-use crate::cli::stub;
 use crate::cli::view::images::{self, FIELDS};
+use crate::engine;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
@@ -13,7 +13,7 @@ use std::path::Path;
 /// Lists the images in the store.
 pub fn list(context: &Context, args: &Images) -> Result<Exit, Error> {
     let form = super::form(&FIELDS, &args.format)?;
-    let found = stub::images(&context.engine())?;
+    let found = engine::images(&context.engine())?;
     let now = super::now();
     let rows = images::rows(&found, &args.names, now, args.no_trunc);
     if !args.quiet {
@@ -30,7 +30,7 @@ pub fn list(context: &Context, args: &Images) -> Result<Exit, Error> {
 /// Removes images from the store.
 pub fn remove(context: &Context, args: &Rmi) -> Result<Exit, Error> {
     super::refuse_dry_run(context, "rmi")?;
-    let removed = stub::rmi(&context.engine(), &args.images, args.force)?;
+    let removed = engine::rmi(&context.engine(), &args.images, args.force)?;
     show(
         context,
         &removed
@@ -44,7 +44,7 @@ pub fn remove(context: &Context, args: &Rmi) -> Result<Exit, Error> {
 pub fn load(context: &Context, args: &Load) -> Result<Exit, Error> {
     super::refuse_dry_run(context, "load")?;
     let mut input = open(args.input.as_deref())?;
-    let loaded = stub::load(&context.engine(), &mut input)?;
+    let loaded = engine::load(&context.engine(), &mut input)?;
     if args.quiet {
         return Ok(Exit::Done);
     }
@@ -60,14 +60,14 @@ pub fn import(context: &Context, args: &Import) -> Result<Exit, Error> {
     super::refuse_dry_run(context, "import")?;
     let mut input = open(Some(&args.file))?;
     let name = args.name.as_ref().map(|name| name.as_str());
-    let id = stub::import(&context.engine(), &mut input, name, &args.change)?;
+    let id = engine::import(&context.engine(), &mut input, name, &args.change)?;
     show(context, &format!("{id}\n"))
 }
 
 /// Gives an image another name.
 pub fn tag(context: &Context, args: &Tag) -> Result<Exit, Error> {
     super::refuse_dry_run(context, "tag")?;
-    stub::tag(
+    engine::tag(
         &context.engine(),
         args.source.as_str(),
         args.target.as_str(),

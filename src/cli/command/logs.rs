@@ -3,10 +3,9 @@
 use crate::cli::args::{Logs, Tail};
 use crate::cli::context::Context;
 use crate::cli::exit::{Error, Exit};
-use crate::cli::stub;
-use crate::cli::stub::LogLine;
 use crate::cli::view::lines::{LineStyle, Prefixer, Said};
 use crate::engine;
+use crate::engine::LogLine;
 use crate::id::ServiceName;
 use jiff::{SignedDuration, Timestamp, Zoned};
 use std::io;
@@ -25,7 +24,7 @@ pub fn run(context: &Context, args: &Logs) -> Result<Exit, Error> {
         text.map(|text| point(text, now).ok_or_else(|| not_a_time(flag, text)))
             .transpose()
     };
-    let request = stub::Logs {
+    let request = engine::Logs {
         services: args.services.clone(),
         follow: args.follow,
         tail: match args.tail {
@@ -48,7 +47,7 @@ pub fn run(context: &Context, args: &Logs) -> Result<Exit, Error> {
     }
     let mut out = context.view.buffered(args.follow);
     let mut broken = None;
-    stub::logs(&engine, &project, &request, None, &mut |line| {
+    engine::logs(&engine, &project, &request, None, &mut |line| {
         if args.index.is_some_and(|index| index != line.number) {
             return ControlFlow::Continue(());
         }

@@ -5,11 +5,11 @@
 
 use crate::cli::exit::{Error, Exit};
 use crate::cli::signals::Signals;
-use crate::cli::stub::ExecEvent;
-use crate::cli::stub::ExecSession;
-use crate::cli::stub::Stream;
 use crate::cli::term;
 use crate::cli::view::View;
+use crate::engine::ExecEvent;
+use crate::engine::ExecSession;
+use crate::engine::Stream;
 use nix::sys::signal::Signal;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -50,9 +50,9 @@ pub fn run(
         std::thread::spawn(move || feed(&input, &quit, tty));
     }
     let outputs = [
-        (session.pty.take(), Stream::Stdout),
-        (session.stdout.take(), Stream::Stdout),
-        (session.stderr.take(), Stream::Stderr),
+        (session.pty.take(), Stream::Out),
+        (session.stdout.take(), Stream::Out),
+        (session.stderr.take(), Stream::Err),
     ];
     let outputs = outputs.into_iter().filter_map(|(fd, to)| Some((fd?, to)));
     let mut pump = Pump {

@@ -2,7 +2,7 @@
 
 use super::human;
 use super::listing::Fields;
-use crate::cli::stub::ImageSummary;
+use crate::engine::ImageSummary;
 use serde_json::{Map, Value, json};
 
 /// What `images` can show.

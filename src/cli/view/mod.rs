@@ -23,7 +23,7 @@ pub mod template;
 
 use super::args::Global;
 use super::env::Env;
-use crate::cli::stub::Stream;
+use crate::engine::Stream;
 use facts::Facts;
 use progress::Mode;
 use std::io::{self, BufWriter, Stdout, Write};
@@ -85,8 +85,8 @@ impl View {
     /// Writes a container's line to the stream that it was written to.
     pub fn stream(&self, stream: Stream, line: &[u8]) -> io::Result<()> {
         match stream {
-            Stream::Stdout => self.bytes(line),
-            Stream::Stderr => io::stderr().lock().write_all(line),
+            Stream::Out => self.bytes(line),
+            Stream::Err => io::stderr().lock().write_all(line),
         }
     }
 
@@ -125,8 +125,8 @@ impl Lines {
     /// Writes one line.
     pub fn line(&mut self, stream: Stream, line: &[u8]) -> io::Result<()> {
         match stream {
-            Stream::Stdout => self.out.write_all(line)?,
-            Stream::Stderr => {
+            Stream::Out => self.out.write_all(line)?,
+            Stream::Err => {
                 // in order, if both streams go to the same place
                 self.out.flush()?;
                 io::stderr().lock().write_all(line)?;
