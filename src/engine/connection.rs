@@ -12,6 +12,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -176,6 +177,7 @@ fn start(
             .map_err(|e| failed()(e.into()))?;
     }
     Command::new("/proc/self/exe")
+        .arg0("hoist-supervisor")
         .args([
             project.as_str().as_ref(),
             engine.paths.root.as_os_str(),

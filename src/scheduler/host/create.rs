@@ -11,7 +11,6 @@ use crate::scheduler::execute::HostError;
 use crate::scheduler::supervisor::assemble;
 use crate::scheduler::supervisor::container::Status;
 use crate::scheduler::supervisor::launch::Launch;
-use crate::state::paths::ContainerPaths;
 use crate::state::record::{self, ContainerRecord};
 use crate::state::store;
 use crate::volumes::named;
@@ -23,8 +22,8 @@ impl RealHost {
     pub(super) fn create_container(
         &self,
         of: &ContainerRef,
-        replaces: Option<&ContainerId>,
-        keep_volumes: bool,
+        inherits: Option<&ContainerId>,
+        joins: &[ContainerRef],
     ) -> Result<(), HostError> {
         if self.project.container(&of.id).is_some() {
             return Ok(());
@@ -42,13 +41,8 @@ impl RealHost {
             HostError::because(format!("cannot create container `{}`", of.name), e)
         };
         paths.make().map_err(failed)?;
-        let launch = self.launch_of(
-            of,
-            service,
-            &image,
-            &paths,
-            replaces.filter(|_| keep_volumes),
-        )?;
+        let joined = joins.iter().map(|c| c.id.clone()).collect();
+        let launch = self.launch_of(of, (service, &image), inherits, joined)?;
         write_hostname(&paths.etc(), &launch.spec.hostname).map_err(failed)?;
         let record = ContainerRecord {
             version: record::VERSION,
@@ -74,24 +68,20 @@ impl RealHost {
         hash.ok_or_else(|| HostError::new(format!("service `{}` has no fingerprint", service.name)))
     }
 
+    /// `inherits`: the container whose anonymous volumes it takes over.
     fn launch_of(
         &self,
         of: &ContainerRef,
-        service: &Service,
-        image: &Image,
-        paths: &ContainerPaths,
-        replaced: Option<&ContainerId>,
+        (service, image): (&Service, &Image),
+        inherits: Option<&ContainerId>,
+        joined: Vec<ContainerId>,
     ) -> Result<Launch, HostError> {
-        let replaced = replaced.and_then(|id| self.project.container(id));
+        let replaced = inherits.and_then(|id| self.project.container(id));
         let inherited: Vec<_> = replaced
             .iter()
             .flat_map(|old| {
-                old.record
-                    .launch
-                    .volumes
-                    .iter()
-                    .filter(|v| v.anonymous)
-                    .cloned()
+                let volumes = old.record.launch.volumes.iter();
+                volumes.filter(|v| v.anonymous).cloned()
             })
             .collect();
         let parts = assemble::Parts {
@@ -99,10 +89,11 @@ impl RealHost {
             service,
             image,
             id: &of.id,
-            paths,
+            paths: &self.project.paths.container(&of.id),
             cgroup: &self.project.record.borrow().cgroup.clone(),
             volume_path: &|name| self.project.volumes.path(name),
             inherited: &inherited,
+            joined,
         };
         let launch = parts
             .assemble()

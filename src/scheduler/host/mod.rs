@@ -261,14 +261,20 @@ impl Host for RealHost {
                 container,
                 replaces,
                 keep_volumes,
-                ..
-            } => self.create_container(container, replaces.as_ref(), *keep_volumes),
+                joins,
+            } => {
+                let inherits = replaces.as_ref().filter(|_| *keep_volumes);
+                self.create_container(container, inherits, joins)
+            }
             Action::StartContainer { container } => self.start(container).await,
             Action::StopContainer { container, timeout } => {
-                let container = self.container(container)?;
-                container
-                    .ask(|answer| Command::Stop(*timeout, answer))
-                    .await
+                match self.project.container(&container.id) {
+                    Some(container) => {
+                        let stop = |answer| Command::Stop(*timeout, answer);
+                        container.ask(stop).await
+                    }
+                    None => Ok(()),
+                }
             }
             Action::KillContainer { container, signal } => self.kill(container, signal).await,
             Action::RemoveContainer { container, volumes } => {

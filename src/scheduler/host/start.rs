@@ -161,7 +161,8 @@ impl RealHost {
                         "the container whose network `{name}` joins is not running"
                     ))
                 };
-                let (_, (pid, start_time)) = self.project.peer(peer).ok_or_else(missing)?;
+                let (_, (pid, start_time)) =
+                    self.project.peer(container, peer).ok_or_else(missing)?;
                 let failed = |e| {
                     HostError::because(
                         format!("cannot join the network namespace of process {pid}"),
@@ -334,7 +335,11 @@ impl RealHost {
     fn spec(&self, container: &Container) -> Result<ContainerSpec, HostError> {
         let launch = &container.record.launch;
         let mut spec = launch.spec.clone();
-        let process = |peer: &_| self.project.peer(peer).map(|(_, process)| process);
+        let process = |peer: &_| {
+            self.project
+                .peer(container, peer)
+                .map(|(_, process)| process)
+        };
         let missing = |kind: &str| {
             let name = &container.record.name;
             HostError::new(format!(

@@ -115,6 +115,8 @@ pub struct Parts<'a> {
     pub volume_path: &'a dyn Fn(&VolumeName) -> PathBuf,
     /// Anonymous volumes of the container it replaces, by target.
     pub inherited: &'a [VolumeUse],
+    /// The containers whose namespaces it joins.
+    pub joined: Vec<ContainerId>,
 }
 
 impl Parts<'_> {
@@ -170,6 +172,7 @@ impl Parts<'_> {
             network: networking,
             pid: service.pid.as_ref().and_then(launch::peer),
             ipc: service.ipc.as_ref().and_then(launch::peer),
+            joined: self.joined.clone(),
             ports: launch::ports(service),
             dns: launch::DnsSettings {
                 servers: service.dns.clone(),

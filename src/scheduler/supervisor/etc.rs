@@ -18,7 +18,7 @@ pub fn write(project: &Project, container: &Container) -> io::Result<()> {
     match &container.record.launch.network {
         Networking::Of(peer) => {
             // It is on its peer's network, so it sees its peer's names.
-            let Some((peer, _)) = project.peer(peer) else {
+            let Some((peer, _)) = project.peer(container, peer) else {
                 return Ok(());
             };
             for name in ["hosts", "resolv.conf"] {

@@ -11,6 +11,7 @@ use crate::compose::model::Protocol;
 use crate::compose::model::Publish;
 use crate::compose::model::RestartPolicy;
 use crate::compose::model::Service;
+use crate::id::ContainerId;
 use crate::id::NetworkName;
 use crate::id::VolumeName;
 use crate::image::Image;
@@ -31,6 +32,8 @@ pub struct Launch {
     pub pid: Option<Peer>,
     /// Whose IPC namespace, if not its own.
     pub ipc: Option<Peer>,
+    /// The containers whose namespaces it joins, fixed at creation: a successor of one is another container.
+    pub joined: Vec<ContainerId>,
     /// Ports to publish.
     pub ports: Vec<PortSpec>,
     /// Contents of `/etc/resolv.conf`.
@@ -159,21 +162,6 @@ pub struct VolumeUse {
     pub target: String,
     /// Nobody gave it a name; it goes with the container if asked.
     pub anonymous: bool,
-}
-
-impl Launch {
-    /// Whether PID 1 of another container must live first.
-    pub fn joins(&self) -> impl Iterator<Item = &Peer> {
-        let network = match &self.network {
-            Networking::Of(peer) => Some(peer),
-            _ => None,
-        };
-        network
-            .into_iter()
-            .chain(&self.pid)
-            .chain(&self.ipc)
-            .filter(|peer| **peer != Peer::Host)
-    }
 }
 
 /// The command line, as docker composes it: an `entrypoint` of the file silences the image's `CMD`.

@@ -58,7 +58,7 @@ pub fn project(project: &Project, desired: &Desired) -> Observed {
     let containers = project
         .all()
         .iter()
-        .filter_map(|c| container(project, c))
+        .filter_map(|c| container(c))
         .collect();
     Observed {
         networks,
@@ -67,7 +67,7 @@ pub fn project(project: &Project, desired: &Desired) -> Observed {
     }
 }
 
-fn container(project: &Project, container: &Container) -> Option<ObservedContainer> {
+fn container(container: &Container) -> Option<ObservedContainer> {
     let status = container.status.borrow();
     let record = &container.record;
     let networks = match &record.launch.network {
@@ -103,12 +103,7 @@ fn container(project: &Project, container: &Container) -> Option<ObservedContain
             .filter(|v| !v.anonymous)
             .map(|v| v.name.clone())
             .collect(),
-        joined: record
-            .launch
-            .joins()
-            .filter_map(|p| project.peer(p))
-            .map(|(c, _)| c.record.id.clone())
-            .collect(),
+        joined: record.launch.joined.clone(),
     })
 }
 
@@ -126,7 +121,7 @@ pub fn desired(project: &Project, known: Option<&[ServiceName]>) -> Desired {
         }
         let service = services
             .entry(name.clone())
-            .or_insert_with(|| service(name, &container));
+            .or_insert_with(|| service(project, name, &container));
         service.scale += 1;
     }
     let present: Vec<ServiceName> = services.keys().cloned().collect();
@@ -160,7 +155,7 @@ pub fn desired(project: &Project, known: Option<&[ServiceName]>) -> Desired {
     }
 }
 
-fn service(name: ServiceName, container: &Container) -> DesiredService {
+fn service(project: &Project, name: ServiceName, container: &Container) -> DesiredService {
     let record = &container.record;
     let depends =
         |d: &super::launch::DependsOn| Some((ServiceName::new(&d.service).ok()?, dependency(d)));
@@ -188,7 +183,12 @@ fn service(name: ServiceName, container: &Container) -> DesiredService {
             .iter()
             .filter_map(depends)
             .collect(),
-        joins: Vec::new(),
+        joins: project
+            .all()
+            .iter()
+            .filter(|c| record.launch.joined.contains(&c.record.id))
+            .filter_map(|c| ServiceName::new(&c.record.service).ok())
+            .collect(),
     }
 }
 

@@ -146,20 +146,21 @@ impl Project {
         self.containers.borrow().values().cloned().collect()
     }
 
-    /// The process of another container whose namespace is to be joined.
-    pub fn peer(&self, peer: &Peer) -> Option<(Rc<Container>, (i32, u64))> {
-        let fits = |container: &Container| match peer {
-            Peer::Host => false,
-            Peer::Service(service) => container.record.service == *service,
-            Peer::Container(name) => {
-                container.record.name == *name
-                    || container.record.id.as_str().starts_with(name.as_str())
+    /// The container whose namespace `joiner` joins, and its process; `None` if it does not run.
+    pub fn peer(&self, joiner: &Container, peer: &Peer) -> Option<(Rc<Container>, (i32, u64))> {
+        let fits = |container: &Container| {
+            let record = &container.record;
+            match peer {
+                Peer::Host => false,
+                Peer::Service(service) => {
+                    record.service == *service && joiner.record.launch.joined.contains(&record.id)
+                }
+                Peer::Container(name) => {
+                    record.name == *name || record.id.as_str().starts_with(name.as_str())
+                }
             }
         };
-        let found = self
-            .all()
-            .into_iter()
-            .find(|c| fits(c) && c.status.borrow().process.is_some())?;
+        let found = self.all().into_iter().find(|c| fits(c))?;
         let process = found.status.borrow().process?;
         Some((found, process))
     }

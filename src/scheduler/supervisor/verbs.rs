@@ -227,7 +227,9 @@ impl Verbs {
         dry_run: bool,
         known: Option<&[ServiceName]>,
     ) -> Result<Job, Failure> {
-        let desired = observe::desired(&self.project, known);
+        let mut desired = observe::desired(&self.project, known);
+        // A service without a container is nothing to stop, and no mistake.
+        desired.disabled.clone_from(&options.services);
         let plan = self.plan(&desired, options)?;
         let host = RealHost::new(self.project.clone(), None, HashMap::new());
         Ok(Job {
