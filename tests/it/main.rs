@@ -11,6 +11,7 @@ mod image;
 mod image_kill;
 mod network;
 mod network_proxy;
+mod network_rules;
 mod network_world;
 mod plan;
 mod runtime;

@@ -13,7 +13,10 @@ use hoist::network::spec::NetworkSpec;
 use hoist::network::spec::PortSpec;
 use netlink_packet_core::NetlinkMessage;
 use netlink_packet_core::NetlinkPayload;
+use netlink_packet_route::AddressFamily;
 use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::address::AddressAttribute;
+use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::link::InfoData;
 use netlink_packet_route::link::InfoKind;
 use netlink_packet_route::link::InfoVeth;
@@ -21,6 +24,11 @@ use netlink_packet_route::link::LinkAttribute;
 use netlink_packet_route::link::LinkFlags;
 use netlink_packet_route::link::LinkInfo;
 use netlink_packet_route::link::LinkMessage;
+use netlink_packet_route::route::RouteAddress;
+use netlink_packet_route::route::RouteAttribute;
+use netlink_packet_route::route::RouteMessage;
+use netlink_packet_route::route::RouteProtocol;
+use netlink_packet_route::route::RouteType;
 use nix::sched::CloneFlags;
 use nix::sched::setns;
 use nix::sched::unshare;
@@ -48,8 +56,7 @@ pub const SILENCE: Duration = Duration::from_millis(300);
 /// Runs a test on a host of its own: a fresh network namespace with `lo` up. The files under `/proc/sys/net` are its.
 pub fn on_a_fresh_host(test: impl FnOnce() + Send + 'static) {
     let body = move || {
-        unshare(CloneFlags::CLONE_NEWNET).expect("these tests run as root");
-        links_up(&[1]);
+        fresh_namespace();
         test();
     };
     let outcome = thread::Builder::new()
@@ -60,6 +67,13 @@ pub fn on_a_fresh_host(test: impl FnOnce() + Send + 'static) {
     if let Err(panic) = outcome {
         std::panic::resume_unwind(panic);
     }
+}
+
+/// A new network namespace for this thread, with `lo` up and no IPv6 addresses that come by themselves, and late.
+fn fresh_namespace() {
+    unshare(CloneFlags::CLONE_NEWNET).expect("these tests run as root");
+    let _ = std::fs::write("/proc/sys/net/ipv6/conf/default/addr_gen_mode", "1");
+    links_up(&[1]);
 }
 
 /// Runs `body` on a thread inside a namespace and returns what it returns.
@@ -207,8 +221,7 @@ pub fn reaches(netns: &OwnedFd, to: SocketAddr) -> bool {
 /// by the host. To be made before any other link.
 pub fn neighbour() -> OwnedFd {
     let netns = thread::spawn(|| {
-        unshare(CloneFlags::CLONE_NEWNET).unwrap();
-        links_up(&[1]);
+        fresh_namespace();
         OwnedFd::from(File::open("/proc/thread-self/ns/net").unwrap())
     })
     .join()
@@ -238,14 +251,6 @@ pub fn neighbour() -> OwnedFd {
 }
 
 fn configure_cable(address: Ipv4Addr, gateway: Option<Ipv4Addr>) {
-    use netlink_packet_route::AddressFamily;
-    use netlink_packet_route::address::AddressAttribute;
-    use netlink_packet_route::address::AddressMessage;
-    use netlink_packet_route::route::RouteAddress;
-    use netlink_packet_route::route::RouteAttribute;
-    use netlink_packet_route::route::RouteMessage;
-    use netlink_packet_route::route::RouteProtocol;
-    use netlink_packet_route::route::RouteType;
     // The first link a namespace gets beside `lo`.
     let index = 2;
     let mut message = AddressMessage::default();
@@ -263,19 +268,63 @@ fn configure_cable(address: Ipv4Addr, gateway: Option<Ipv4Addr>) {
         libc::NLM_F_CREATE as u16,
     );
     links_up(&[index]);
-    let Some(gateway) = gateway else { return };
+    if let Some(gateway) = gateway {
+        request(
+            route((Ipv4Addr::UNSPECIFIED, 0), gateway),
+            libc::NLM_F_CREATE as u16,
+        );
+    }
+}
+
+fn route(to: (Ipv4Addr, u8), gateway: Ipv4Addr) -> RouteNetlinkMessage {
     let mut message = RouteMessage::default();
     message.header.address_family = AddressFamily::Inet;
     message.header.table = 254;
     message.header.protocol = RouteProtocol::Static;
     message.header.kind = RouteType::Unicast;
+    message.header.destination_prefix_length = to.1;
+    if to.1 > 0 {
+        message
+            .attributes
+            .push(RouteAttribute::Destination(RouteAddress::Inet(to.0)));
+    }
     message
         .attributes
         .push(RouteAttribute::Gateway(RouteAddress::Inet(gateway)));
-    request(
-        RouteNetlinkMessage::NewRoute(message),
-        libc::NLM_F_CREATE as u16,
-    );
+    RouteNetlinkMessage::NewRoute(message)
+}
+
+/// Adds a route in a namespace.
+pub fn add_route(netns: &OwnedFd, to: (Ipv4Addr, u8), gateway: Ipv4Addr) {
+    inside(netns, move || {
+        request(route(to, gateway), libc::NLM_F_CREATE as u16)
+    });
+}
+
+/// Adds a default route in a namespace.
+pub fn add_default_route(netns: &OwnedFd, gateway: Ipv4Addr) {
+    add_route(netns, (Ipv4Addr::UNSPECIFIED, 0), gateway);
+}
+
+/// Makes a namespace forget that 127.0.0.0/8 is its own, so that it sends such packets out: takes the address off `lo`.
+pub fn drop_local_table(netns: &OwnedFd) {
+    inside(netns, || {
+        let mut message = AddressMessage::default();
+        message.header.family = AddressFamily::Inet;
+        message.header.prefix_len = 8;
+        message.header.index = 1;
+        message
+            .attributes
+            .push(AddressAttribute::Local(Ipv4Addr::LOCALHOST.into()));
+        request(RouteNetlinkMessage::DelAddress(message), 0);
+    });
+}
+
+/// Sets a parameter in a namespace.
+pub fn set(netns: &OwnedFd, key: &'static str, value: &'static str) {
+    inside(netns, move || {
+        std::fs::write(format!("/proc/sys/{key}"), value).unwrap()
+    });
 }
 
 fn links_up(indexes: &[u32]) {
@@ -322,7 +371,9 @@ pub fn snapshot() -> Vec<String> {
             }
             _ => line.to_owned(),
         };
-        lines.extend(text.lines().map(|line| format!("{file}: {}", name(line))));
+        // Inner nodes of the tree depend on the order of coming and going.
+        let objects = text.lines().filter(|line| !line.contains("+--"));
+        lines.extend(objects.map(|line| format!("{file}: {}", name(line))));
     }
     lines.extend(nft_tables());
     lines.sort();
@@ -331,29 +382,116 @@ pub fn snapshot() -> Vec<String> {
 
 /// Names of all nftables tables of this namespace, by their family.
 pub fn nft_tables() -> Vec<String> {
+    const GET_TABLE: u16 = 1;
+    let names = |message: Vec<u8>| format!("nft family {}: {}", message[16], text_at(&message, 20));
+    nft_dump(GET_TABLE, 0, &[]).into_iter().map(names).collect()
+}
+
+/// How many rules there are in `ip filter DOCKER-USER`.
+pub fn rules_in_docker_user() -> usize {
+    const GET_RULE: u16 = 7;
+    let filter = [attribute(1, b"filter\0"), attribute(2, b"DOCKER-USER\0")].concat();
+    nft_dump(GET_RULE, 2, &filter).len()
+}
+
+/// Makes what of dockerd's rules matters here: `ip filter` with a FORWARD chain that drops, after `DOCKER-USER`.
+pub fn nft_like_dockerd() {
+    let name = attribute(1, b"filter\0");
+    let hook = [
+        attribute(1, &2_u32.to_be_bytes()),
+        attribute(2, &0_u32.to_be_bytes()),
+    ]
+    .concat();
+    let drop_policy = attribute(5, &0_u32.to_be_bytes());
+    let forward = [
+        attribute(3, b"FORWARD\0"),
+        attribute(4, &hook),
+        drop_policy,
+        attribute(7, b"filter\0"),
+    ];
+    let verdict = [
+        attribute(1, &(-3_i32).to_be_bytes()),
+        attribute(2, b"DOCKER-USER\0"),
+    ]
+    .concat();
+    let data = [
+        attribute(1, &0_u32.to_be_bytes()),
+        attribute(2, &attribute(2, &verdict)),
+    ]
+    .concat();
+    let jump = [attribute(1, b"immediate\0"), attribute(2, &data)].concat();
+    let rule = [
+        attribute(2, b"FORWARD\0"),
+        attribute(4, &attribute(1, &jump)),
+    ]
+    .concat();
+    let messages = [
+        (0x10, 0, vec![]),
+        (10 << 8, 2, name.clone()),
+        (
+            10 << 8 | 3,
+            2,
+            [name.clone(), attribute(3, b"DOCKER-USER\0")].concat(),
+        ),
+        (10 << 8 | 3, 2, [name.clone(), forward.concat()].concat()),
+        (10 << 8 | 6, 2, [name, rule].concat()),
+        (0x11, 0, vec![]),
+    ];
+    let mut bytes = Vec::new();
+    for (sequence, (kind, family, body)) in messages.into_iter().enumerate() {
+        let resource = if family == 0 { 10 } else { 0 };
+        bytes.extend((20 + body.len() as u32).to_ne_bytes());
+        bytes.extend::<[u8; 2]>(u16::to_ne_bytes(kind));
+        bytes.extend(((libc::NLM_F_REQUEST | libc::NLM_F_CREATE) as u16).to_ne_bytes());
+        bytes.extend((sequence as u32).to_ne_bytes());
+        bytes.extend([0, 0, 0, 0, family, 0, 0, resource]);
+        bytes.extend(body);
+    }
+    netfilter_socket().send(&bytes, 0).unwrap();
+    assert_eq!(nft_tables(), ["nft family 2: filter"]);
+}
+
+fn netfilter_socket() -> netlink_sys::Socket {
     let mut socket = netlink_sys::Socket::new(netlink_sys::protocols::NETLINK_NETFILTER).unwrap();
     socket.bind_auto().unwrap();
-    const GET_TABLE: u16 = 10 << 8 | 1;
-    let mut bytes = vec![20, 0, 0, 0];
-    bytes.extend(GET_TABLE.to_ne_bytes());
+    socket
+}
+
+/// The messages of an nftables list.
+fn nft_dump(kind: u16, family: u8, filter: &[u8]) -> Vec<Vec<u8>> {
+    let socket = netfilter_socket();
+    let mut bytes = (20 + filter.len() as u32).to_ne_bytes().to_vec();
+    bytes.extend((10 << 8 | kind).to_ne_bytes());
     bytes.extend(((libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16).to_ne_bytes());
-    bytes.extend([0; 12]);
+    bytes.extend([0, 0, 0, 0, 0, 0, 0, 0, family, 0, 0, 0]);
+    bytes.extend(filter);
     socket.send(&bytes, 0).unwrap();
-    let mut names = Vec::new();
+    let mut messages = Vec::new();
     loop {
         let (answer, _) = socket.recv_from_full().unwrap();
         let mut rest = &answer[..];
         while rest.len() >= 16 {
             let length = u32::from_ne_bytes(rest[..4].try_into().unwrap()) as usize;
-            if u16::from_ne_bytes([rest[4], rest[5]]) == libc::NLMSG_DONE as u16 {
-                return names;
+            match i32::from(u16::from_ne_bytes([rest[4], rest[5]])) {
+                libc::NLMSG_DONE | libc::NLMSG_ERROR => return messages,
+                _ => messages.push(rest[..length].to_vec()),
             }
-            let name_length = u16::from_ne_bytes([rest[20], rest[21]]) as usize;
-            let name = String::from_utf8_lossy(&rest[24..20 + name_length - 1]);
-            names.push(format!("nft family {}: {name}", rest[16]));
             rest = &rest[length.next_multiple_of(4)..];
         }
     }
+}
+
+fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+    let mut bytes = (4 + value.len() as u16).to_ne_bytes().to_vec();
+    bytes.extend(kind.to_ne_bytes());
+    bytes.extend(value);
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes
+}
+
+fn text_at(message: &[u8], at: usize) -> String {
+    let length = usize::from(u16::from_ne_bytes([message[at], message[at + 1]]));
+    String::from_utf8_lossy(&message[at + 4..at + length - 1]).into_owned()
 }
 
 /// The first published host port of an endpoint.
