@@ -22,6 +22,7 @@ use super::spec::PublishedPort;
 use super::sysctl;
 use super::veth;
 use super::veth::Membership;
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
@@ -120,6 +121,7 @@ pub(super) fn all(
         });
     }
     map_ports(driver, &mut joining);
+    veth::settle(&mut driver.route(), links(driver, &joining));
     joining
         .into_iter()
         .map(|slot| slot.map(Joining::finish))
@@ -254,6 +256,25 @@ impl Links<'_> {
         self.bridges.insert(name.to_owned(), index);
         Ok(index)
     }
+}
+
+/// Host ends and bridges of the containers that have not failed.
+fn links(driver: &Driver, joining: &[Result<Joining<'_>, Error>]) -> Vec<String> {
+    let mut bridges = BTreeSet::new();
+    let mut links = Vec::new();
+    for joining in joining.iter().flatten() {
+        for (index, member) in joining.members.iter().enumerate() {
+            bridges.insert(member.network.bridge.clone());
+            links.push(names::veth(
+                &driver.prefix,
+                &joining.attachment.container,
+                index,
+            ));
+        }
+    }
+    // Ports first: the first of them to pass packets gives the bridge its carrier.
+    links.extend(bridges);
+    links
 }
 
 /// Maps all ports in one transaction; if that is refused, each container's in its own, to find whose it is.

@@ -22,6 +22,7 @@ use netlink_packet_route::link::LinkAttribute;
 use netlink_packet_route::link::LinkFlags;
 use netlink_packet_route::link::LinkInfo;
 use netlink_packet_route::link::LinkMessage;
+use netlink_packet_route::link::State;
 use std::io;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
@@ -39,6 +40,8 @@ pub(super) struct Link {
     pub name: String,
     /// Index of the bridge it is a port of.
     pub master: Option<u32>,
+    /// Whether packets pass: up, with carrier, and both taken note of.
+    pub operational: bool,
 }
 
 /// Makes the bridge or brings it into shape; returns its index.
@@ -163,11 +166,13 @@ pub(super) fn link_of(bytes: &[u8]) -> Option<Link> {
         index: message.header.index,
         name: String::new(),
         master: None,
+        operational: false,
     };
     for attribute in message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name = name,
             LinkAttribute::Controller(master) => link.master = Some(master),
+            LinkAttribute::OperState(state) => link.operational = state == State::Up,
             _ => {}
         }
     }
