@@ -15,6 +15,7 @@ use super::nftables::ruleset;
 use super::nftables::ruleset::Mapping;
 use super::publish;
 use super::publish::Reservation;
+use super::settle;
 use super::spec::AttachmentSpec;
 use super::spec::InterfaceSpec;
 use super::spec::NetworkSpec;
@@ -22,7 +23,7 @@ use super::spec::PublishedPort;
 use super::sysctl;
 use super::veth;
 use super::veth::Membership;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
@@ -36,6 +37,8 @@ struct Joining<'a> {
     members: Vec<Membership<'a>>,
     reservations: Vec<Reservation>,
     ready: Ready,
+    /// IPv6 addresses inside, each with the index of its link.
+    ipv6: Vec<(u32, Ipv6Addr)>,
 }
 
 impl<'a> Joining<'a> {
@@ -60,6 +63,7 @@ impl<'a> Joining<'a> {
             members,
             reservations,
             ready: driver.pool.take()?,
+            ipv6: Vec::new(),
         })
     }
 
@@ -117,11 +121,13 @@ pub(super) fn all(
     for slot in &mut joining {
         attempt(slot, |joining| {
             let container = joining.attachment.container.short();
-            veth::configure(&mut joining.ready.route, &joining.members, container)
+            let route = &mut joining.ready.route;
+            joining.ipv6 = veth::configure(route, &joining.members, container)?;
+            Ok(())
         });
     }
     map_ports(driver, &mut joining);
-    veth::settle(&mut driver.route(), links(driver, &joining));
+    settle(driver, &mut joining);
     joining
         .into_iter()
         .map(|slot| slot.map(Joining::finish))
@@ -258,23 +264,30 @@ impl Links<'_> {
     }
 }
 
-/// Host ends and bridges of the containers that have not failed.
-fn links(driver: &Driver, joining: &[Result<Joining<'_>, Error>]) -> Vec<String> {
-    let mut bridges = BTreeSet::new();
+/// Waits until the first packet to and from the containers passes.
+fn settle(driver: &Driver, joining: &mut [Result<Joining<'_>, Error>]) {
+    let mut bridges = BTreeMap::new();
     let mut links = Vec::new();
     for joining in joining.iter().flatten() {
         for (index, member) in joining.members.iter().enumerate() {
-            bridges.insert(member.network.bridge.clone());
-            links.push(names::veth(
-                &driver.prefix,
-                &joining.attachment.container,
-                index,
-            ));
+            bridges.insert(member.network.bridge.clone(), member.network.gateway6);
+            let container = &joining.attachment.container;
+            links.push(names::veth(&driver.prefix, container, index));
         }
     }
     // Ports first: the first of them to pass packets gives the bridge its carrier.
-    links.extend(bridges);
-    links
+    links.extend(bridges.keys().cloned());
+    let mut route = driver.route();
+    settle::links(&mut route, links);
+    let gateways = bridges.into_iter().filter_map(|(bridge, gateway)| {
+        let index = gateway.and_then(|_| bridge::index_of(&mut route, &bridge).ok())?;
+        Some((index, gateway?))
+    });
+    let gateways: Vec<_> = gateways.collect();
+    settle::addresses6(&mut route, &gateways);
+    for joining in joining.iter_mut().flatten() {
+        settle::addresses6(&mut joining.ready.route, &joining.ipv6);
+    }
 }
 
 /// Maps all ports in one transaction; if that is refused, each container's in its own, to find whose it is.

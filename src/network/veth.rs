@@ -25,7 +25,6 @@ use netlink_packet_route::link::InfoPortData;
 use netlink_packet_route::link::InfoPortKind;
 use netlink_packet_route::link::InfoVeth;
 use netlink_packet_route::link::LinkAttribute;
-use netlink_packet_route::link::LinkExtentMask;
 use netlink_packet_route::link::LinkFlags;
 use netlink_packet_route::link::LinkInfo;
 use netlink_packet_route::link::LinkMessage;
@@ -39,16 +38,10 @@ use netlink_packet_route::route::RouteType;
 use std::net::IpAddr;
 use std::net::Ipv6Addr;
 use std::os::fd::RawFd;
-use std::thread;
-use std::time::Duration;
-use std::time::Instant;
 
 const CREATE: u16 = libc::NLM_F_CREATE as u16;
 const EXCLUSIVE: u16 = libc::NLM_F_EXCL as u16;
 
-/// No kernel worker takes so long; without it a packet would be sent again after so long.
-const SETTLING: Duration = Duration::from_secs(1);
-const SETTLING_STEP: Duration = Duration::from_micros(500);
 /// Marks groups of links that are about to be deleted; the lower bits are our pid, so that two sweeps do not meet.
 const SWEEP_GROUP: u32 = 0x6800_0000;
 
@@ -101,12 +94,13 @@ pub(super) fn push_hairpin(batch: &mut Batch, name: &str) {
     batch.route(RouteNetlinkMessage::NewLink(message), 0);
 }
 
-/// Sets addresses and routes of all interfaces of a container; `socket` was opened inside its namespace.
+/// Sets addresses and routes of all interfaces of a container; `socket` was opened inside its namespace. Returns the
+/// IPv6 addresses, each with the index of its link.
 pub(super) fn configure(
     socket: &mut Socket,
     members: &[Membership<'_>],
     container: &str,
-) -> Result<(), Error> {
+) -> Result<Vec<(u32, Ipv6Addr)>, Error> {
     const ACTION: &str = "set the addresses of container";
     let mut queries = Batch::default();
     for member in members {
@@ -118,48 +112,18 @@ pub(super) fn configure(
     }
     let answers = check(socket, &queries, ACTION, container)?;
     let mut batch = Batch::default();
+    let mut ipv6 = Vec::new();
     for (member, answer) in members.iter().zip(answers.iter().skip(1).step_by(2)) {
         if let Some(link) = answer.reply.as_deref().and_then(link_of) {
             push_addresses(&mut batch, *member, link.index);
+            let address = member
+                .interface
+                .ipv6
+                .filter(|_| member.network.subnet6.is_some());
+            ipv6.extend(address.map(|address| (link.index, address)));
         }
     }
-    check(socket, &batch, ACTION, container).map(|_| ())
-}
-
-/// Waits until packets pass through links of the host, best effort.
-///
-/// An end that was up before its peer gets its carrier, its queue and its state as a bridge port from a kernel worker
-/// (linkwatch); until then packets are lost, and what sent them tries again a second later. Since Linux 6.8 asking for
-/// the link does the worker's work at once; before, we look until it is done.
-pub(super) fn settle(socket: &mut Socket, mut names: Vec<String>) {
-    let deadline = Instant::now() + SETTLING;
-    while !names.is_empty() {
-        let mut batch = Batch::default();
-        for name in &names {
-            let mut query = by_name(name);
-            let without_counters = vec![LinkExtentMask::SkipStats];
-            query
-                .attributes
-                .push(LinkAttribute::ExtMask(without_counters));
-            batch.route(RouteNetlinkMessage::GetLink(query), 0);
-        }
-        let Ok(answers) = socket.exchange(&batch) else {
-            return;
-        };
-        let mut answers = answers.iter();
-        names.retain(|_| {
-            let link = answers
-                .next()
-                .and_then(|answer| link_of(answer.reply.as_deref()?));
-            link.is_some_and(|link| !link.operational)
-        });
-        if Instant::now() >= deadline {
-            return;
-        }
-        if !names.is_empty() {
-            thread::sleep(SETTLING_STEP);
-        }
-    }
+    check(socket, &batch, ACTION, container).map(|_| ipv6)
 }
 
 /// Deletes pairs by their host ends in one message: they are put in a group of their own, and the group deleted. One by

@@ -152,7 +152,7 @@ fn the_first_packet_of_a_new_container_is_not_lost() {
         let driver = Driver::new("htest06").unwrap();
         for round in 0..20 {
             // A new bridge each time: it too has to become ready.
-            let net = network(&driver, "one", 1);
+            let net = with_ipv6(network(&driver, "one", 1));
             driver.create_network(&net).unwrap();
             let mut specs = [container(&[&net], 2), container(&[&net], 3)];
             specs[0].ports = vec![port(true, 80)];
@@ -160,7 +160,9 @@ fn the_first_packet_of_a_new_container_is_not_lost() {
             let ends: Vec<_> = ends.into_iter().map(Result::unwrap).collect();
             let start = Instant::now();
             // Nobody listens; that is told by the other end. A lost packet is sent again after a second.
-            ask_from(&ends[1].netns, true, at("172.30.1.2", 80)).unwrap_err();
+            for ip in ["172.30.1.2", "fd00:1::2", "172.30.1.1", "fd00:1::1"] {
+                ask_from(&ends[1].netns, true, at(ip, 80)).unwrap_err();
+            }
             ask(true, at("127.0.0.1", host_port(&ends[0]))).unwrap_err();
             let took = start.elapsed();
             assert!(took.as_millis() < 900, "round {round}: {took:?}");
