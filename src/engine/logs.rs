@@ -236,7 +236,8 @@ impl<'a> Follower<'a> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Whether the event is about one of ours.
+    /// Whether the event is one that whoever looks on wants to know: what happens by itself to one of ours. What a
+    /// command does is told by that command.
     fn note(&mut self, event: &Event) -> bool {
         let Subject::Container { id, .. } = &event.subject else {
             return false;
@@ -246,7 +247,11 @@ impl<'a> Follower<'a> {
             What::Exited { .. } | What::Removed => drop(self.running.remove(id)),
             _ => {}
         }
-        self.sources.iter().any(|s| s.id == *id)
+        let by_itself = matches!(
+            event.what,
+            What::Exited { .. } | What::Restarting | What::Unhealthy | What::Failed { .. }
+        );
+        by_itself && self.sources.iter().any(|s| s.id == *id)
     }
 
     /// After an exit only the supervisor knows whether a restart is due.
@@ -265,29 +270,29 @@ impl<'a> Follower<'a> {
         Ok(!self.running.is_empty())
     }
 
-    /// Gives all whole lines that are there, oldest first.
+    /// Gives all whole lines that are there, oldest first. A log that has run dry is not looked at again meanwhile.
     fn drain(&mut self, on: OnAttached<'_>) -> Result<ControlFlow<()>, Error> {
+        let mut wet: Vec<usize> = (0..self.sources.len()).collect();
         loop {
             let mut oldest: Option<(usize, i64)> = None;
-            for (index, source) in self.sources.iter_mut().enumerate() {
-                if let Some(line) = source
-                    .lines
-                    .peek()
-                    .map_err(Error::io("read the log of", &source.name))?
-                    && oldest.is_none_or(|(_, time)| line.time < time)
-                {
-                    oldest = Some((index, line.time));
+            let mut still_wet = Vec::with_capacity(wet.len());
+            for index in wet {
+                let source = &mut self.sources[index];
+                let reading = Error::io("read the log of", &source.name);
+                if let Some(line) = source.lines.peek().map_err(reading)? {
+                    still_wet.push(index);
+                    if oldest.is_none_or(|(_, time)| line.time < time) {
+                        oldest = Some((index, line.time));
+                    }
                 }
             }
+            wet = still_wet;
             let Some((index, _)) = oldest else {
                 return Ok(ControlFlow::Continue(()));
             };
             let source = &mut self.sources[index];
-            let line = source
-                .lines
-                .next_line()
-                .map_err(Error::io("read the log of", &source.name))?;
-            if let Some(line) = line
+            let reading = Error::io("read the log of", &source.name);
+            if let Some(line) = source.lines.next_line().map_err(reading)?
                 && self.show(index, &line, on).is_break()
             {
                 return Ok(ControlFlow::Break(()));

@@ -100,4 +100,10 @@ pub struct LifeRecord {
     pub started: i64,
     /// The last verdict of its health check.
     pub health: Option<String>,
+    /// Exit code of the last run, once it has ended.
+    #[serde(default)]
+    pub exit_code: Option<i32>,
+    /// When that was, nanoseconds since the epoch; 0 = not yet.
+    #[serde(default)]
+    pub finished: i64,
 }

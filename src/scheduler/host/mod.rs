@@ -232,7 +232,10 @@ impl RealHost {
                 let status = container.until(|s| verdict(s) || ended(s)).await;
                 Ok(match status.health {
                     Some(HealthState::Healthy) => None,
-                    Some(_) => Some(format!("container {name} is unhealthy")),
+                    Some(_) => {
+                        let why = status.complaint.map_or(String::new(), |c| format!(": {c}"));
+                        Some(format!("container {name} is unhealthy{why}"))
+                    }
                     None => Some(format!("container {name} exited ({})", code(&status))),
                 })
             }

@@ -75,8 +75,8 @@ fn take_in(project: &Rc<Project>, record: ContainerRecord<Launch>) -> Rc<Contain
             Phase::Exited
         },
         started: life.started,
-        exit_code: exit.as_ref().map(|e| e.code),
-        finished: exit.as_ref().map_or(0, |e| e.time),
+        exit_code: exit.as_ref().map(|e| e.code).or(life.exit_code),
+        finished: exit.as_ref().map_or(life.finished, |e| e.time),
         ..Status::default()
     };
     let container = project.add(record, status);

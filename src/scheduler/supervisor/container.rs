@@ -45,6 +45,8 @@ pub struct Status {
     pub started: i64,
     /// When it last ended.
     pub finished: i64,
+    /// What the last health probe that failed said.
+    pub complaint: Option<String>,
 }
 
 /// Lifecycle of a container. `Starting` ends in `Running`, or falls back to where it came from.

@@ -12,7 +12,7 @@
 
 use super::container::{Answer, Container, Phase, Status};
 use super::control::HealthState;
-use super::health::{Input, Monitor, Probe, Schedule};
+use super::health::{Input, Monitor, Outcome, Probe, Schedule};
 use super::launch::Health;
 use super::probe;
 use super::project::Project;
@@ -463,6 +463,8 @@ impl Machine {
     fn probed(&mut self, probe: Option<Probe>) {
         self.probe = None;
         if let Some(probe) = probe {
+            let complaint = complaint(&probe);
+            self.set(|s| s.complaint = complaint);
             self.watch_health(Input::ProbeFinished(probe));
         }
     }
@@ -547,6 +549,19 @@ async fn until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
+    }
+}
+
+/// What a failed probe said, in one line.
+fn complaint(probe: &Probe) -> Option<String> {
+    let how = match probe.outcome {
+        Outcome::Ok => return None,
+        Outcome::Failed { code } => format!("the probe ended with code {code}"),
+        Outcome::TimedOut => "the probe took too long".to_owned(),
+    };
+    match probe.output.trim().lines().last() {
+        Some(line) if !line.is_empty() => Some(format!("{how}: {line}")),
+        _ => Some(how),
     }
 }
 

@@ -55,11 +55,7 @@ pub fn project(project: &Project, desired: &Desired) -> Observed {
             });
         }
     }
-    let containers = project
-        .all()
-        .iter()
-        .filter_map(|c| container(c))
-        .collect();
+    let containers = project.all().iter().filter_map(|c| container(c)).collect();
     Observed {
         networks,
         volumes,

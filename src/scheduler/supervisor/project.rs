@@ -267,6 +267,8 @@ impl Project {
             restarts,
             started: status.started,
             health,
+            exit_code: status.exit_code,
+            finished: status.finished,
         };
         let _ = store::write(&life_path(container), &life);
     }

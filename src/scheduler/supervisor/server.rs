@@ -5,7 +5,7 @@ use super::project::Project;
 use super::verbs::Verbs;
 use super::watch;
 use crate::scheduler::execute::Cancel;
-use crate::state::event::Event;
+use crate::state::event::{Event, What};
 use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -101,7 +101,9 @@ impl Server {
 
     async fn answer(&self, request: Request, outbox: &Outbox, cancel: &Cancel) {
         let mut sink = |event: Event| {
-            self.project.note(&event);
+            if !told_by_machine(&event.what) {
+                self.project.note(&event);
+            }
             let _ = outbox.send((Frame::Event(event), Vec::new()));
         };
         let answer: Result<(Reply, Vec<OwnedFd>), Failure> =
@@ -111,6 +113,20 @@ impl Server {
             Err(failure) => (Frame::Error(failure), Vec::new()),
         });
     }
+}
+
+/// What the container's machine notes itself: the journal has it once.
+fn told_by_machine(what: &What) -> bool {
+    matches!(
+        what,
+        What::Started
+            | What::Running
+            | What::Waiting { .. }
+            | What::Healthy
+            | What::Unhealthy
+            | What::Exited { .. }
+            | What::Failed { .. }
+    )
 }
 
 async fn hear(channel: &mut AsyncFd<Channel>) -> io::Result<Ask> {
