@@ -5,6 +5,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 use std::io;
+use std::sync::OnceLock;
 
 /// A process that can be recognised after any of ours was restarted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,8 +104,12 @@ fn parse_start_time(stat: &str) -> Option<u64> {
 
 /// This boot.
 pub fn boot_id() -> io::Result<String> {
+    static BOOT: OnceLock<String> = OnceLock::new();
+    if let Some(known) = BOOT.get() {
+        return Ok(known.clone());
+    }
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
-    Ok(text.trim_end().to_owned())
+    Ok(BOOT.get_or_init(|| text.trim_end().to_owned()).clone())
 }
 
 #[cfg(test)]

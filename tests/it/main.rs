@@ -15,6 +15,7 @@ mod network_rules;
 mod network_world;
 mod plan;
 mod runtime;
+mod runtime_attacks;
 mod runtime_bench;
 mod runtime_exec;
 mod stack;

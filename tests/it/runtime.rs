@@ -1,4 +1,5 @@
 //! The runtime on the real kernel: one container from spec to exit code.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use crate::runtime_bench::{Bench, bind};
 use hoist::runtime::shim::protocol::ShimState;

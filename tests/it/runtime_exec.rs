@@ -1,4 +1,5 @@
 //! Exec, terminals, attaching, our init, and the processes that watch.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use crate::runtime_bench::{Bench, Box, SOON};
 use hoist::runtime::exec::{ExecCommand, ExecEvent, ExecHandle};

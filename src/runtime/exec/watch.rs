@@ -13,10 +13,10 @@ use crate::runtime::channel::Channel;
 use crate::runtime::console;
 use crate::runtime::error::{At, StartFailure, Step};
 use crate::runtime::identity::open_pid;
+use crate::runtime::init::filter::Filter;
 use crate::runtime::init::process::{Becoming, chain};
-use crate::runtime::init::sync::{self, ChildEnd, Gate, ParentEnd, Report};
+use crate::runtime::init::sync::{self, ChildEnd, ParentEnd, Report};
 use crate::runtime::namespaces;
-use crate::runtime::seccomp::{self, Program};
 use crate::runtime::stdio::ProcessEnds;
 use crate::runtime::sys::process::{self as sys, Forked, fork_into};
 use nix::sched::{CloneFlags, setns};
@@ -102,8 +102,9 @@ impl Drop for Group {
 struct Child<'a> {
     request: &'a ExecRequest,
     pidfd: BorrowedFd<'a>,
+    cgroup: &'a Cgroup,
     capabilities: CapSet,
-    seccomp: Option<Program>,
+    seccomp: Filter,
     ends: ProcessEnds,
     sync: ChildEnd,
 }
@@ -120,16 +121,18 @@ fn start(
     let security = |e: &dyn std::error::Error| StartFailure::new(Step::Security, chain(e));
     let names = &request.process.capabilities;
     let (parent, sync) = sync::pair().at(Step::Prepare, || "make a socket pair".into())?;
+    let cgroup =
+        Cgroup::open(&request.cgroup).map_err(|e| StartFailure::new(Step::Cgroup, chain(&e)))?;
+    let capabilities = CapSet::from_names(names).map_err(|e| security(&e))?;
     let child = Child {
         request,
+        cgroup: &cgroup,
         pidfd: container.as_fd(),
-        capabilities: CapSet::from_names(names).map_err(|e| security(&e))?,
-        seccomp: seccomp::compile(&request.seccomp, names).map_err(|e| security(&e))?,
+        capabilities,
+        seccomp: Filter::of(&request.seccomp, capabilities).map_err(|e| security(&e))?,
         ends: ends(request, fds),
         sync,
     };
-    let cgroup =
-        Cgroup::open(&request.cgroup).map_err(|e| StartFailure::new(Step::Cgroup, chain(&e)))?;
     let group = Group::make(&cgroup);
     setns(&container, CloneFlags::CLONE_NEWPID).at(Step::Namespaces, || {
         "enter the container's PID namespace".into()
@@ -142,7 +145,7 @@ fn start(
     };
     drop(child);
     let exec = Exec { pid, pidfd, group };
-    let terminal = accompany(&exec, &cgroup, &parent);
+    let terminal = accompany(&parent);
     if terminal.is_err() {
         exec.kill();
         let _ = waitid(WaitId::PidFd(exec.pidfd.as_fd()), WaitIdOptions::EXITED);
@@ -166,16 +169,8 @@ fn ends(request: &ExecRequest, fds: Vec<OwnedFd>) -> ProcessEnds {
     }
 }
 
-fn accompany(
-    exec: &Exec,
-    cgroup: &Cgroup,
-    parent: &ParentEnd,
-) -> Result<Option<OwnedFd>, StartFailure> {
-    cgroup
-        .attach_v1(exec.pid)
-        .map_err(|e| StartFailure::new(Step::Cgroup, chain(&e)))?;
-    parent.open(Gate::Attached);
-    parent.open(Gate::Recorded);
+fn accompany(parent: &ParentEnd) -> Result<Option<OwnedFd>, StartFailure> {
+    parent.open_gate();
     let (mut terminal, mut executing) = (None, false);
     loop {
         match parent.next()? {
@@ -194,13 +189,12 @@ fn accompany(
 impl Child<'_> {
     fn run(self) -> ! {
         sys::reset_signals();
-        self.sync.wait(Gate::Attached);
         match self.enter() {
             Ok((null, terminal)) => {
                 let becoming = Becoming {
                     spec: &self.request.process,
                     capabilities: self.capabilities,
-                    seccomp: self.seccomp.as_ref(),
+                    seccomp: self.seccomp.program(),
                     sync: self.sync,
                     ends: self.ends,
                     terminal,
@@ -217,6 +211,9 @@ impl Child<'_> {
         // The host's own, opened before: the container's may be anything by now.
         let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
             .at(Step::Devices, || "open `/dev/null`".into())?;
+        self.cgroup
+            .enter_v1()
+            .map_err(|e| StartFailure::new(Step::Cgroup, chain(&e)))?;
         namespaces::enter_all(self.pidfd)?;
         if !self.request.process.tty {
             return Ok((null, None));

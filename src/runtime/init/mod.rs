@@ -1,15 +1,17 @@
 //! The container's first process, from its birth to the user's program.
 //!
 //! Runs in a forked copy of the shim. Invariants: until `execve` it is not dumpable, so nothing inside may look at it
-//! through `/proc`; it executes nothing before both gates of [`sync`] were opened.
+//! through `/proc`; it executes nothing before the gate of [`sync`] was opened.
 
+pub(crate) mod filter;
 pub(crate) mod process;
 pub(crate) mod sync;
 pub(crate) mod tiny;
 
 use self::process::{Becoming, chain};
-use self::sync::{ChildEnd, Gate};
+use self::sync::ChildEnd;
 use super::capabilities::CapSet;
+use super::cgroups::Cgroup;
 use super::error::{At, StartFailure, Step};
 use super::mounts::{self, Defaults, Hierarchy, Root};
 use super::seccomp::Program;
@@ -36,8 +38,8 @@ pub(crate) struct Init<'a> {
     pub(crate) capabilities: CapSet,
     /// Its seccomp filter.
     pub(crate) seccomp: Option<&'a Program>,
-    /// How `/sys/fs/cgroup` looks.
-    pub(crate) hierarchies: &'a [Hierarchy],
+    /// Its cgroup; it was cloned into the v2 one already.
+    pub(crate) cgroup: &'a Cgroup,
     /// What other layers do.
     pub(crate) hooks: Hooks,
     /// Size of the terminal.
@@ -72,6 +74,9 @@ impl Init<'_> {
     /// Makes the container around this process. Gives `/dev/null`, the terminal and our init's executable.
     fn build(&self) -> Result<(OwnedFd, Option<OwnedFd>, Option<OwnedFd>), StartFailure> {
         let spec = self.spec;
+        self.cgroup
+            .enter_v1()
+            .map_err(|e| StartFailure::new(Step::Cgroup, chain(&e)))?;
         namespaces::join(spec, self.netns)?;
         if let Some(score) = spec.process.oom_score_adj {
             std::fs::write("/proc/self/oom_score_adj", score.to_string())
@@ -90,9 +95,8 @@ impl Init<'_> {
         let tty = spec.process.tty;
         devices::populate_dev(mounts.dev.as_fd(), &spec.devices, spec.privileged, tty)
             .map_err(|e| StartFailure::new(Step::Devices, chain(&e)))?;
-        self.sync.wait(Gate::Attached);
         namespaces::hide_cgroups()?;
-        mounts::mount_cgroups(&mounts.sys, spec, self.hierarchies)?;
+        mounts::mount_cgroups(&mounts.sys, spec, &Hierarchy::of(self.cgroup))?;
         mounts::mount_all(root, &spec.mounts, files.as_fd(), self.hooks)?;
         if !spec.privileged && !spec.unmasked {
             mounts::protect(&mounts)?;

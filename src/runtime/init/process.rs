@@ -4,7 +4,7 @@
 //! The order is runc's. Without `no_new_privs` the filter needs CAP_SYS_ADMIN to be installed, so it comes before the
 //! capabilities go; with it, it comes last.
 
-use super::sync::{ChildEnd, Gate};
+use super::sync::ChildEnd;
 use crate::runtime::capabilities::CapSet;
 use crate::runtime::console;
 use crate::runtime::error::{At, StartFailure, Step};
@@ -88,7 +88,7 @@ impl Becoming<'_> {
 
     /// From here on there may be a filter: nothing but what every profile must allow is called.
     fn execute(&self, ready: &Ready) -> StartFailure {
-        self.sync.wait(Gate::Recorded);
+        self.sync.wait();
         if let Err(failure) = self.restrict() {
             return failure;
         }

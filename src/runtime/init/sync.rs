@@ -1,9 +1,9 @@
 //! The short talk between a process that is to become the user's program and its parent.
 //!
 //! ```text
-//!  parent ──'A' entered its cgroups──▶ child ──────'T' + pty──────▶ parent
+//!  child ──'T' + pty──▶ parent
 //!  parent ──'B' recorded, may exec──▶ child ──'E' executes now──▶ parent, then end of file: it did
-//!                                      child ──'F' + reason──▶ parent: it did not
+//!                                     child ──'F' + reason──────▶ parent: it did not
 //! ```
 
 use crate::runtime::error::{At, StartFailure, Step};
@@ -17,15 +17,8 @@ use rustix::net::{
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 
-/// A point at which the child waits for its parent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Gate {
-    /// The child is in all its cgroups.
-    Attached = b'A',
-    /// The child's identity is on disk.
-    Recorded = b'B',
-}
+/// Opens the gate at which the child waits: its identity is on disk.
+const RECORDED: u8 = b'B';
 
 /// The parent's end.
 #[derive(Debug)]
@@ -67,8 +60,8 @@ impl AsFd for ParentEnd {
 
 impl ParentEnd {
     /// Lets the child pass. A child that is dead by now is noticed by [`ParentEnd::next`].
-    pub(crate) fn open(&self, gate: Gate) {
-        let _ = send(&self.0, &[gate as u8], SendFlags::NOSIGNAL);
+    pub(crate) fn open_gate(&self) {
+        let _ = send(&self.0, &[RECORDED], SendFlags::NOSIGNAL);
     }
 
     /// Waits for the child's next report.
@@ -103,12 +96,12 @@ impl ParentEnd {
 
 impl ChildEnd {
     /// Waits for the parent. If it is dead there is nobody to run for: ends this process.
-    pub(crate) fn wait(&self, gate: Gate) {
+    pub(crate) fn wait(&self) {
         let mut buffer = [0u8; 1];
         loop {
             match recv(&self.0, &mut buffer, RecvFlags::empty()) {
                 Err(Errno::INTR) => {}
-                Ok((1, _)) if buffer[0] == gate as u8 => return,
+                Ok((1, _)) if buffer[0] == RECORDED => return,
                 _ => crate::runtime::sys::process::exit_now(125),
             }
         }

@@ -20,7 +20,10 @@ pub(crate) use user::mount_all;
 
 use super::error::{At, StartFailure, Step};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, mkdirat, openat2};
+use rustix::fs::{
+    FileType, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fstatfs, mkdirat, mknodat, openat2,
+    readlinkat,
+};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
@@ -33,6 +36,9 @@ pub(crate) struct Root<'fd>(pub(crate) BorrowedFd<'fd>);
 
 const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 const HANDLE: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+
+/// Dangling links followed for one path; the kernel's own limit is 40.
+const LINKS: u32 = 16;
 
 impl Root<'_> {
     /// Opens a path beneath the root, following its links as if the root were `/`. Magic links (`/proc/self/fd/N`,
@@ -54,36 +60,47 @@ impl Root<'_> {
         }
     }
 
-    /// Opens a folder, making what is missing of its path.
+    /// Opens a folder, making what is missing of its path. A link that dangles is followed to what it will be.
     pub(crate) fn make_folder(self, path: &str) -> rustix::io::Result<OwnedFd> {
-        match self.open(path, FOLDER) {
-            Err(Errno::NOENT) => {}
-            other => return other,
-        }
-        let (parent, name) = split(path).ok_or(Errno::INVAL)?;
-        let parent = self.make_folder(parent)?;
-        ignore_existing(mkdirat(&parent, name, Mode::from_raw_mode(0o755)))?;
-        // Again from the root: what was just made may have been replaced by a link.
-        self.open(path, FOLDER)
+        self.make(path, FileType::Directory, LINKS)
     }
 
     /// Opens a file (or whatever is there) to mount on, making an empty one if nothing is.
     pub(crate) fn make_file(self, path: &str) -> rustix::io::Result<OwnedFd> {
-        match self.open(path, HANDLE) {
+        self.make(path, FileType::RegularFile, LINKS)
+    }
+
+    fn make(self, path: &str, kind: FileType, links: u32) -> rustix::io::Result<OwnedFd> {
+        let flags = if kind == FileType::Directory {
+            FOLDER
+        } else {
+            HANDLE
+        };
+        match self.open(path, flags) {
             Err(Errno::NOENT) => {}
             other => return other,
         }
         let (parent, name) = split(path).ok_or(Errno::INVAL)?;
-        let parent = self.make_folder(parent)?;
-        let made = rustix::fs::mknodat(
-            &parent,
-            name,
-            FileType::RegularFile,
-            Mode::from_raw_mode(0o644),
-            0,
-        );
+        let folder = self.make(parent, FileType::Directory, links)?;
+        let made = match kind {
+            FileType::Directory => mkdirat(&folder, name, Mode::from_raw_mode(0o755)),
+            kind => mknodat(&folder, name, kind, Mode::from_raw_mode(0o644), 0),
+        };
+        // On procfs what looks like a link is a way to a descriptor, of which we open some just here.
+        if made == Err(Errno::EXIST)
+            && fstatfs(&folder)?.f_type != PROC_SUPER_MAGIC
+            && let Ok(target) = readlinkat(&folder, name, Vec::new())
+        {
+            let target = target.to_str().map_err(|_| Errno::ILSEQ)?;
+            let links = links.checked_sub(1).ok_or(Errno::LOOP)?;
+            return match target.strip_prefix('/') {
+                Some(absolute) => self.make(&format!("/{absolute}"), kind, links),
+                None => self.make(&format!("{parent}/{target}"), kind, links),
+            };
+        }
         ignore_existing(made)?;
-        self.open(path, HANDLE)
+        // Again from the root: what was just made may have been replaced by a link.
+        self.open(path, flags)
     }
 
     /// Opens a folder right below the root that must not be a link (CVE-2026-41579: an image's `/dev` that leads elsewhere).
@@ -185,6 +202,11 @@ mod tests {
         root.make_file("/up/also/file").unwrap();
         assert!(std::fs::read_dir(outside.path()).unwrap().next().is_none());
         assert!(inside.path().join("also/file").is_file());
+        symlink("../later/on", inside.path().join("also/dangling")).unwrap();
+        symlink("/loop", inside.path().join("loop")).unwrap();
+        root.make_file("/also/dangling/file").unwrap();
+        assert!(inside.path().join("later/on/file").is_file());
+        assert!(root.make_folder("/loop/x").is_err());
         assert!(root.make_folder("/a/../../..").is_ok());
         assert!(root.open("/proc/self/root", FOLDER).is_err());
     }

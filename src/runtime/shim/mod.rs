@@ -29,8 +29,8 @@ use super::cgroups::Cgroup;
 use super::channel::Channel;
 use super::devices;
 use super::error::{At, StartFailure, Step};
+use super::init::filter::Filter;
 use super::init::process::chain;
-use super::seccomp::{self, Program};
 use super::sys::process as sys;
 use super::zygote::Hooks;
 use nix::sys::signal::{SigSet, Signal};
@@ -68,7 +68,7 @@ struct Shim {
 /// What is made once and serves every start.
 struct Parts {
     cgroup: Cgroup,
-    seccomp: Option<Program>,
+    seccomp: Filter,
     capabilities: CapSet,
 }
 
@@ -188,8 +188,7 @@ impl Parts {
         let security = |e: &dyn std::error::Error| StartFailure::new(Step::Security, chain(e));
         let capabilities =
             CapSet::from_names(&spec.process.capabilities).map_err(|e| security(&e))?;
-        let seccomp = seccomp::compile(&spec.seccomp, &spec.process.capabilities)
-            .map_err(|e| security(&e))?;
+        let seccomp = Filter::of(&spec.seccomp, capabilities).map_err(|e| security(&e))?;
         Ok(Self {
             cgroup: make_cgroup(request)?,
             seccomp,

@@ -5,9 +5,7 @@ use super::{Parts, Running, Shim, record};
 use crate::runtime::error::{At, StartFailure, Step};
 use crate::runtime::identity::Identity;
 use crate::runtime::init::Init;
-use crate::runtime::init::process::chain;
-use crate::runtime::init::sync::{self, Gate, ParentEnd, Report};
-use crate::runtime::mounts::Hierarchy;
+use crate::runtime::init::sync::{self, ParentEnd, Report};
 use crate::runtime::namespaces::{self, PidNsGuard};
 use crate::runtime::sys::process::{Forked, fork_into};
 use rustix::fd::AsFd;
@@ -41,14 +39,13 @@ impl Shim {
         let (parent, child) = sync::pair().at(Step::Prepare, || "make a socket pair".into())?;
         let ends = self.streams.process_ends(&self.run_dir)?;
         let parts = self.parts.as_ref().expect("made above");
-        let hierarchies = Hierarchy::of(&parts.cgroup);
         let init = Init {
             spec: &self.request.spec,
             run_dir: &self.request.run_dir,
             netns: self.netns.as_ref().map(AsFd::as_fd),
             capabilities: parts.capabilities,
-            seccomp: parts.seccomp.as_ref(),
-            hierarchies: &hierarchies,
+            seccomp: parts.seccomp.program(),
+            cgroup: &parts.cgroup,
             hooks: self.hooks,
             terminal: self.request.terminal,
             ends,
@@ -95,18 +92,12 @@ impl Shim {
     }
 
     fn let_in(&mut self, parent: &ParentEnd, running: &mut Running) -> Result<(), StartFailure> {
-        let parts = self.parts.as_ref().expect("made before the fork");
-        parts
-            .cgroup
-            .attach_v1(running.pid)
-            .map_err(|e| StartFailure::new(Step::Cgroup, chain(&e)))?;
-        parent.open(Gate::Attached);
         let identity =
             Identity::of(running.pid).at(Step::Prepare, || "identify the new process".into())?;
         running.start_time = identity.start_time;
         record::write_pid(self.run_dir.as_fd(), &identity)
             .at(Step::Prepare, || "write `pid.json`".into())?;
-        parent.open(Gate::Recorded);
+        parent.open_gate();
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use super::{ARGV0, Hooks, Order};
 use crate::runtime::cgroups::Layout;
+use crate::runtime::init::filter::Filter;
 use crate::runtime::sys::process::{self, Forked};
 use crate::runtime::{exec, identity, init, rootfs, shim};
 use rustix::fd::OwnedFd;
@@ -50,6 +51,7 @@ impl Server {
         // Read once here, known to every fork.
         let _ = Layout::here();
         let _ = identity::boot_id();
+        Filter::warm();
         Ok(Self {
             orders,
             hooks,
