@@ -122,9 +122,11 @@ impl Loader<'_> {
             return None;
         };
         let documents = self.documents(&setup);
-        if self.forest.report.has_errors() {
+        if documents.is_empty() && self.forest.report.has_errors() {
             return None;
         }
+        // What else is wrong with the file does not matter here.
+        self.forest.report = Report::default();
         self.name(&setup, &documents)
     }
 

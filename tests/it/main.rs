@@ -6,6 +6,7 @@ mod cli;
 mod compose_bad;
 mod compose_canonical;
 mod compose_limits;
+mod compose_load;
 mod compose_oracle;
 mod image;
 mod image_kill;

@@ -1,7 +1,6 @@
 //! Parser events to trees.
 
 use super::Entry;
-use super::Map;
 use super::Node;
 use super::Tag;
 use super::Value;
@@ -18,9 +17,9 @@ use std::collections::HashMap;
 use std::collections::HashSet;
 
 /// Deepest nesting accepted; the deepest attribute of the specification is at nine.
-pub const MAX_DEPTH: usize = 64;
+const MAX_DEPTH: usize = 64;
 /// Most nodes of all documents of one file, aliases expanded.
-pub const MAX_NODES: usize = 1_000_000;
+const MAX_NODES: usize = 1_000_000;
 /// Most text that aliases may copy, bytes.
 const MAX_COPIED: usize = 64 * 1024 * 1024;
 

@@ -1,16 +1,14 @@
 //! YAML text to a tree of [`Node`]s that know where they come from.
 //!
-//! Anchors, aliases and merge keys are expanded here, with a budget: a text cannot grow by more than [`MAX_NODES`]
+//! Anchors, aliases and merge keys are expanded here, with a budget: a text cannot grow beyond a million
 //! nodes, whatever its aliases say. Scalars resolve as in Go's YAML: `yes` and `22:22` are text, `0440` is octal.
 //!
-//! Invariants: keys are strings and unique; a tree is at most [`MAX_DEPTH`] deep, so recursion over it is safe; what a
+//! Invariants: keys are strings and unique; a tree is at most 64 levels deep, so recursion over it is safe; what a
 //! document produces is bounded in memory.
 
 mod build;
 mod scalar;
 
-pub use build::MAX_DEPTH;
-pub use build::MAX_NODES;
 pub use build::parse;
 pub use scalar::format_float;
 pub use scalar::resolve;
