@@ -7,8 +7,12 @@ use hoist::compose::render;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Ten megabytes; one where the build is not optimized.
-const MEGABYTES: usize = (if cfg!(debug_assertions) { 1 } else { 10 }) * 1024 * 1024;
+/// Ten megabytes; a quarter of one where the build is not optimized.
+const SIZE: usize = if cfg!(debug_assertions) {
+    256 * 1024
+} else {
+    10 * 1024 * 1024
+};
 
 /// What this thread has worked: other tests on the machine do not count.
 fn cpu_time() -> Duration {
@@ -29,7 +33,7 @@ fn timed(text: &str) -> (Duration, Option<String>) {
 }
 
 fn repeated(unit: &str) -> String {
-    unit.repeat(MEGABYTES / unit.len().max(1))
+    unit.repeat(SIZE / unit.len().max(1))
 }
 
 fn wrapped(before: &str, unit: &str, after: &str) -> String {
@@ -42,7 +46,7 @@ fn wrapped(before: &str, unit: &str, after: &str) -> String {
 #[test]
 fn ten_megabytes_of_anything_end_soon() {
     let mut services = String::from("services:\n");
-    for index in 0..MEGABYTES / 100 {
+    for index in 0..SIZE / 100 {
         services +=
             &format!("  s{index}: {{image: x, ports: [\"{index}:80\"], depends_on: [t{index}]}}\n");
     }
@@ -72,7 +76,7 @@ fn ten_megabytes_of_anything_end_soon() {
         ("exclamation marks", repeated("!")),
         ("documents", repeated("---\n")),
         ("documents with content", repeated("---\na: b\n")),
-        ("binary", "\u{1}\u{2}".repeat(MEGABYTES / 2)),
+        ("binary", "\u{1}\u{2}".repeat(SIZE / 2)),
         ("variables", wrapped("x-a: \"", "${A:-b}", "\"")),
         ("unset variables", wrapped("x-a: [", "$A,", "]")),
         ("open variables", wrapped("x-a: \"", "${A:-", "\"")),
@@ -84,7 +88,7 @@ fn ten_megabytes_of_anything_end_soon() {
             wrapped(
                 "",
                 "",
-                &(0..MEGABYTES / 30)
+                &(0..SIZE / 30)
                     .map(|i| format!("k{i}: v\n"))
                     .collect::<String>(),
             ),
