@@ -151,7 +151,7 @@ impl Bench {
         let spec = request.spec.clone();
         Box {
             dir: self.dir(&spec),
-            link: self.zygote.launch(request, fds).unwrap(),
+            link: self.zygote.launch(request, &fds).unwrap(),
             spec,
             released: false,
         }
