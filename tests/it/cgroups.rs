@@ -14,13 +14,13 @@ use std::process::Command;
 use std::process::ExitStatus;
 use std::process::Stdio;
 
-/// A cgroup that is removed with what is in it, also when the test fails.
-struct Box {
+/// A cgroup with a prefix of its own, removed with what is in it, also when the test fails.
+struct Jar {
     cgroup: Cgroup,
     prefix: String,
 }
 
-impl Box {
+impl Jar {
     fn new(name: &str, limits: CgroupSpec, rules: &DeviceRules) -> Self {
         let prefix = format!("hoist-it-{}-{name}", std::process::id());
         let spec = CgroupSpec {
@@ -56,7 +56,7 @@ impl Box {
     }
 }
 
-impl Drop for Box {
+impl Drop for Jar {
     fn drop(&mut self) {
         sweep(&self.prefix).expect("nothing keeps the cgroup");
         assert_eq!(
@@ -72,7 +72,7 @@ impl Drop for Box {
 
 #[test]
 fn what_is_made_is_found_again_and_removed_without_a_trace() {
-    let made = Box::plain("life");
+    let made = Jar::plain("life");
     let found = Cgroup::open(made.cgroup.path()).unwrap();
     let mut child = made.start("exec sleep 1000");
     assert_eq!(found.pids(), [child.id().cast_signed()]);
@@ -88,7 +88,7 @@ fn what_is_made_is_found_again_and_removed_without_a_trace() {
 
 #[test]
 fn kill_reaches_children_in_cgroups_of_their_own_and_frozen_ones() {
-    let made = Box::plain("kill");
+    let made = Jar::plain("kill");
     let mut child =
         made.start("for n in 1 2 3 4 5; do setsid sleep 1000 & done; kill -STOP $$; wait");
     made.cgroup.freeze().unwrap();
@@ -99,7 +99,7 @@ fn kill_reaches_children_in_cgroups_of_their_own_and_frozen_ones() {
 
 #[test]
 fn a_frozen_cgroup_uses_no_time_and_goes_on_when_thawed() {
-    let made = Box::plain("freeze");
+    let made = Jar::plain("freeze");
     let mut child = made.start("n=0; while [ $n -lt 20000 ]; do n=$((n+1)); done");
     made.cgroup.freeze().unwrap();
     let before = made
@@ -120,7 +120,7 @@ fn the_memory_limit_kills_and_is_counted() {
         memory_swap: Some(20 << 20),
         ..CgroupSpec::default()
     };
-    let made = Box::new("memory", limits, &DeviceRules::Everything);
+    let made = Jar::new("memory", limits, &DeviceRules::Everything);
     assert_eq!(made.cgroup.oom_kills(), 0);
     // tail keeps a line that never ends. As a child, so that the shell lives to tell.
     let status = made.run("tail /dev/zero; exit $?");
@@ -135,7 +135,7 @@ fn the_pids_limit_stops_forks_and_can_be_raised() {
         pids: Some(2),
         ..CgroupSpec::default()
     };
-    let mut made = Box::new("pids", limits, &DeviceRules::Everything);
+    let mut made = Jar::new("pids", limits, &DeviceRules::Everything);
     let script = "sleep 0 & sleep 0 & sleep 0 & sleep 0 & wait";
     assert!(!made.run(script).success());
     assert_eq!(made.cgroup.stats().pids_limit, Some(2));
@@ -149,7 +149,7 @@ fn the_pids_limit_stops_forks_and_can_be_raised() {
 
 #[test]
 fn an_update_brings_a_limit_to_what_runs_already() {
-    let mut made = Box::plain("update");
+    let mut made = Jar::plain("update");
     let mut child = made.start("read more; sleep 0 & sleep 0 & sleep 0 & wait");
     let limits = CgroupSpec {
         pids: Some(1),
@@ -178,7 +178,7 @@ fn the_cpu_limit_throttles() {
         cpu_shares: Some(512),
         ..CgroupSpec::default()
     };
-    let made = Box::new("cpu", limits, &DeviceRules::Everything);
+    let made = Jar::new("cpu", limits, &DeviceRules::Everything);
     assert!(
         made.run("n=0; while [ $n -lt 30000 ]; do n=$((n+1)); done")
             .success()
@@ -192,7 +192,7 @@ fn a_cpuset_is_what_the_process_sees() {
         cpuset: Some("0".into()),
         ..CgroupSpec::default()
     };
-    let made = Box::new("cpuset", limits, &DeviceRules::Everything);
+    let made = Jar::new("cpuset", limits, &DeviceRules::Everything);
     assert!(made.run("[ $(nproc) = 1 ]").success());
 }
 
@@ -211,7 +211,7 @@ fn devices_are_denied_but_for_the_standard_ones_and_those_asked_for() {
     )
     .unwrap();
     let opens = format!(": < {}", kmsg.display());
-    let made = Box::new(
+    let made = Jar::new(
         "devices",
         CgroupSpec::default(),
         &rules(&[], false).unwrap(),
@@ -230,14 +230,14 @@ fn devices_are_denied_but_for_the_standard_ones_and_those_asked_for() {
         target: "/dev/kmsg".into(),
         access: "r".into(),
     };
-    let given = Box::new(
+    let given = Jar::new(
         "given",
         CgroupSpec::default(),
         &rules(&[asked], false).unwrap(),
     );
     assert!(given.run(&opens).success());
     assert!(!given.run(&opens.replace('<', ">")).success());
-    let everything = Box::plain("alldevices");
+    let everything = Jar::plain("alldevices");
     assert!(everything.run(&opens).success());
 }
 
