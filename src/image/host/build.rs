@@ -2,9 +2,8 @@
 
 use super::accounts::{self, Account};
 use super::covers::{self, EMPTY_FILE, EMPTY_FOLDER, TOP};
-use super::sources::{self, MAX_FILE, Source, SourceKind};
+use super::sources::{self, MAX_FILE, Source, SourceKind, Watch};
 use super::{Current, Error};
-use crate::id::Digest;
 use rustix::fs::{Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, DirBuilder, File, Permissions};
@@ -84,7 +83,8 @@ pub(super) fn programs() -> impl Iterator<Item = &'static Path> {
 }
 
 /// Makes the layer of the host at `host` in `root` and names it by its content.
-pub(super) fn layer(host: &Path, root: &Path, stamp: Digest) -> Result<Current, Error> {
+pub(super) fn layer(host: &Path, root: &Path) -> Result<Current, Error> {
+    let watch = Watch::new(host);
     make_covers(root)?;
     let unfinished = root.join(UNFINISHED);
     let _ = fs::remove_dir_all(&unfinished);
@@ -104,7 +104,7 @@ pub(super) fn layer(host: &Path, root: &Path, stamp: Digest) -> Result<Current, 
     } else {
         fs::rename(&unfinished, &target).map_err(Error::io("make", &target))?;
     }
-    Ok(Current { stamp, id, binds })
+    Ok(Current { watch, id, binds })
 }
 
 fn make_covers(root: &Path) -> Result<(), Error> {
@@ -191,12 +191,12 @@ impl Layer {
     fn take(&mut self, host: &Path, source: &Source) -> Result<(), Error> {
         self.parents(&source.path)?;
         match &source.kind {
-            SourceKind::Folder(_) => self.folder(&source.path, 0o755),
+            SourceKind::Folder => self.folder(&source.path, 0o755),
             SourceKind::Link => match fs::read_link(host.join(&source.path)) {
                 Ok(target) => self.link(&source.path, &target),
                 Err(_) => Ok(()),
             },
-            SourceKind::File(_) => match read_public(&host.join(&source.path)) {
+            SourceKind::File => match read_public(&host.join(&source.path)) {
                 Some(content) => self.file(&source.path, &content),
                 None => Ok(()),
             },

@@ -72,24 +72,26 @@ fn scan(folder: &Path, covers: &mut Vec<(PathBuf, bool)>, entries: &mut usize) -
     true
 }
 
-/// Folders whose change means that the scan must be made again: `/usr/local` and two levels below it. A file made
-/// unreadable further down is covered after the next change up here.
+/// Folders, below the host's root, whose change means that the scan must be made again: `/usr/local` and two levels
+/// below it. A file made unreadable further down is covered after the next change up here.
 pub(super) fn watched(host: &Path) -> Vec<PathBuf> {
-    let mut folders = vec![host.join("usr/local")];
+    let mut folders = vec![PathBuf::from("usr/local")];
     let mut level = folders.clone();
     for _ in 0..2 {
-        level = level.iter().flat_map(|folder| subfolders(folder)).collect();
+        let below = |folder: &PathBuf| subfolders(host, folder);
+        level = level.iter().flat_map(below).collect();
         folders.extend_from_slice(&level);
     }
     folders
 }
 
-fn subfolders(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut found: Vec<PathBuf> = entries
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .map(|entry| entry.path())
-        .collect();
-    found.sort();
-    found
+fn subfolders(host: &Path, folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(host.join(folder))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    folders
+        .map(|entry| folder.join(entry.file_name()))
+        .collect()
 }

@@ -23,6 +23,7 @@ use super::store::Lock;
 use super::{Error, Image, ImageConfig};
 use crate::id::Digest;
 use serde::{Deserialize, Serialize};
+use sources::Watch;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -32,8 +33,8 @@ const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 /// What the newest layer was made from.
 #[derive(Debug, Serialize, Deserialize)]
 struct Current {
-    /// State of the host's files, see [`sources::stamp`].
-    stamp: Digest,
+    /// State of the host's files then.
+    watch: Watch,
     /// Digest of the layer's content and its binds; also names its folder.
     id: Digest,
     /// Host paths bound read-only, and where.
@@ -42,16 +43,16 @@ struct Current {
 
 /// The image as the host is now.
 pub(super) fn image(root: &Path) -> Result<Image, Error> {
-    let stamp = sources::stamp(Path::new("/"));
-    if let Some(image) = current(root, &stamp)? {
+    let host = Path::new("/");
+    if let Some(image) = current(root, host) {
         return Ok(image);
     }
     let _lock = Lock::exclusive(&root.join(".lock"))?;
     // Somebody may have made it while we waited.
-    if let Some(image) = current(root, &stamp)? {
+    if let Some(image) = current(root, host) {
         return Ok(image);
     }
-    let made = build::layer(Path::new("/"), root, stamp)?;
+    let made = build::layer(host, root)?;
     let path = root.join(".current.new");
     fs::write(&path, super::oci::write(&made)).map_err(Error::io("write", &path))?;
     fs::rename(&path, root.join("current.json"))
@@ -60,15 +61,16 @@ pub(super) fn image(root: &Path) -> Result<Image, Error> {
 }
 
 /// The newest layer, if the host has not changed since.
-fn current(root: &Path, stamp: &Digest) -> Result<Option<Image>, Error> {
-    let Ok(bytes) = fs::read(root.join("current.json")) else {
-        return Ok(None);
-    };
-    // A file cut short by a power failure is as good as none.
-    let current = serde_json::from_slice::<Current>(&bytes).ok();
-    let fits =
-        current.filter(|current| current.stamp == *stamp && root.join(current.id.hex()).is_dir());
-    Ok(fits.map(|current| to_image(root, current)))
+fn current(root: &Path, host: &Path) -> Option<Image> {
+    let current = read_current(root)?;
+    let fits = root.join(current.id.hex()).is_dir() && current.watch.holds(host);
+    fits.then(|| to_image(root, current))
+}
+
+/// A file cut short by a power failure is as good as none.
+fn read_current(root: &Path) -> Option<Current> {
+    let bytes = fs::read(root.join("current.json")).ok()?;
+    serde_json::from_slice(&bytes).ok()
 }
 
 fn to_image(root: &Path, current: Current) -> Image {
@@ -89,8 +91,7 @@ pub(super) fn collect(root: &Path, in_use: &dyn Fn(&Digest) -> bool) -> Result<(
     let Some(_lock) = Lock::try_exclusive(&root.join(".lock"))? else {
         return Ok(());
     };
-    let newest = fs::read(root.join("current.json")).ok();
-    let newest = newest.and_then(|bytes| serde_json::from_slice::<Current>(&bytes).ok());
+    let newest = read_current(root);
     for entry in fs::read_dir(root).map_err(Error::io("read", root))? {
         let entry = entry.map_err(Error::io("read", root))?;
         let name = entry.file_name();

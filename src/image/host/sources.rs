@@ -1,9 +1,8 @@
 //! Which files of the host's `/etc` an image may show.
 
-use crate::id::Digest;
-use sha2::{Digest as _, Sha256};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fs::{self, Metadata};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -62,6 +61,7 @@ const ALLOWED: &[&str] = &[
 /// What else decides the content of the layer.
 const ALSO: &[&str] = &[
     "bin",
+    "etc",
     "sbin",
     "lib",
     "lib32",
@@ -88,8 +88,8 @@ pub(super) struct Source {
 /// What it is.
 #[derive(Debug)]
 pub(super) enum SourceKind {
-    Folder(Metadata),
-    File(Metadata),
+    Folder,
+    File,
     Link,
 }
 
@@ -136,7 +136,7 @@ fn add(host: &Path, path: &Path, sources: &mut Vec<Source>) {
     let kind = if found.is_symlink() {
         SourceKind::Link
     } else if is_public_file(&found) {
-        SourceKind::File(found)
+        SourceKind::File
     } else {
         return;
     };
@@ -181,7 +181,7 @@ fn walk_open(host: &Path, folder: &Path, sources: &mut Vec<Source>) {
     }
     sources.push(Source {
         path: folder.to_owned(),
-        kind: SourceKind::Folder(found),
+        kind: SourceKind::Folder,
     });
     let entries = fs::read_dir(host.join(folder))
         .into_iter()
@@ -210,53 +210,70 @@ fn add_open(host: &Path, path: PathBuf, sources: &mut Vec<Source>) {
     {
         sources.push(Source {
             path,
-            kind: SourceKind::File(found),
+            kind: SourceKind::File,
         });
     }
 }
 
-/// A digest of the state of everything the layer is made from, by inode, size and time: the same as long as nothing has
-/// changed. Some hundred `lstat`s.
-pub(super) fn stamp(host: &Path) -> Digest {
-    let mut hash = Sha256::new();
-    // The rules above are part of what a layer is made from.
-    hash.update(concat!(env!("CARGO_PKG_VERSION"), " 1\0"));
-    for source in allowed(host) {
-        hash.update(source.path.as_os_str().as_bytes());
-        match &source.kind {
-            SourceKind::Folder(found) | SourceKind::File(found) => update(&mut hash, Some(found)),
-            SourceKind::Link => hash.update([0]),
-        }
-    }
-    for path in ALSO.iter().map(Path::new).chain(super::build::programs()) {
-        update(
-            &mut hash,
-            fs::symlink_metadata(host.join(path)).ok().as_ref(),
-        );
-    }
-    for folder in super::covers::watched(host) {
-        update(&mut hash, fs::symlink_metadata(&folder).ok().as_ref());
-    }
-    let hex: String = hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    Digest::new(format!("sha256:{hex}")).expect("a SHA-256 is 64 hex digits")
+/// The state of every path that decides what the layer is: as long as it holds, the layer is up to date. Checking it is
+/// a `lstat` a path, without listing a folder: a folder whose change time is the same lists the same names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Watch {
+    /// The rules of this module are part of what a layer is made from.
+    rules: String,
+    paths: Vec<(PathBuf, Option<State>)>,
 }
 
-fn update(hash: &mut Sha256, found: Option<&Metadata>) {
-    let Some(found) = found else {
-        return hash.update([1]);
-    };
-    let numbers = [
-        found.ino(),
-        found.len(),
-        u64::from(found.mode()),
-        found.ctime().cast_unsigned(),
-        found.ctime_nsec().cast_unsigned(),
-    ];
-    for number in numbers {
-        hash.update(number.to_le_bytes());
+/// Inode, size, mode, and change time in seconds and nanoseconds.
+type State = (u64, u64, u32, i64, i64);
+
+/// Goes up when the rules change.
+const RULES: &str = concat!(env!("CARGO_PKG_VERSION"), "-1");
+
+impl Watch {
+    /// The state now; to be taken before the layer is made, so that a change meanwhile is seen.
+    pub(super) fn new(host: &Path) -> Self {
+        let mut paths: BTreeSet<PathBuf> = ALSO.iter().map(PathBuf::from).collect();
+        paths.extend(super::build::programs().map(PathBuf::from));
+        paths.extend(super::covers::watched(host));
+        let plain = ALLOWED.iter().filter(|pattern| !pattern.ends_with('/'));
+        paths.extend(plain.map(|file| Path::new("etc").join(file)));
+        for source in allowed(host) {
+            // A link is what its folder says.
+            let own = usize::from(matches!(source.kind, SourceKind::Link));
+            let folders = source.path.ancestors().skip(own);
+            paths.extend(
+                folders
+                    .filter(|path| !path.as_os_str().is_empty())
+                    .map(Path::to_owned),
+            );
+        }
+        let with_state = |path: PathBuf| {
+            let state = state(&host.join(&path));
+            (path, state)
+        };
+        Self {
+            rules: RULES.to_owned(),
+            paths: paths.into_iter().map(with_state).collect(),
+        }
     }
+
+    /// Nothing has changed since.
+    pub(super) fn holds(&self, host: &Path) -> bool {
+        let same = |(path, before): &(PathBuf, Option<State>)| state(&host.join(path)) == *before;
+        self.rules == RULES && self.paths.iter().all(same)
+    }
+}
+
+fn state(path: &Path) -> Option<State> {
+    let found = rustix::fs::lstat(path).ok()?;
+    let size = found.st_size.cast_unsigned();
+    let nanoseconds = i64::try_from(found.st_ctime_nsec).unwrap_or_default();
+    Some((
+        found.st_ino,
+        size,
+        found.st_mode,
+        found.st_ctime,
+        nanoseconds,
+    ))
 }

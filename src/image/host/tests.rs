@@ -82,7 +82,7 @@ fn no_secret_of_the_host_is_in_the_layer_or_left_uncovered() {
     fs::create_dir_all(&root).unwrap();
     fs::create_dir_all(&host_root).unwrap();
     host(&host_root);
-    let made = build::layer(&host_root, &root, sources::stamp(&host_root)).unwrap();
+    let made = build::layer(&host_root, &root).unwrap();
     let layer = root.join(made.id.hex());
     assert_no_secret(&layer);
     assert_eq!(
@@ -124,19 +124,29 @@ fn no_secret_of_the_host_is_in_the_layer_or_left_uncovered() {
 }
 
 #[test]
-fn the_stamp_changes_with_the_host_and_only_then() {
+fn the_watch_holds_until_the_host_changes() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     host(root);
-    let before = sources::stamp(root);
-    assert_eq!(sources::stamp(root), before);
-    write(root, "etc/shadow", "other", 0o640);
-    assert_eq!(sources::stamp(root), before);
-    write(root, "etc/services", "http 8080/tcp", 0o644);
-    let after = sources::stamp(root);
-    assert_ne!(after, before);
-    symlink("/x", root.join("etc/ssl/certs/new")).unwrap();
-    assert_ne!(sources::stamp(root), after);
+    let watch = Watch::new(root);
+    assert!(watch.holds(root));
+    write(root, "etc/ssl/private/key.pem", "other", 0o600);
+    write(root, "usr/local/lib/app/code", "other", 0o644);
+    assert!(watch.holds(root), "what is not shown may change");
+    let changes: [&dyn Fn(); 6] = [
+        &|| write(root, "etc/services", "http 8080/tcp", 0o644),
+        &|| symlink("/x", root.join("etc/ssl/certs/new")).unwrap(),
+        &|| write(root, "etc/python3.12/conf", "new", 0o644),
+        &|| write(root, "usr/local/new", "", 0o600),
+        &|| write(root, "etc/python3.11/conf", "fine", 0o600),
+        &|| fs::remove_file(root.join("etc/localtime")).unwrap(),
+    ];
+    for (i, change) in changes.iter().enumerate() {
+        let watch = Watch::new(root);
+        assert!(watch.holds(root), "before change {i}");
+        change();
+        assert!(!watch.holds(root), "after change {i}");
+    }
 }
 
 #[test]
