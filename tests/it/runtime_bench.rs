@@ -157,6 +157,19 @@ impl Bench {
         }
     }
 
+    /// The container of a spec whose first link was dropped.
+    pub fn adopted(&self, spec: &ContainerSpec) -> Box {
+        let dir = self.dir(spec);
+        let mut container = Box {
+            link: ShimLink::connect(&dir.join("run")).unwrap(),
+            dir,
+            spec: spec.clone(),
+            released: false,
+        };
+        assert!(matches!(container.event(), ShimEvent::Hello { .. }));
+        container
+    }
+
     /// Runs a script to its end: exit and output.
     pub fn run(&self, script: &str) -> (Exit, String) {
         self.run_spec(&self.spec(script))

@@ -1,4 +1,7 @@
 //! Another process in a running container.
+//!
+//! Invariants: it is confined as PID 1 is (namespaces, cgroups, capabilities, filter); neither the zygote's nor the
+//! supervisor's death ends it; no descriptor of the caller but the pipes made for it gets in.
 
 pub(crate) mod watch;
 

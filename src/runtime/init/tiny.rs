@@ -48,7 +48,10 @@ fn start(program: &CStr, arguments: &[CString]) -> ! {
         program.to_string_lossy(),
         errno.desc()
     );
-    let _ = rustix::io::write(rustix::stdio::stderr(), text.as_bytes());
+    // Descriptor 2 is the container's: this is for its log.
+    if let Some(log) = process::inherited(2) {
+        let _ = rustix::io::write(log, text.as_bytes());
+    }
     process::exit_now(if errno == nix::errno::Errno::ENOENT {
         127
     } else {

@@ -15,7 +15,8 @@ pub const SUPERVISOR: &str = "hoist-supervisor";
 /// Names the descriptor of the locked file in a supervisor's environment.
 pub const LOCK_FD: &str = "HOIST_LOCK_FD";
 
-const FIRST: Duration = Duration::from_millis(500);
+/// A dying process closes its connections before its lock, or after: look again very soon.
+const FIRST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// When to look for a supervisor next.
