@@ -3,6 +3,7 @@
 mod architecture;
 mod cgroups;
 mod cli;
+mod cli_attached;
 mod compose_bad;
 mod compose_canonical;
 mod compose_limits;

@@ -58,6 +58,9 @@ impl Attached<'_> {
         signals: &Signals,
         interrupted: Option<Signal>,
     ) -> Result<Exit, Error> {
+        if interrupted.is_none() {
+            follower.greet();
+        }
         let (wake, waker) = pipe()?;
         let (cancelled, cancel) = pipe()?;
         let (end, seen) = std::thread::scope(|scope| {
@@ -85,9 +88,17 @@ impl Attached<'_> {
     /// Stops what `up` brought up; a signal meanwhile kills it, one more gives up.
     fn stop(&self, signals: &Signals) -> Result<(), Error> {
         let view = &self.context.view;
-        view.say("Gracefully stopping... (press Ctrl+C again to force)\n");
+        // an `up` that was interrupted early has made only some of them
+        let made = engine::ps(self.engine, self.project)?;
+        let services = self.services.iter();
+        let services = services.filter(|name| made.iter().any(|it| it.service == name.as_str()));
+        let services: Vec<ServiceName> = services.cloned().collect();
+        if services.is_empty() {
+            return Ok(());
+        }
+        view.note("Gracefully stopping... (press Ctrl+C again to force)\n");
         let request = Select {
-            services: self.services.clone(),
+            services,
             timeout: self.timeout,
             ..Select::default()
         };

@@ -5,8 +5,9 @@ use crate::cli::args::Up;
 use crate::cli::context::Context;
 use crate::cli::exit::Error;
 use crate::cli::view::View;
+use crate::cli::view::json;
 use crate::cli::view::lines::{LineStyle, Prefixer, Said};
-use crate::cli::view::plain;
+use crate::cli::view::progress::{Mode, Progress};
 use crate::compose::Loaded;
 use crate::engine;
 use crate::engine::Attached;
@@ -14,6 +15,7 @@ use crate::engine::ContainerState;
 use crate::engine::Engine;
 use crate::engine::LogLine;
 use crate::id::ProjectName;
+use crate::id::ServiceName;
 use crate::state::event::Event;
 use crate::state::event::Subject;
 use crate::state::event::What;
@@ -85,7 +87,7 @@ impl Follower {
             view: context.view.clone(),
             engine: context.engine(),
             project: project.name.clone(),
-            services: services.to_vec(),
+            services: followed(args, services),
             shown,
             prefixer,
             since,
@@ -108,7 +110,6 @@ impl Follower {
     pub fn follow(mut self, cancelled: &OwnedFd, waker: OwnedFd) -> Result<Seen, Error> {
         let (engine, project) = (self.engine.clone(), self.project.clone());
         let (services, since) = (self.services.clone(), self.since);
-        self.greet();
         let followed = engine::follow(
             &engine,
             &project,
@@ -124,14 +125,15 @@ impl Follower {
         }
     }
 
-    fn greet(&self) {
+    /// Says whose lines are shown.
+    pub fn greet(&self) {
         let shown = self
             .services
             .iter()
             .filter(|name| self.shown.contains(*name));
         let shown: Vec<&str> = shown.map(String::as_str).collect();
         self.view
-            .say(&format!("Attaching to {}\n", shown.join(", ")));
+            .note(&format!("Attaching to {}\n", shown.join(", ")));
     }
 
     fn take(&mut self, what: Attached<'_>, waker: &OwnedFd) -> ControlFlow<()> {
@@ -164,15 +166,18 @@ impl Follower {
             (What::Exited { code, oom }, Subject::Container { name, service, .. }) => {
                 self.seen.codes.insert(service.clone(), *code);
                 if self.shown.contains(service) {
-                    self.notice(event.time, (name, service), *code, *oom);
+                    match self.view.mode {
+                        Mode::Json => self.view.say(&json::line(event)),
+                        _ => self.notice(event.time, (name, service), *code, *oom),
+                    }
                 }
                 if self.seen.aborted.is_none() && self.aborts(name, *code) {
                     self.seen.aborted = Some((service.clone(), *code));
                     let _ = rustix::io::write(waker, b"x");
                 }
             }
-            (What::Warning { .. } | What::Failed { .. }, _) => {
-                self.view.say(&plain::line(event, self.view.stderr.style()));
+            (What::Warning { .. } | What::Failed { .. } | What::Unhealthy, _) => {
+                Progress::beside_logs(&self.view).event(event);
             }
             _ => (),
         }
@@ -209,6 +214,21 @@ impl Follower {
             .find(|it| it.name == container)
             .is_none_or(|it| it.state == ContainerState::Exited)
     }
+}
+
+/// Whose end is waited for: the named services', or all; what they depend on may go on.
+fn followed(args: &Up, services: &[String]) -> Vec<String> {
+    let asked = args
+        .services
+        .iter()
+        .chain(&args.attach)
+        .chain(&args.exit_code_from);
+    let asked: HashSet<&str> = asked.map(ServiceName::as_str).collect();
+    let all = args.services.is_empty() || args.attach_dependencies;
+    let followed = services
+        .iter()
+        .filter(|name| all || asked.contains(name.as_str()));
+    followed.cloned().collect()
 }
 
 /// Whose lines are shown: those of the named services, or of all; never of one that the file says not to attach to.

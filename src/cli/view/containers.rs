@@ -115,12 +115,16 @@ fn status(container: &ContainerSummary, now: i64) -> String {
         .exit_code
         .map_or_else(|| "unknown".to_owned(), |code| code.to_string());
     let up = || human::between(container.started, now);
-    let ended = || human::between(container.finished, now);
+    // a run that nobody saw the end of has no time of it
+    let ended = || match container.finished {
+        0 => String::new(),
+        finished => format!(" {} ago", human::between(finished, now)),
+    };
     match container.state {
         ContainerState::Created => "Created".to_owned(),
         ContainerState::Dead => "Dead".to_owned(),
-        ContainerState::Exited => format!("Exited ({code}) {} ago", ended()),
-        ContainerState::Restarting => format!("Restarting ({code}) {} ago", ended()),
+        ContainerState::Exited => format!("Exited ({code}){}", ended()),
+        ContainerState::Restarting => format!("Restarting ({code}){}", ended()),
         ContainerState::Paused => format!("Up {} (Paused)", up()),
         ContainerState::Running => match container.health {
             None => format!("Up {}", up()),
@@ -305,6 +309,10 @@ pub mod tests {
                 c.finished = 8 * MINUTE;
             }),
             "Exited (unknown) 2 minutes ago"
+        );
+        assert_eq!(
+            status(|c| c.state = ContainerState::Exited),
+            "Exited (unknown)"
         );
     }
 

@@ -17,7 +17,7 @@ pub fn line(event: &Event) -> String {
     put("id", rows::id(&event.subject));
     put("status", status(rows::phase(&event.what)).to_owned());
     put("text", rows::text(&event.what));
-    put("details", rows::detail(event));
+    put("details", rows::full_detail(event));
     if let Subject::Container { service, id, .. } = &event.subject {
         put("service", service.clone());
         put("container", id.clone());

@@ -76,6 +76,13 @@ impl View {
         let _ = io::stderr().lock().write_all(text.as_bytes());
     }
 
+    /// Something for humans alone.
+    pub fn note(&self, text: &str) {
+        if !matches!(self.mode, Mode::Json | Mode::Quiet) {
+            self.say(text);
+        }
+    }
+
     /// A warning of one line.
     pub fn warn(&self, text: &str) {
         let word = self.stderr.style().yellow("warning:");

@@ -127,8 +127,22 @@ pub fn text(what: &What) -> String {
     word.to_owned()
 }
 
-/// What an event adds to its word: the error, the text, the condition, the cause.
+/// Causes that the verb on the command line says already, or that are so common that nobody asks for them.
+const EVIDENT: [&str; 8] = [
+    "down", "stop", "kill", "rm", "restart", "start", "new", "none yet",
+];
+
+/// What an event adds to its word for a human: the error, the text, the condition, the cause unless it is evident.
 pub fn detail(event: &Event) -> String {
+    let detail = full_detail(event);
+    if EVIDENT.contains(&detail.as_str()) {
+        return String::new();
+    }
+    detail
+}
+
+/// What an event adds to its word for a program.
+pub fn full_detail(event: &Event) -> String {
     let detail = match &event.what {
         What::Failed { error } => error,
         What::Warning { text } => text,
