@@ -350,6 +350,44 @@ fn shims_that_lost_their_supervisor_fight_for_its_lock_and_stay_adoptable() {
 }
 
 #[test]
+fn a_container_outlives_its_shim_and_loses_nothing() {
+    let bench = Bench::new();
+    let spec = bench
+        .spec("i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo line $i; sleep 0.005; done; exit 21");
+    let request = bench.request(&spec);
+    let mut link = bench
+        .zygote
+        .launch(request.clone(), &LaunchFds::default())
+        .unwrap();
+    let ShimEvent::Started { pid, .. } = link.wait(SOON).unwrap() else {
+        panic!()
+    };
+    let mut container = bench.adopted(&spec);
+    container.wait_for("line 3");
+    let shim = container.adopt_status().shim;
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(shim).unwrap(),
+        rustix::process::Signal::KILL,
+    )
+    .unwrap();
+    wait_until("the shim is gone", || !is_alive(shim));
+    let orphan = hoist::runtime::shim::record::read_pid(&container.run_dir())
+        .unwrap()
+        .unwrap();
+    assert_eq!(orphan.pid, pid);
+    container.link = bench
+        .zygote
+        .adopt(request, &LaunchFds::default(), orphan)
+        .unwrap();
+    assert_eq!(container.started().0, pid);
+    let exit = container.exited();
+    // Kernels before 6.15 do not tell the exit status of another's child.
+    assert!(exit.code == 21 || exit.code == -1, "{exit:?}");
+    let expected: String = (1..=300).map(|i| format!("line {i}\n")).collect();
+    assert_eq!(container.log(), expected);
+}
+
+#[test]
 fn a_listener_gets_its_process_when_the_first_client_comes() {
     let bench = Bench::new();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -13,10 +13,10 @@ use crate::runtime::channel::Channel;
 use crate::runtime::console;
 use crate::runtime::error::{At, StartFailure, Step};
 use crate::runtime::identity::open_pid;
-use crate::runtime::init::filter::Filter;
 use crate::runtime::init::process::{Becoming, chain};
 use crate::runtime::init::sync::{self, ChildEnd, ParentEnd, Report};
 use crate::runtime::namespaces;
+use crate::runtime::seccomp::{self, Program};
 use crate::runtime::stdio::ProcessEnds;
 use crate::runtime::sys::process::{self as sys, Forked, fork_into};
 use nix::sched::{CloneFlags, setns};
@@ -104,7 +104,7 @@ struct Child<'a> {
     pidfd: BorrowedFd<'a>,
     cgroup: &'a Cgroup,
     capabilities: CapSet,
-    seccomp: Filter,
+    seccomp: Option<Program>,
     ends: ProcessEnds,
     sync: ChildEnd,
 }
@@ -129,7 +129,7 @@ fn start(
         cgroup: &cgroup,
         pidfd: container.as_fd(),
         capabilities,
-        seccomp: Filter::of(&request.seccomp, capabilities).map_err(|e| security(&e))?,
+        seccomp: seccomp::compile(&request.seccomp, names).map_err(|e| security(&e))?,
         ends: ends(request, fds),
         sync,
     };
@@ -194,7 +194,7 @@ impl Child<'_> {
                 let becoming = Becoming {
                     spec: &self.request.process,
                     capabilities: self.capabilities,
-                    seccomp: self.seccomp.program(),
+                    seccomp: self.seccomp.as_ref(),
                     sync: self.sync,
                     ends: self.ends,
                     terminal,

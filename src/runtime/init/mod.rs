@@ -3,7 +3,6 @@
 //! Runs in a forked copy of the shim. Invariants: until `execve` it is not dumpable, so nothing inside may look at it
 //! through `/proc`; it executes nothing before the gate of [`sync`] was opened.
 
-pub(crate) mod filter;
 pub(crate) mod process;
 pub(crate) mod sync;
 pub(crate) mod tiny;

@@ -26,12 +26,17 @@ impl Shim {
     /// PID 1 is a zombie: drain, record, reap, kill the rest, tell, in this order. If we are killed in between, whoever
     /// adopts the container finds either the zombie or the record.
     fn container_ended(&mut self, status: WaitStatus) {
+        match status {
+            WaitStatus::Exited(_, code) => self.ended_with(code, None),
+            WaitStatus::Signaled(_, signal, _) => {
+                self.ended_with(128 + signal as i32, Some(signal as i32));
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn ended_with(&mut self, code: i32, signal: Option<i32>) {
         self.streams.drain();
-        let (code, signal) = match status {
-            WaitStatus::Exited(_, code) => (code, None),
-            WaitStatus::Signaled(_, signal, _) => (128 + signal as i32, Some(signal as i32)),
-            _ => return,
-        };
         let parts = self.parts.as_ref();
         let exit = Exit {
             code,
@@ -43,9 +48,7 @@ impl Shim {
         };
         // A full tmpfs must not keep the supervisor from hearing of it.
         let _ = record::write_exit(self.run_dir.as_fd(), &exit);
-        if let Some(pid) = status.pid() {
-            let _ = waitid(Id::Pid(pid), WaitPidFlag::WEXITED);
-        }
+        self.reap();
         if let Some(parts) = &self.parts {
             let _ = parts.cgroup.kill();
         }
@@ -57,14 +60,18 @@ impl Shim {
         self.tell(&WireEvent::Exited(exit));
     }
 
+    /// Waits for PID 1, if it is a child of ours (not so if its first shim was killed).
+    fn reap(&self) {
+        if let Some(running) = &self.running {
+            let _ = waitid(Id::Pid(Pid::from_raw(running.pid)), WaitPidFlag::WEXITED);
+        }
+    }
+
     /// Kills what runs, removes what we made, ends.
     pub(super) fn release(mut self) -> ! {
         if let Some(parts) = self.parts.take() {
             let _ = parts.cgroup.kill();
-            if let Some(running) = &self.running {
-                let pid = Pid::from_raw(running.pid);
-                let _ = waitid(Id::Pid(pid), WaitPidFlag::WEXITED);
-            }
+            self.reap();
             self.streams.drain();
             let _ = parts.cgroup.remove();
         }

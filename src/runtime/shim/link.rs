@@ -3,6 +3,7 @@
 use super::protocol::{LaunchFds, LaunchRequest, ShimCommand, ShimEvent, WireEvent, WireLaunch};
 use crate::runtime::channel::Channel;
 use crate::runtime::error::RuntimeError;
+use crate::runtime::identity::Identity;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
@@ -50,12 +51,14 @@ impl ShimLink {
         socket: OwnedFd,
         request: LaunchRequest,
         fds: &LaunchFds,
+        orphan: Option<Identity>,
     ) -> Result<Self, RuntimeError> {
         let wire = WireLaunch {
             request,
             netns: fds.netns.is_some(),
             keep: fds.keep.iter().map(|(name, _)| name.clone()).collect(),
             proxies: fds.proxies.iter().map(|p| (p.tcp, p.target)).collect(),
+            orphan,
         };
         let mut all: Vec<BorrowedFd<'_>> = Vec::new();
         all.extend(fds.netns.iter().map(AsFd::as_fd));

@@ -10,6 +10,7 @@
 
 mod end;
 pub mod link;
+mod orphan;
 pub mod protocol;
 mod proxies;
 pub mod record;
@@ -29,8 +30,8 @@ use super::cgroups::Cgroup;
 use super::channel::Channel;
 use super::devices;
 use super::error::{At, StartFailure, Step};
-use super::init::filter::Filter;
 use super::init::process::chain;
+use super::seccomp::{self, Program};
 use super::sys::process as sys;
 use super::zygote::Hooks;
 use nix::sys::signal::{SigSet, Signal};
@@ -68,7 +69,7 @@ struct Shim {
 /// What is made once and serves every start.
 struct Parts {
     cgroup: Cgroup,
-    seccomp: Filter,
+    seccomp: Option<Program>,
     capabilities: CapSet,
 }
 
@@ -77,6 +78,8 @@ struct Running {
     pid: i32,
     start_time: u64,
     pidfd: OwnedFd,
+    /// Another shim's child: its end is seen by its pidfd.
+    orphan: bool,
 }
 
 /// Is a shim until the end. `link` brings the launch request.
@@ -88,12 +91,14 @@ pub(crate) fn main(link: OwnedFd, hooks: Hooks, host_mounts: OwnedFd) -> ! {
         // Whoever asked is gone.
         Err(_) => sys::exit_now(1),
     };
-    let hold = launch.request.hold;
+    let (hold, orphan) = (launch.request.hold, launch.orphan.clone());
     match Shim::new(launch, fds, hooks, host_mounts) {
         Ok(mut shim) => {
             shim.link = Some(channel);
-            if !hold {
-                shim.start();
+            match orphan {
+                Some(identity) => shim.take_over(&identity),
+                None if hold => {}
+                None => shim.start(),
             }
             shim.serve()
         }
@@ -133,6 +138,7 @@ impl Shim {
             netns,
             keep,
             proxies,
+            orphan,
         } = launch;
         if fds.len() != usize::from(netns) + keep.len() + proxies.len() {
             let text = "descriptors of the launch request are missing";
@@ -152,7 +158,7 @@ impl Shim {
         Ok(Self {
             listener: listen(&run_dir).at(Step::Prepare, || "listen on `shim.sock`".into())?,
             children: child_signals().at(Step::Prepare, || "watch child processes".into())?,
-            streams: Streams::make(&run_dir, &request)?,
+            streams: Streams::make(&run_dir, &request, orphan.is_some())?,
             proxies: Proxies::new(proxies.into_iter().zip(fds)),
             watch: Watch::default(),
             state: ShimState::Held,
@@ -184,13 +190,25 @@ impl Shim {
 
 impl Parts {
     fn make(request: &LaunchRequest) -> Result<Self, StartFailure> {
+        Self::with(request, make_cgroup(request)?)
+    }
+
+    /// For a container that runs: its cgroup is left as it is.
+    fn of_orphan(request: &LaunchRequest) -> Result<Self, StartFailure> {
+        let cgroup = Cgroup::open(&request.spec.cgroup.path)
+            .map_err(|e| StartFailure::new(Step::Cgroup, chain(&e)))?;
+        Self::with(request, cgroup)
+    }
+
+    fn with(request: &LaunchRequest, cgroup: Cgroup) -> Result<Self, StartFailure> {
         let spec = &request.spec;
         let security = |e: &dyn std::error::Error| StartFailure::new(Step::Security, chain(e));
         let capabilities =
             CapSet::from_names(&spec.process.capabilities).map_err(|e| security(&e))?;
-        let seccomp = Filter::of(&spec.seccomp, capabilities).map_err(|e| security(&e))?;
+        let seccomp = seccomp::compile(&spec.seccomp, &spec.process.capabilities)
+            .map_err(|e| security(&e))?;
         Ok(Self {
-            cgroup: make_cgroup(request)?,
+            cgroup,
             seccomp,
             capabilities,
         })

@@ -1,6 +1,7 @@
 //! What a supervisor and a shim say to each other.
 
 use crate::runtime::error::StartFailure;
+use crate::runtime::identity::Identity;
 use crate::runtime::spec::ContainerSpec;
 use rustix::fd::OwnedFd;
 use serde::{Deserialize, Serialize};
@@ -110,7 +111,8 @@ pub enum ShimCommand {
 /// How a container ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exit {
-    /// Exit code; 128 + signal if a signal ended it.
+    /// Exit code; 128 + signal if a signal ended it; -1 if nobody knows: its shim was killed, and the kernel (< 6.15)
+    /// does not tell others.
     pub code: i32,
     /// The signal that ended it.
     pub signal: Option<i32>,
@@ -217,6 +219,8 @@ pub(crate) struct WireLaunch {
     pub netns: bool,
     pub keep: Vec<String>,
     pub proxies: Vec<(bool, SocketAddr)>,
+    /// PID 1 of a container that lost its shim.
+    pub orphan: Option<Identity>,
 }
 
 impl WireEvent {

@@ -20,6 +20,7 @@ impl Shim {
             // Children first: an end is told after its output, and `Release` wants to know.
             self.streams.pump();
             self.children_ended();
+            self.orphan_ended();
             self.proxies.serve(self.hooks);
             self.accept();
             if self.obey() {
@@ -38,6 +39,9 @@ impl Shim {
         add(self.listener.as_fd(), PollFlags::IN);
         if let Some(link) = &self.link {
             add(link.as_fd(), PollFlags::IN);
+        }
+        if let Some(running) = self.running.as_ref().filter(|r| r.orphan) {
+            add(running.pidfd.as_fd(), PollFlags::IN);
         }
         for (fd, what) in self.streams.poll() {
             add(fd, what);

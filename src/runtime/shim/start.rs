@@ -44,7 +44,7 @@ impl Shim {
             run_dir: &self.request.run_dir,
             netns: self.netns.as_ref().map(AsFd::as_fd),
             capabilities: parts.capabilities,
-            seccomp: parts.seccomp.program(),
+            seccomp: parts.seccomp.as_ref(),
             cgroup: &parts.cgroup,
             hooks: self.hooks,
             terminal: self.request.terminal,
@@ -67,6 +67,7 @@ impl Shim {
             pid,
             start_time: 0,
             pidfd,
+            orphan: false,
         };
         self.accompany(&parent, running)
     }

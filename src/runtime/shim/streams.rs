@@ -47,7 +47,12 @@ enum Client {
 }
 
 impl Streams {
-    pub(super) fn make(run_dir: &OwnedFd, request: &LaunchRequest) -> Result<Self, StartFailure> {
+    /// `orphan`: the FIFOs are there already, and a container holds them.
+    pub(super) fn make(
+        run_dir: &OwnedFd,
+        request: &LaunchRequest,
+        orphan: bool,
+    ) -> Result<Self, StartFailure> {
         let process = &request.spec.process;
         let stdin = if process.stdin && !process.tty {
             let (read, write) =
@@ -57,7 +62,12 @@ impl Streams {
             None
         };
         Ok(Self {
-            fifos: Fifos::make(run_dir.as_fd()).at(Step::Prepare, || "make FIFOs".into())?,
+            fifos: if orphan {
+                Fifos::open(run_dir.as_fd())
+            } else {
+                Fifos::make(run_dir.as_fd())
+            }
+            .at(Step::Prepare, || "open the FIFOs".into())?,
             log: LogWriter::open(&request.log_dir, request.log_limits).at(Step::Prepare, || {
                 format!("open the log folder `{}`", request.log_dir.display())
             })?,

@@ -11,6 +11,7 @@ pub use server::main;
 use crate::runtime::channel;
 use crate::runtime::error::RuntimeError;
 use crate::runtime::exec::{ExecControl, ExecHandle, ExecRequest};
+use crate::runtime::identity::Identity;
 use crate::runtime::shim::link::ShimLink;
 use crate::runtime::shim::protocol::{LaunchFds, LaunchRequest};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -82,7 +83,24 @@ impl Zygote {
     ) -> Result<ShimLink, RuntimeError> {
         let (ours, theirs) = channel::pair().map_err(RuntimeError::Spawn)?;
         self.order(Order::Launch, theirs)?;
-        ShimLink::launch(ours, request, fds)
+        ShimLink::launch(ours, request, fds, None)
+    }
+
+    /// Gives a container whose shim was killed a new one. Its first event is `Started` with the same identity, or
+    /// `Exited` if the container ended meanwhile. What it wrote since is read from its FIFOs; only a terminal is lost, and
+    /// with it what ran in it.
+    ///
+    /// # Errors
+    /// As [`Zygote::launch`].
+    pub fn adopt(
+        &self,
+        request: LaunchRequest,
+        fds: &LaunchFds,
+        orphan: Identity,
+    ) -> Result<ShimLink, RuntimeError> {
+        let (ours, theirs) = channel::pair().map_err(RuntimeError::Spawn)?;
+        self.order(Order::Launch, theirs)?;
+        ShimLink::launch(ours, request, fds, Some(orphan))
     }
 
     /// Starts a process in a running container.

@@ -1,10 +1,11 @@
 //! The zygote's own side: fork on order.
 
 use super::{ARGV0, Hooks, Order};
+use crate::runtime::capabilities::CapSet;
 use crate::runtime::cgroups::Layout;
-use crate::runtime::init::filter::Filter;
+use crate::runtime::spec::Seccomp;
 use crate::runtime::sys::process::{self, Forked};
-use crate::runtime::{exec, identity, init, rootfs, shim};
+use crate::runtime::{exec, identity, init, rootfs, seccomp, shim};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -51,7 +52,7 @@ impl Server {
         // Read once here, known to every fork.
         let _ = Layout::here();
         let _ = identity::boot_id();
-        Filter::warm();
+        let _ = seccomp::compile(&Seccomp::Default, &CapSet::default_set().names());
         Ok(Self {
             orders,
             hooks,
