@@ -179,10 +179,11 @@ fn close_range(first: u32, last: u32) -> Result<()> {
     }
 }
 
-/// Takes an inherited descriptor as ours. `None` if it is not open.
+/// Takes an inherited descriptor as ours, and for us alone: no process of ours inherits it in turn. `None` if it is not
+/// open.
 pub fn inherited(number: i32) -> Option<OwnedFd> {
-    // SAFETY: F_GETFD only asks; it fails on a number that is not open.
-    if number < 0 || unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
+    // SAFETY: it sets a flag of a number; it fails on one that is not open.
+    if number < 0 || unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
         return None;
     }
     // SAFETY: it is open, and was inherited under an agreement with our own process that made it (`HOIST_LOCK_FD`, stdin

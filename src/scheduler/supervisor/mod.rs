@@ -78,13 +78,19 @@ fn run(mut args: impl Iterator<Item = std::ffi::OsString>) -> Result<(), Box<dyn
     let paths = installation.project(&name);
     // It must outlive the terminal of whoever started it.
     let _ = rustix::process::setsid();
+    let _ = rustix::thread::set_name(c"hoist-supervise");
     // Whoever started us may have had signals blocked, and containers would inherit that.
     nix::sys::signal::SigSet::empty().thread_set_mask()?;
     paths.make()?;
-    let Some(_lock) = take_lock(&paths)? else {
+    let (lock, listener) = (inherited(LOCK_FD), inherited(LISTEN_FD));
+    shed_inherited(&[&lock, &listener])?;
+    let Some(_lock) = take_lock(&paths, lock)? else {
         return Ok(());
     };
-    let listener = listener(&paths.run)?;
+    let listener = match listener {
+        Some(fd) => UnixListener::from(fd),
+        None => listen(&paths.run)?,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(4)
@@ -111,7 +117,6 @@ async fn supervise(
     let project = project::Project::new(parts)?;
     project.resolver.set_upstream(etc::host_servers());
     adopt::all(&project).await?;
-    project.warm_up()?;
     listener.set_nonblocking(true)?;
     let listener = tokio::net::UnixListener::from_std(listener)?;
     server::Server::new(project.clone()).run(listener).await?;
@@ -144,18 +149,28 @@ fn cgroup(installation: &Paths, name: &ProjectName) -> String {
 }
 
 /// The lock, inherited from who started us or taken here; `None` if another supervisor holds it.
-fn take_lock(paths: &ProjectPaths) -> Result<Option<Lock>, Box<dyn Error>> {
-    match inherited(LOCK_FD) {
+fn take_lock(paths: &ProjectPaths, inherited: Option<OwnedFd>) -> std::io::Result<Option<Lock>> {
+    match inherited {
         Some(fd) => Ok(Some(Lock::inherited(fd))),
-        None => Ok(Lock::try_take(&paths.lock())?),
+        None => Lock::try_take(&paths.lock()),
     }
 }
 
-fn listener(run: &Path) -> Result<UnixListener, Box<dyn Error>> {
-    if let Some(fd) = inherited(LISTEN_FD) {
-        return Ok(UnixListener::from(fd));
+/// Closes what a careless parent left open in us: a shell's pipe would not end as long as we live.
+fn shed_inherited(keep: &[&Option<OwnedFd>]) -> std::io::Result<()> {
+    let keep: Vec<i32> = keep
+        .iter()
+        .filter_map(|fd| Some(fd.as_ref()?.as_raw_fd()))
+        .collect();
+    let open: Vec<i32> = std::fs::read_dir("/proc/self/fd")?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    for number in open {
+        if number > 2 && !keep.contains(&number) {
+            drop(sys::process::inherited(number));
+        }
     }
-    Ok(listen(run)?)
+    Ok(())
 }
 
 /// Listens at a project's control socket in place of a dead supervisor. The path goes through the folder's descriptor,

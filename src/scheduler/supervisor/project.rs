@@ -307,9 +307,11 @@ impl Project {
         Err(RuntimeError::ZygoteGone)
     }
 
-    /// Has a zygote made before it is needed.
-    pub fn warm_up(&self) -> Result<(), RuntimeError> {
-        self.with_zygote(|_| Ok(()))
+    /// Has made ready in the background what `starts` containers will need.
+    pub fn prepare(&self, starts: usize) {
+        self.network.prepare(starts);
+        // If it cannot be made, the first launch says so.
+        let _ = self.with_zygote(|_| Ok(()));
     }
 
     /// Gives addresses and ports of a container back. Idempotent.

@@ -10,6 +10,7 @@ use crate::compose::model;
 use crate::id::ContainerId;
 use crate::id::Digest;
 use crate::id::ServiceName;
+use crate::scheduler::action::Kind;
 use crate::scheduler::desired::{Desired, ImageFacts};
 use crate::scheduler::execute::{Cancel, ExecuteError, HostError, Walk, execute};
 use crate::scheduler::graph;
@@ -110,6 +111,14 @@ impl Verbs {
     async fn walk(&self, job: Job, cancel: &Cancel, sink: Sink<'_>) -> Result<Reply, Failure> {
         if job.dry_run {
             return Ok(Reply::Plan(job.plan.to_string()));
+        }
+        let starts = job
+            .plan
+            .steps()
+            .filter(|(_, node)| node.action.kind() == Kind::StartContainer);
+        match starts.count() {
+            0 => {}
+            starts => self.project.prepare(starts),
         }
         let executed = execute(&job.plan, &job.host, job.walk, cancel, sink).await;
         self.project.save().map_err(|e| failure(&e))?;
