@@ -22,9 +22,9 @@ impl Lock {
         }
     }
 
-    /// Waits for the lock.
-    pub fn take(path: &Path) -> io::Result<Self> {
-        let file = open(path)?;
+    /// Waits for the lock on a folder, which needs no file for it.
+    pub fn take(folder: &Path) -> io::Result<Self> {
+        let file = File::open(folder)?;
         loop {
             match flock(&file, FlockOperation::LockExclusive) {
                 Ok(()) => return Ok(Self(file)),

@@ -69,11 +69,6 @@ impl Paths {
         names.sort();
         Ok(names)
     }
-
-    /// Held while a subnet is chosen and its bridge made: projects must not choose the same.
-    pub fn ipam_lock(&self) -> PathBuf {
-        self.run.join("ipam.lock")
-    }
 }
 
 /// The folders of one project.
@@ -126,11 +121,19 @@ impl ProjectPaths {
 
     /// Makes both folders, 0700.
     pub fn make(&self) -> io::Result<()> {
-        make_private(&self.root.join("c"))?;
-        make_private(&self.run.join("c"))
+        for dir in [self.root.join("c"), self.run.join("c")] {
+            // The last project that leaves takes the folders above with it, maybe between two of our steps.
+            while let Err(e) = make_private(&dir) {
+                if e.kind() != io::ErrorKind::NotFound {
+                    return Err(e);
+                }
+            }
+        }
+        Ok(())
     }
 
-    /// Removes both folders. They are renamed first: whoever makes them anew meanwhile has folders of its own.
+    /// Removes both folders, and those above that only held them. They are renamed first: whoever makes them anew
+    /// meanwhile has folders of its own.
     pub fn remove(&self) -> io::Result<()> {
         for dir in [&self.root, &self.run] {
             let aside = dir.with_file_name(format!(".{}.{}", file_name(dir), std::process::id()));
@@ -141,6 +144,14 @@ impl ProjectPaths {
                     remove_all(&aside)?;
                 }
             }
+        }
+        // The state root has images and volumes; the run folder has projects only. What is not empty stays.
+        let above = [self.root.parent(), self.run.parent()];
+        for dir in above.into_iter().flatten() {
+            let _ = fs::remove_dir(dir);
+        }
+        if let Some(run) = self.run.parent().and_then(Path::parent) {
+            let _ = fs::remove_dir(run);
         }
         Ok(())
     }
@@ -274,6 +285,6 @@ mod tests {
         }
         project.remove().unwrap();
         project.remove().unwrap();
-        assert!(!project.root.exists() && !project.run.exists());
+        assert!(!paths.root.join("projects").exists() && !paths.run.exists());
     }
 }

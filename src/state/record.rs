@@ -26,8 +26,6 @@ pub struct ProjectRecord<N> {
     pub files: Vec<PathBuf>,
     /// Networks that exist for it.
     pub networks: Vec<NetworkRecord<N>>,
-    /// Volumes it declares.
-    pub volumes: Vec<VolumeRecord>,
     /// Path prefix of its cgroups, below each hierarchy's root.
     pub cgroup: String,
 }
@@ -49,17 +47,6 @@ pub struct NetworkRecord<N> {
     pub reserved: Vec<IpAddr>,
     /// Addresses and link.
     pub spec: N,
-}
-
-/// A volume of a project.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VolumeRecord {
-    /// Full name.
-    pub name: VolumeName,
-    /// Hash of its configuration, to see changes.
-    pub hash: String,
-    /// Made by somebody else.
-    pub external: bool,
 }
 
 /// A container. `L` is all the scheduler needs to launch it again.

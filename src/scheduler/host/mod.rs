@@ -19,11 +19,13 @@ use crate::compose::model::Condition;
 use crate::id::VolumeName;
 use crate::image::Image;
 use crate::runtime::signals;
-use crate::state::record::VolumeRecord;
 use crate::volumes::named;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
+
+/// The label of a named volume that keeps the hash of its configuration, as docker compose calls it.
+pub const CONFIG_HASH: &str = "com.docker.compose.config-hash";
 
 /// Performs the actions of one request.
 pub struct RealHost {
@@ -108,37 +110,24 @@ impl RealHost {
             hint.into_iter().fold(error, HostError::with_hint)
         };
         let wanted = self.model()?.volumes.get(key);
+        let mut labels = wanted.map(|v| sorted(&v.labels)).unwrap_or_default();
+        labels.insert(CONFIG_HASH.to_owned(), self.hash(name.as_str()));
         let request = named::Request {
             driver: wanted.and_then(|v| v.driver.clone()).unwrap_or_default(),
             driver_opts: wanted.map(|v| sorted(&v.driver_opts)).unwrap_or_default(),
-            labels: wanted.map(|v| sorted(&v.labels)).unwrap_or_default(),
+            labels,
             project: Some(self.project.name.clone()),
         };
         self.project
             .volumes
             .create(name, &request)
             .map_err(failed)?;
-        let record = VolumeRecord {
-            name: name.clone(),
-            hash: self.hash(name.as_str()),
-            external: false,
-        };
-        let mut project = self.project.record.borrow_mut();
-        project.volumes.retain(|v| v.name != *name);
-        project.volumes.push(record);
-        drop(project);
-        self.project.save()
+        Ok(())
     }
 
     fn remove_volume(&self, name: &VolumeName) -> Result<(), HostError> {
         let failed = |e| HostError::because(format!("cannot remove volume `{name}`"), e);
-        self.project.volumes.remove(name).map_err(failed)?;
-        self.project
-            .record
-            .borrow_mut()
-            .volumes
-            .retain(|v| v.name != *name);
-        self.project.save()
+        self.project.volumes.remove(name).map_err(failed)
     }
 
     async fn kill(&self, container: &ContainerRef, signal: &str) -> Result<(), HostError> {

@@ -22,7 +22,7 @@ impl RealHost {
         };
         let driver = self.project.network.clone();
         let known = self.project.network_record(name);
-        let lock_path = self.project.installation.ipam_lock();
+        let lock_path = self.project.installation.run.clone();
         let lock = blocking(move || Lock::take(&lock_path))
             .await
             .map_err(|e| failed(e.into()))?;

@@ -134,7 +134,6 @@ fn read_record(
         directory: PathBuf::from("/"),
         files: Vec::new(),
         networks: Vec::new(),
-        volumes: Vec::new(),
         cgroup: cgroup(installation, name),
     }))
 }

@@ -11,11 +11,13 @@ use crate::id::NetworkName;
 use crate::id::ServiceName;
 use crate::network::spec::NetworkSpec;
 use crate::scheduler::desired::{Desired, DesiredNetwork, DesiredService, DesiredVolume};
+use crate::scheduler::host::CONFIG_HASH;
 use crate::scheduler::observed::{
     Health, Observed, ObservedContainer, ObservedNetwork, ObservedVolume, State,
 };
 use crate::state::record::{NetworkRecord, ProjectRecord};
 use crate::state::store;
+use crate::volumes::named::Volume;
 use indexmap::IndexMap;
 
 /// Everything of the project, and the external things `desired` names.
@@ -41,17 +43,12 @@ pub fn project(project: &Project, desired: &Desired) -> Observed {
             });
         }
     }
-    let own = record
-        .volumes
-        .iter()
-        .map(|v| (&v.name, Digest::new(v.hash.clone()).ok()));
-    let others = desired.volumes.iter().map(|v| (&v.name, None));
-    let mut volumes: Vec<ObservedVolume> = Vec::new();
-    for (name, hash) in own.chain(others) {
+    let mut volumes = own_volumes(project);
+    for DesiredVolume { name, .. } in &desired.volumes {
         if project.volumes.exists(name) && !volumes.iter().any(|v| v.name == *name) {
             volumes.push(ObservedVolume {
                 name: name.clone(),
-                hash,
+                hash: None,
             });
         }
     }
@@ -61,6 +58,20 @@ pub fn project(project: &Project, desired: &Desired) -> Observed {
         volumes,
         containers,
     }
+}
+
+/// Named volumes made for the project. They tell it themselves, since they outlive its record.
+fn own_volumes(project: &Project) -> Vec<ObservedVolume> {
+    let own = |volume: Volume| {
+        let hash = volume.metadata.labels.get(CONFIG_HASH)?;
+        let ours = volume.metadata.project.as_ref() == Some(&project.name);
+        ours.then(|| ObservedVolume {
+            name: volume.name,
+            hash: Some(digest(hash)),
+        })
+    };
+    let all = project.volumes.list().unwrap_or_default();
+    all.into_iter().filter_map(own).collect()
 }
 
 fn container(container: &Container) -> Option<ObservedContainer> {
@@ -136,14 +147,15 @@ pub fn desired(project: &Project, known: Option<&[ServiceName]>) -> Desired {
                 hash: digest(&n.hash),
             })
             .collect(),
-        volumes: record
-            .volumes
-            .iter()
-            .map(|v| DesiredVolume {
-                key: v.name.to_string(),
-                name: v.name.clone(),
-                external: v.external,
-                hash: digest(&v.hash),
+        volumes: own_volumes(project)
+            .into_iter()
+            .filter_map(|v| {
+                Some(DesiredVolume {
+                    key: v.name.to_string(),
+                    name: v.name,
+                    external: false,
+                    hash: v.hash?,
+                })
             })
             .collect(),
         services,

@@ -441,16 +441,17 @@ impl Project {
     }
 
     /// Removes the project's folders if nothing is left to remember.
-    pub fn leave_if_empty(&self) -> Result<(), HostError> {
+    pub fn leave_if_empty(&self) -> Result<bool, HostError> {
         let record = self.record.borrow();
         let own_networks = record.networks.iter().any(|n| !n.external);
         if !self.containers.borrow().is_empty() || own_networks {
-            return Ok(());
+            return Ok(false);
         }
         let _ = crate::runtime::cgroups::sweep(&record.cgroup);
         self.paths.remove().map_err(|e| {
             HostError::because(format!("cannot remove the folders of `{}`", self.name), e)
-        })
+        })?;
+        Ok(true)
     }
 
     /// Whether anything runs or will run again.

@@ -106,10 +106,10 @@ impl Server {
             }
             let _ = outbox.send((Frame::Event(event), Vec::new()));
         };
-        let answer: Result<(Reply, Vec<OwnedFd>), Failure> =
-            self.verbs.run(request, cancel, &mut sink).await;
-        let _ = outbox.send(match answer {
-            Ok((reply, fds)) => (Frame::Reply(reply), fds),
+        let _ = outbox.send(match self.verbs.run(request, cancel, &mut sink).await {
+            Ok(Some((reply, fds))) => (Frame::Reply(reply), fds),
+            // Hung up on, the client asks the next supervisor.
+            Ok(None) => return,
             Err(failure) => (Frame::Error(failure), Vec::new()),
         });
     }

@@ -17,9 +17,9 @@ use crate::scheduler::graph;
 use crate::scheduler::host::RealHost;
 use crate::scheduler::plan::Plan;
 use crate::scheduler::reconcile::{self, Options, Recreate, Verb, reconcile};
-use crate::state::event::Event;
+use crate::state::event::{Event, Subject, What};
 use crate::state::store;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -32,9 +32,14 @@ pub struct Verbs {
     turn: Mutex<()>,
     /// The `up` or `start` under way, which a verb that stops things cancels.
     rising: RefCell<Option<Cancel>>,
+    /// The project's folders are given back: whoever still asks must ask the next supervisor.
+    left: Cell<bool>,
 }
 
 type Sink<'a> = &'a mut dyn FnMut(Event);
+
+/// What a request comes to; `None` = hang up, the next supervisor answers.
+type Answer = Result<Option<(Reply, Vec<OwnedFd>)>, Failure>;
 
 /// A plan with what is needed to walk it.
 struct Job {
@@ -51,33 +56,31 @@ impl Verbs {
             project,
             turn: Mutex::new(()),
             rising: RefCell::new(None),
+            left: Cell::new(false),
         }
     }
 
     /// Runs one request to its end.
-    pub async fn run(
-        &self,
-        request: Request,
-        cancel: &Cancel,
-        sink: Sink<'_>,
-    ) -> Result<(Reply, Vec<OwnedFd>), Failure> {
+    pub async fn run(&self, request: Request, cancel: &Cancel, sink: Sink<'_>) -> Answer {
         let reply = match request {
             Request::Ping => Reply::Pong {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 pid: std::process::id() as i32,
             },
             Request::Ps => Reply::Containers(summary::all(&self.project)),
-            Request::Exec(exec) => return self.exec(&exec),
+            Request::Exec(exec) => return self.exec(&exec).map(Some),
             Request::Wait(select) => self.wait(&select).await?,
-            Request::Up(up) => self.rise(cancel, sink, |v| v.up(&up)).await?,
-            Request::Start(start) => self.rise(cancel, sink, |v| v.start(&start)).await?,
-            Request::Restart(select) => self.rise(cancel, sink, |v| v.restart(&select)).await?,
-            Request::Down(down) => self.down(&down, cancel, sink).await?,
-            Request::Stop(select) => self.fall(cancel, sink, |v| v.stop(&select)).await?,
-            Request::Kill(kill) => self.fall(cancel, sink, |v| v.kill(&kill)).await?,
-            Request::Remove(remove) => self.fall(cancel, sink, |v| v.remove(&remove)).await?,
+            Request::Up(up) => return self.rise(cancel, sink, |v| v.up(&up)).await,
+            Request::Start(start) => return self.rise(cancel, sink, |v| v.start(&start)).await,
+            Request::Restart(select) => {
+                return self.rise(cancel, sink, |v| v.restart(&select)).await;
+            }
+            Request::Down(down) => return self.fall(cancel, sink, |v| v.down(&down)).await,
+            Request::Stop(select) => return self.fall(cancel, sink, |v| v.stop(&select)).await,
+            Request::Kill(kill) => return self.fall(cancel, sink, |v| v.kill(&kill)).await,
+            Request::Remove(remove) => return self.fall(cancel, sink, |v| v.remove(&remove)).await,
         };
-        Ok((reply, Vec::new()))
+        Ok(Some((reply, Vec::new())))
     }
 
     /// A verb that starts things: a later one that stops things may cancel it.
@@ -86,12 +89,15 @@ impl Verbs {
         cancel: &Cancel,
         sink: Sink<'_>,
         job: impl FnOnce(&Self) -> Result<Job, Failure>,
-    ) -> Result<Reply, Failure> {
+    ) -> Answer {
         let _turn = self.turn.lock().await;
+        if self.left.get() {
+            return Ok(None);
+        }
         self.rising.replace(Some(cancel.clone()));
-        let done = self.walk(job(self)?, cancel, sink).await;
+        let done = self.walk(job(self), cancel, sink).await;
         self.rising.replace(None);
-        done
+        self.leave(done)
     }
 
     /// A verb that stops things does not wait for one that starts them.
@@ -100,15 +106,34 @@ impl Verbs {
         cancel: &Cancel,
         sink: Sink<'_>,
         job: impl FnOnce(&Self) -> Result<Job, Failure>,
-    ) -> Result<Reply, Failure> {
+    ) -> Answer {
         if let Some(rising) = &*self.rising.borrow() {
             rising.cancel();
         }
         let _turn = self.turn.lock().await;
-        self.walk(job(self)?, cancel, sink).await
+        if self.left.get() {
+            return Ok(None);
+        }
+        let done = self.walk(job(self), cancel, sink).await;
+        self.leave(done)
     }
 
-    async fn walk(&self, job: Job, cancel: &Cancel, sink: Sink<'_>) -> Result<Reply, Failure> {
+    /// Gives the project's folders back if nothing of it is (or was ever) there.
+    fn leave(&self, done: Result<Reply, Failure>) -> Answer {
+        let left = self.project.leave_if_empty();
+        self.left.set(!matches!(left, Ok(false)));
+        let reply = done?;
+        left.map_err(|e| failure(&e))?;
+        Ok(Some((reply, Vec::new())))
+    }
+
+    async fn walk(
+        &self,
+        job: Result<Job, Failure>,
+        cancel: &Cancel,
+        sink: Sink<'_>,
+    ) -> Result<Reply, Failure> {
+        let job = job?;
         if job.dry_run {
             return Ok(Reply::Plan(job.plan.to_string()));
         }
@@ -119,6 +144,14 @@ impl Verbs {
         match starts.count() {
             0 => {}
             starts => self.project.prepare(starts),
+        }
+        for text in job.plan.warnings.iter().cloned() {
+            sink(Event {
+                time: self.project.now(),
+                subject: Subject::Project,
+                what: What::Warning { text },
+                cause: String::new(),
+            });
         }
         let executed = execute(&job.plan, &job.host, job.walk, cancel, sink).await;
         self.project.save().map_err(|e| failure(&e))?;
@@ -285,28 +318,13 @@ impl Verbs {
         self.existing(&options(verb, &request.services, None), false, None)
     }
 
-    async fn down(
-        &self,
-        request: &Down,
-        cancel: &Cancel,
-        sink: Sink<'_>,
-    ) -> Result<Reply, Failure> {
-        let job = |verbs: &Self| {
-            let mut options = options(
-                Verb::Down {
-                    volumes: request.volumes,
-                },
-                &request.services,
-                request.timeout,
-            );
-            options.remove_orphans = request.remove_orphans || request.known.is_none();
-            verbs.existing(&options, request.dry_run, request.known.as_deref())
+    fn down(&self, request: &Down) -> Result<Job, Failure> {
+        let verb = Verb::Down {
+            volumes: request.volumes,
         };
-        let reply = self.fall(cancel, sink, job).await?;
-        if !request.dry_run {
-            self.project.leave_if_empty().map_err(|e| failure(&e))?;
-        }
-        Ok(reply)
+        let mut options = options(verb, &request.services, request.timeout);
+        options.remove_orphans = request.remove_orphans || request.known.is_none();
+        self.existing(&options, request.dry_run, request.known.as_deref())
     }
 
     async fn wait(&self, request: &Select) -> Result<Reply, Failure> {
