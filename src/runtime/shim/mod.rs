@@ -190,17 +190,22 @@ impl Shim {
 
 impl Parts {
     fn make(request: &LaunchRequest) -> Result<Self, StartFailure> {
-        Self::with(request, make_cgroup(request)?)
+        Self::with(request, make_cgroup)
     }
 
     /// For a container that runs: its cgroup is left as it is.
     fn of_orphan(request: &LaunchRequest) -> Result<Self, StartFailure> {
-        let cgroup = Cgroup::open(&request.spec.cgroup.path)
-            .map_err(|e| StartFailure::new(Step::Cgroup, chain(&e)))?;
-        Self::with(request, cgroup)
+        Self::with(request, |request| {
+            Cgroup::open(&request.spec.cgroup.path)
+                .map_err(|e| StartFailure::new(Step::Cgroup, chain(&e)))
+        })
     }
 
-    fn with(request: &LaunchRequest, cgroup: Cgroup) -> Result<Self, StartFailure> {
+    /// The cgroup comes last: nothing that can fail after it would leave it behind.
+    fn with(
+        request: &LaunchRequest,
+        cgroup: impl FnOnce(&LaunchRequest) -> Result<Cgroup, StartFailure>,
+    ) -> Result<Self, StartFailure> {
         let spec = &request.spec;
         let security = |e: &dyn std::error::Error| StartFailure::new(Step::Security, chain(e));
         let capabilities =
@@ -208,9 +213,9 @@ impl Parts {
         let seccomp = seccomp::compile(&spec.seccomp, &spec.process.capabilities)
             .map_err(|e| security(&e))?;
         Ok(Self {
-            cgroup,
             seccomp,
             capabilities,
+            cgroup: cgroup(request)?,
         })
     }
 
