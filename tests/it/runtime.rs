@@ -4,7 +4,7 @@
 use crate::runtime_bench::{Bench, bind};
 use hoist::runtime::shim::protocol::ShimState;
 use hoist::runtime::shim::record;
-use hoist::runtime::spec::{MountKind, MountSpec};
+use hoist::runtime::spec::{MountKind, MountSpec, Seccomp};
 use hoist::runtime::{ShimCommand, Step};
 
 #[test]
@@ -116,6 +116,47 @@ fn mounts_are_what_was_asked_for() {
     );
     assert!(text.contains("1024"), "{text}");
     assert!(source.path().join("new").exists());
+}
+
+#[test]
+fn a_mount_made_inside_a_shared_bind_appears_on_the_host_and_one_made_there_inside() {
+    use rustix::mount::{
+        MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change, unmount,
+    };
+    let bench = Bench::new();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    mount_bind(path, path).unwrap();
+    mount_change(path, MountPropagationFlags::SHARED).unwrap();
+    for name in ["in", "out"] {
+        std::fs::create_dir(path.join(name)).unwrap();
+    }
+    let mut spec = bench.spec("mount -t tmpfs inner /vol/in && touch /vol/in/x && echo ready; until [ -e /vol/out/y ]; do sleep 0.01; done; umount /vol/in");
+    spec.privileged = true;
+    spec.seccomp = Seccomp::Unconfined;
+    spec.process.capabilities.push("SYS_ADMIN".into());
+    let mut shared = bind(path, "/vol", false);
+    if let MountKind::Bind { propagation, .. } = &mut shared.kind {
+        *propagation = Some("rshared".into());
+    }
+    spec.mounts.push(shared);
+    let mut container = bench.launch(&spec);
+    container.started();
+    container.wait_for("ready");
+    let seen = path.join("in/x").exists();
+    mount(
+        "outer",
+        path.join("out"),
+        "tmpfs",
+        MountFlags::empty(),
+        None,
+    )
+    .unwrap();
+    std::fs::write(path.join("out/y"), "").unwrap();
+    let exit = container.exited();
+    unmount(path.join("out"), UnmountFlags::DETACH).unwrap();
+    unmount(path, UnmountFlags::DETACH).unwrap();
+    assert!(seen && exit.code == 0, "{exit:?} {}", container.log());
 }
 
 #[test]

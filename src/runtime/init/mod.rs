@@ -12,7 +12,7 @@ use self::sync::ChildEnd;
 use super::capabilities::CapSet;
 use super::cgroups::Cgroup;
 use super::error::{At, StartFailure, Step};
-use super::mounts::{self, Defaults, Hierarchy, Root};
+use super::mounts::{self, Defaults, Hierarchy, Places, Root};
 use super::seccomp::Program;
 use super::spec::ContainerSpec;
 use super::stdio::ProcessEnds;
@@ -39,6 +39,8 @@ pub(crate) struct Init<'a> {
     pub(crate) seccomp: Option<&'a Program>,
     /// Its cgroup; it was cloned into the v2 one already.
     pub(crate) cgroup: &'a Cgroup,
+    /// The host's mount namespace.
+    pub(crate) host_mounts: BorrowedFd<'a>,
     /// What other layers do.
     pub(crate) hooks: Hooks,
     /// Size of the terminal.
@@ -96,7 +98,13 @@ impl Init<'_> {
             .map_err(|e| StartFailure::new(Step::Devices, chain(&e)))?;
         namespaces::hide_cgroups()?;
         mounts::mount_cgroups(&mounts.sys, spec, &Hierarchy::of(self.cgroup))?;
-        mounts::mount_all(root, &spec.mounts, files.as_fd(), self.hooks)?;
+        let places = Places {
+            root,
+            files: files.as_fd(),
+            host: self.host_mounts,
+            hooks: self.hooks,
+        };
+        mounts::mount_all(places, &spec.mounts)?;
         if !spec.privileged && !spec.unmasked {
             mounts::protect(&mounts)?;
         }

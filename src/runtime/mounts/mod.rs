@@ -16,6 +16,7 @@ pub(crate) use defaults::Hierarchy;
 pub(crate) use defaults::bind_console;
 pub(crate) use defaults::mount_cgroups;
 pub(crate) use masks::protect;
+pub(crate) use user::Places;
 pub(crate) use user::mount_all;
 
 use super::error::{At, StartFailure, Step};

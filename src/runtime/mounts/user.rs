@@ -5,8 +5,10 @@ use crate::runtime::error::{At, StartFailure, Step};
 use crate::runtime::spec::{MountKind, MountSpec};
 use crate::runtime::sys::mount::{self as attributes, Propagation};
 use crate::runtime::zygote::Hooks;
+use nix::sched::{CloneFlags, setns};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
+use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
 use std::path::Path;
 
@@ -24,19 +26,27 @@ const ALLOWED_IN_PROC: [&str; 10] = [
     "/proc/sys/crypto/fips_enabled",
 ];
 
-/// Makes the mounts in order. `files` is a tmpfs that is mounted nowhere in the container, for what is made from bytes.
-pub(crate) fn mount_all(
-    root: Root<'_>,
-    mounts: &[MountSpec],
-    files: BorrowedFd<'_>,
-    hooks: Hooks,
-) -> Result<(), StartFailure> {
+/// Where mounts come from and go to.
+#[derive(Clone, Copy)]
+pub(crate) struct Places<'fd> {
+    /// The container's root.
+    pub(crate) root: Root<'fd>,
+    /// A tmpfs that is mounted nowhere in the container, for what is made from bytes.
+    pub(crate) files: BorrowedFd<'fd>,
+    /// The host's mount namespace: mounts that propagate to it are copies of its own.
+    pub(crate) host: BorrowedFd<'fd>,
+    /// What other layers do.
+    pub(crate) hooks: Hooks,
+}
+
+/// Makes the mounts in order.
+pub(crate) fn mount_all(places: Places<'_>, mounts: &[MountSpec]) -> Result<(), StartFailure> {
     for (index, spec) in mounts.iter().enumerate() {
         check_target(&spec.target)?;
         match &spec.kind {
-            MountKind::Bind { .. } => bind(root, spec, hooks)?,
-            MountKind::Tmpfs { .. } => tmpfs(root, spec)?,
-            MountKind::File { .. } => file(root, spec, files, index)?,
+            MountKind::Bind { .. } => bind(places, spec)?,
+            MountKind::Tmpfs { .. } => tmpfs(places.root, spec)?,
+            MountKind::File { .. } => file(places, spec, index)?,
         }
     }
     Ok(())
@@ -68,7 +78,8 @@ fn is_folder(fd: &OwnedFd) -> rustix::io::Result<bool> {
     Ok(FileType::from_raw_mode(fstat(fd)?.st_mode) == FileType::Directory)
 }
 
-fn bind(root: Root<'_>, spec: &MountSpec, hooks: Hooks) -> Result<(), StartFailure> {
+fn bind(places: Places<'_>, spec: &MountSpec) -> Result<(), StartFailure> {
+    let root = places.root;
     let MountKind::Bind {
         source,
         subpath,
@@ -80,7 +91,13 @@ fn bind(root: Root<'_>, spec: &MountSpec, hooks: Hooks) -> Result<(), StartFailu
         return Ok(());
     };
     let what = || format!("mount `{}` at `{}`", source.display(), spec.target);
-    let tree = source_tree(source, subpath.as_deref(), *recursive).at(Step::Mount, what)?;
+    let (propagation, all) = propagation_of(propagation.as_deref());
+    let open = || source_tree(source, subpath.as_deref(), *recursive);
+    let tree = match propagation {
+        Propagation::Shared => on_the_host(places.host, open),
+        _ => open(),
+    }
+    .at(Step::Mount, what)?;
     let folder = is_folder(&tree).at(Step::Mount, what)?;
     let target = if folder {
         root.make_folder(&spec.target)
@@ -93,9 +110,8 @@ fn bind(root: Root<'_>, spec: &MountSpec, hooks: Hooks) -> Result<(), StartFailu
         return Err(StartFailure::new(Step::Mount, text));
     }
     if *copy_up && folder {
-        fill(root, spec, &tree, hooks)?;
+        fill(places, spec, &tree)?;
     }
-    let (propagation, all) = propagation_of(propagation.as_deref());
     let read_only = if spec.read_only {
         attributes::RDONLY
     } else {
@@ -105,6 +121,22 @@ fn bind(root: Root<'_>, spec: &MountSpec, hooks: Hooks) -> Result<(), StartFailu
         .and_then(|()| attributes::set_attributes(&tree, read_only, Propagation::Keep, true))
         .and_then(|()| attach(&tree, &target))
         .at(Step::Mount, what)
+}
+
+/// Does something in the host's mount namespace. Ours is a slave of it: what is copied from ours never propagates back.
+fn on_the_host<T>(
+    host: BorrowedFd<'_>,
+    act: impl FnOnce() -> rustix::io::Result<T>,
+) -> rustix::io::Result<T> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let own = rustix::fs::open("/proc/self/ns/mnt", flags, Mode::empty())?;
+    let enter = |ns: BorrowedFd<'_>| {
+        setns(ns, CloneFlags::CLONE_NEWNS).map_err(|e| Errno::from_raw_os_error(e as i32))
+    };
+    enter(host)?;
+    let done = act();
+    enter(own.as_fd())?;
+    done
 }
 
 /// A detached copy of the source. A subpath is resolved beneath it, so that a link in a volume cannot lead out.
@@ -138,12 +170,7 @@ fn propagation_of(word: Option<&str>) -> (Propagation, bool) {
 }
 
 /// Copies what the image has at the target into an empty volume.
-fn fill(
-    root: Root<'_>,
-    spec: &MountSpec,
-    tree: &OwnedFd,
-    hooks: Hooks,
-) -> Result<(), StartFailure> {
+fn fill(places: Places<'_>, spec: &MountSpec, tree: &OwnedFd) -> Result<(), StartFailure> {
     let what = || format!("copy the image's `{}` to its volume", spec.target);
     let readable = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let volume = rustix::fs::openat(tree, ".", readable, Mode::empty()).at(Step::Mount, what)?;
@@ -155,8 +182,11 @@ fn fill(
     if !empty {
         return Ok(());
     }
-    let image = root.open(&spec.target, readable).at(Step::Mount, what)?;
-    (hooks.copy_up)(image.as_fd(), volume.as_fd()).at(Step::Mount, what)
+    let image = places
+        .root
+        .open(&spec.target, readable)
+        .at(Step::Mount, what)?;
+    (places.hooks.copy_up)(image.as_fd(), volume.as_fd()).at(Step::Mount, what)
 }
 
 fn tmpfs(root: Root<'_>, spec: &MountSpec) -> Result<(), StartFailure> {
@@ -210,12 +240,7 @@ fn flag(option: &str) -> Option<(MountAttrFlags, bool)> {
 }
 
 /// A file made from bytes: never on the image's filesystem, never on the host's disk.
-fn file(
-    root: Root<'_>,
-    spec: &MountSpec,
-    files: BorrowedFd<'_>,
-    index: usize,
-) -> Result<(), StartFailure> {
+fn file(places: Places<'_>, spec: &MountSpec, index: usize) -> Result<(), StartFailure> {
     let MountKind::File {
         content,
         uid,
@@ -227,7 +252,12 @@ fn file(
     };
     let make = || -> std::io::Result<()> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let made = rustix::fs::openat(files, index.to_string(), flags, Mode::from_raw_mode(0o600))?;
+        let made = rustix::fs::openat(
+            places.files,
+            index.to_string(),
+            flags,
+            Mode::from_raw_mode(0o600),
+        )?;
         let mut made = std::fs::File::from(made);
         std::io::Write::write_all(&mut made, content)?;
         let (uid, gid) = (
@@ -244,7 +274,7 @@ fn file(
         };
         let flags = read_only | attributes::NOSUID | attributes::NODEV | attributes::NOEXEC;
         attributes::set_attributes(&tree, flags, Propagation::Private, false)?;
-        attach(tree, root.make_file(&spec.target)?)?;
+        attach(tree, places.root.make_file(&spec.target)?)?;
         Ok(())
     };
     make().at(Step::Mount, || format!("mount a file at `{}`", spec.target))

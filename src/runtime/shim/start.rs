@@ -46,6 +46,7 @@ impl Shim {
             capabilities: parts.capabilities,
             seccomp: parts.seccomp.as_ref(),
             cgroup: &parts.cgroup,
+            host_mounts: self.host_mounts.as_fd(),
             hooks: self.hooks,
             terminal: self.request.terminal,
             ends,
