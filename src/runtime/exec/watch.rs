@@ -121,8 +121,8 @@ fn start(
     let security = |e: &dyn std::error::Error| StartFailure::new(Step::Security, chain(e));
     let names = &request.process.capabilities;
     let (parent, sync) = sync::pair().at(Step::Prepare, || "make a socket pair".into())?;
-    let cgroup =
-        Cgroup::open(&request.cgroup).map_err(|e| StartFailure::new(Step::Cgroup, chain(&e)))?;
+    let cgroup = Cgroup::of_process(request.pid, &request.cgroup)
+        .map_err(|e| StartFailure::new(Step::Cgroup, chain(&e)))?;
     let capabilities = CapSet::from_names(names).map_err(|e| security(&e))?;
     let child = Child {
         request,
