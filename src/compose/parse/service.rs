@@ -166,11 +166,23 @@ fn image(cx: &mut Context<'_>, draft: &mut Draft, node: &Node) {
         return;
     };
     match ImageRef::new(text) {
-        Ok(image) => draft.service.image = image.into(),
+        Ok(image) => draft.service.image = with_absolute_path(cx, node, image.into()),
         Err(error) => {
             let problem = format!("`{}` {}", error.text, error.rule);
             cx.invalid(node.span, problem);
         }
+    }
+}
+
+/// The paths of `oci:DIR[:TAG]` and of archives are relative to the file that names them, as all others are.
+fn with_absolute_path(cx: &Context<'_>, node: &Node, image: String) -> String {
+    let transports = ["oci:", "oci-archive:", "docker-archive:"];
+    let found = transports
+        .iter()
+        .find_map(|transport| Some((transport, image.strip_prefix(transport)?)));
+    match found {
+        Some((transport, path)) => format!("{transport}{}", cx.host_path(path, node.span).display()),
+        None => image,
     }
 }
 

@@ -41,6 +41,7 @@ impl RealHost {
             HostError::because(format!("cannot create container `{}`", of.name), e)
         };
         paths.make().map_err(failed)?;
+        like_top_layer(&paths.upper(), &image).map_err(failed)?;
         let joined = joins.iter().map(|c| c.id.clone()).collect();
         let launch = self.launch_of(of, (service, &image), inherits, joined)?;
         write_hostname(&paths.etc(), &launch.spec.hostname).map_err(failed)?;
@@ -113,6 +114,17 @@ impl RealHost {
         }
         Ok(launch)
     }
+}
+
+/// Gives the writable layer the owner and mode of the image's `/`: overlayfs shows those of its topmost folder.
+fn like_top_layer(upper: &Path, image: &Image) -> std::io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let Some(top) = image.layers.first() else {
+        return Ok(());
+    };
+    let root = std::fs::metadata(top)?;
+    std::fs::set_permissions(upper, root.permissions())?;
+    chown(upper, Some(root.uid()), Some(root.gid()))
 }
 
 /// `hostname`, and empty `hosts` and `resolv.conf` that a start fills in.
