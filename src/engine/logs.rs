@@ -147,7 +147,11 @@ impl<'a> Follower<'a> {
             project,
             request,
             sources: Vec::new(),
-            journal: journal::Reader::at_end(&path).map_err(failed())?,
+            // what happened between `since` and now must not be missed
+            journal: match request.since {
+                Some(_) => journal::Reader::at_start(&path),
+                None => journal::Reader::at_end(&path).map_err(failed())?,
+            },
             inotify: inotify.map_err(|e| failed()(e.into()))?,
             running: HashSet::new(),
         };
@@ -216,7 +220,8 @@ impl<'a> Follower<'a> {
     /// Gives what is new: events in their place among the lines.
     fn advance(&mut self, on: OnAttached<'_>) -> Result<ControlFlow<()>, Error> {
         let path = self.engine.paths.project(self.project).journal();
-        let events = self.journal.read().map_err(Error::io("read", &path))?;
+        let mut events = self.journal.read().map_err(Error::io("read", &path))?;
+        events.retain(|e| self.request.since.is_none_or(|since| e.time >= since));
         if events
             .iter()
             .any(|e| matches!(e.what, What::Created | What::Started))

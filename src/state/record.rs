@@ -4,7 +4,6 @@ use crate::id::ContainerId;
 use crate::id::Digest;
 use crate::id::NetworkName;
 use crate::id::ProjectName;
-use crate::id::VolumeName;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;

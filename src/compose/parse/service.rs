@@ -175,13 +175,15 @@ fn image(cx: &mut Context<'_>, draft: &mut Draft, node: &Node) {
 }
 
 /// The paths of `oci:DIR[:TAG]` and of archives are relative to the file that names them, as all others are.
-fn with_absolute_path(cx: &Context<'_>, node: &Node, image: String) -> String {
+fn with_absolute_path(cx: &mut Context<'_>, node: &Node, image: String) -> String {
     let transports = ["oci:", "oci-archive:", "docker-archive:"];
     let found = transports
         .iter()
         .find_map(|transport| Some((transport, image.strip_prefix(transport)?)));
     match found {
-        Some((transport, path)) => format!("{transport}{}", cx.host_path(path, node.span).display()),
+        Some((transport, path)) => {
+            format!("{transport}{}", cx.host_path(path, node.span).display())
+        }
         None => image,
     }
 }

@@ -16,6 +16,7 @@ pub mod control;
 pub mod etc;
 mod exec;
 pub mod health;
+mod jobs;
 pub mod launch;
 pub mod logs;
 pub mod machine;

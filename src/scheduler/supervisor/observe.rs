@@ -2,9 +2,9 @@
 
 use super::container::{Container, Phase};
 use super::control::HealthState;
+use super::jobs::dependency;
 use super::launch::Networking;
 use super::project::Project;
-use super::verbs::dependency;
 use crate::compose::model;
 use crate::id::Digest;
 use crate::id::NetworkName;

@@ -1,6 +1,6 @@
 //! The control socket: one task a client.
 
-use super::control::{Ask, Channel, Failure, Frame, Reply, Request};
+use super::control::{Ask, Channel, Frame, Request};
 use super::project::Project;
 use super::verbs::Verbs;
 use super::watch;

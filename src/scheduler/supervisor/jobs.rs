@@ -1,0 +1,252 @@
+//! From a request to a plan and the host that carries it out. Nothing has changed yet when a job is made.
+
+use super::control::{Down, Failure, Kill, Remove, Select, Start, Up};
+use super::launch::DependsOn;
+use super::observe;
+use super::verbs::{Verbs, failure};
+use crate::compose;
+use crate::compose::model;
+use crate::id::ContainerId;
+use crate::id::Digest;
+use crate::id::ServiceName;
+use crate::scheduler::desired::{Desired, ImageFacts};
+use crate::scheduler::execute::Walk;
+use crate::scheduler::graph;
+use crate::scheduler::host::RealHost;
+use crate::scheduler::plan::Plan;
+use crate::scheduler::reconcile::{self, Options, Recreate, Verb, reconcile};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// A plan with what is needed to walk it.
+pub struct Job {
+    /// What to do.
+    pub plan: Plan,
+    /// Who does it.
+    pub host: RealHost,
+    /// How to go about it.
+    pub walk: Walk,
+    /// Only tell the plan.
+    pub dry_run: bool,
+}
+
+impl Verbs {
+    pub(super) fn up(&self, request: &Up) -> Result<Job, Failure> {
+        let model = compose::load_canonical(&request.canonical)
+            .map_err(|e| Failure::text(format!("the project text cannot be read back: {e}")))?;
+        let host = RealHost::new(self.project.clone(), None, HashMap::new());
+        let scale = request.scale.iter().map(|(k, v)| (k.clone(), *v)).collect();
+        let fingerprint = |service: &model::Service| compose::fingerprint::service(&model, service);
+        let facts = |name: &str| image_facts(&host, name);
+        let desired =
+            Desired::new(&model, &facts, &fingerprint, &scale).map_err(|e| Failure::new(&e))?;
+        self.check_images(&host, &desired, &model, request)?;
+        let recreate = match (request.force_recreate, request.no_recreate) {
+            (true, _) => Recreate::Force,
+            (_, true) => Recreate::Never,
+            _ => Recreate::Diverged,
+        };
+        let verb = Verb::Up(reconcile::Up {
+            recreate,
+            recreate_deps: request.always_recreate_deps,
+            no_start: request.no_start,
+            wait: request.wait,
+            renew_anonymous_volumes: request.renew_anonymous_volumes,
+        });
+        let options = Options {
+            verb,
+            services: request.services.clone(),
+            no_deps: request.no_deps,
+            remove_orphans: request.remove_orphans,
+            timeout: request.timeout,
+        };
+        let plan = self.plan(&desired, &options)?;
+        if !request.dry_run {
+            self.adopt_model(&model)?;
+        }
+        let host = host.with(model, hashes(&desired));
+        let walk = Walk {
+            parallel: request.parallel.unwrap_or(Walk::default().parallel),
+            deadline: request.wait_timeout,
+            ..Walk::default()
+        };
+        Ok(Job {
+            plan,
+            host,
+            walk,
+            dry_run: request.dry_run,
+        })
+    }
+
+    /// All missing images at once, before anything has changed.
+    fn check_images(
+        &self,
+        host: &RealHost,
+        desired: &Desired,
+        model: &model::Project,
+        request: &Up,
+    ) -> Result<(), Failure> {
+        let wanted = match (request.services.as_slice(), request.no_deps) {
+            ([], _) => desired.services.keys().cloned().collect(),
+            (named, true) => named.iter().cloned().collect(),
+            (named, false) => graph::closure(&desired.edges(), named),
+        };
+        let mut failure: Option<Failure> = None;
+        for (name, service) in &model.services {
+            if !wanted.contains(name) || desired.services.get(name).is_none_or(|s| s.scale == 0) {
+                continue;
+            }
+            if let Err(error) = host.image(&service.image) {
+                let text = format!("service `{name}`: {error}");
+                match &mut failure {
+                    Some(first) => first.causes.push(text),
+                    None => {
+                        let mut first = Failure::new(&error);
+                        first.message = text;
+                        first.hint = error.hint();
+                        failure = Some(first);
+                    }
+                }
+            }
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Keeps where the project comes from, and the specifications of external networks it uses.
+    fn adopt_model(&self, model: &model::Project) -> Result<(), Failure> {
+        let externals = observe::external_networks(&self.project, model);
+        let mut record = self.project.record.borrow_mut();
+        record.directory = model.directory.clone();
+        record.files = model.files.clone();
+        record.networks.retain(|n| !n.external);
+        record.networks.extend(externals);
+        drop(record);
+        self.project.save().map_err(|e| failure(&e))
+    }
+
+    fn plan(&self, desired: &Desired, options: &Options) -> Result<Plan, Failure> {
+        let observed = observe::project(&self.project, desired);
+        reconcile(desired, &observed, options, &mut ContainerId::random)
+            .map_err(|e| Failure::new(&e))
+    }
+
+    /// A job on what exists, without a compose file.
+    fn existing(
+        &self,
+        options: &Options,
+        dry_run: bool,
+        known: Option<&[ServiceName]>,
+    ) -> Result<Job, Failure> {
+        let mut desired = observe::desired(&self.project, known);
+        // A service without a container is nothing to stop, and no mistake.
+        desired.disabled.clone_from(&options.services);
+        let plan = self.plan(&desired, options)?;
+        let host = RealHost::new(self.project.clone(), None, HashMap::new());
+        Ok(Job {
+            plan,
+            host,
+            walk: Walk::default(),
+            dry_run,
+        })
+    }
+
+    pub(super) fn start(&self, request: &Start) -> Result<Job, Failure> {
+        let options = options(Verb::Start { wait: request.wait }, &request.services, None);
+        let mut job = self.existing(&options, request.dry_run, None)?;
+        job.walk.deadline = request.wait_timeout;
+        Ok(job)
+    }
+
+    pub(super) fn restart(&self, request: &Select) -> Result<Job, Failure> {
+        let mut options = options(Verb::Restart, &request.services, request.timeout);
+        options.no_deps = request.no_deps;
+        self.existing(&options, request.dry_run, None)
+    }
+
+    pub(super) fn stop(&self, request: &Select) -> Result<Job, Failure> {
+        self.existing(
+            &options(Verb::Stop, &request.services, request.timeout),
+            request.dry_run,
+            None,
+        )
+    }
+
+    pub(super) fn kill(&self, request: &Kill) -> Result<Job, Failure> {
+        let verb = Verb::Kill {
+            signal: request.signal.clone(),
+        };
+        self.existing(&options(verb, &request.services, None), false, None)
+    }
+
+    pub(super) fn remove(&self, request: &Remove) -> Result<Job, Failure> {
+        let verb = Verb::Remove {
+            stop: request.stop,
+            volumes: request.volumes,
+        };
+        self.existing(&options(verb, &request.services, None), false, None)
+    }
+
+    pub(super) fn down(&self, request: &Down) -> Result<Job, Failure> {
+        let verb = Verb::Down {
+            volumes: request.volumes,
+        };
+        let mut options = options(verb, &request.services, request.timeout);
+        options.remove_orphans = request.remove_orphans || request.known.is_none();
+        self.existing(&options, request.dry_run, request.known.as_deref())
+    }
+}
+
+fn options(verb: Verb, services: &[ServiceName], timeout: Option<Duration>) -> Options {
+    Options {
+        verb,
+        services: services.to_vec(),
+        no_deps: false,
+        remove_orphans: false,
+        timeout,
+    }
+}
+
+fn image_facts(host: &RealHost, name: &str) -> Option<ImageFacts> {
+    let image = host.image(name).ok()?;
+    let test = image
+        .config
+        .healthcheck
+        .as_ref()
+        .map(|h| h.test.first().map(String::as_str));
+    Some(ImageFacts {
+        id: image.id.clone(),
+        has_healthcheck: matches!(test, Some(Some("CMD" | "CMD-SHELL"))),
+        volumes: image.config.volumes.clone(),
+    })
+}
+
+/// Fingerprints by name of service, network and volume.
+fn hashes(desired: &Desired) -> HashMap<String, Digest> {
+    let services = desired
+        .services
+        .values()
+        .map(|s| (s.name.to_string(), s.config.clone()));
+    let networks = desired
+        .networks
+        .iter()
+        .map(|n| (n.name.to_string(), n.hash.clone()));
+    let volumes = desired
+        .volumes
+        .iter()
+        .map(|v| (v.name.to_string(), v.hash.clone()));
+    networks.chain(volumes).chain(services).collect()
+}
+
+/// What a record says of a dependency, as the model has it.
+pub(super) fn dependency(record: &DependsOn) -> model::Dependency {
+    let condition = match record.condition.as_str() {
+        "service_healthy" => model::Condition::Healthy,
+        "service_completed_successfully" => model::Condition::Completed,
+        _ => model::Condition::Started,
+    };
+    model::Dependency {
+        condition,
+        required: false,
+        restart: record.restart,
+    }
+}
