@@ -66,13 +66,13 @@ pub fn exec(engine: &Engine, project: &ProjectName, request: Exec) -> Result<Exe
 }
 
 impl ExecSession {
-    /// Readable when [`Self::next`] has news.
+    /// Readable when [`Self::next_event`] has news.
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.control.as_fd()
     }
 
     /// What has happened since; never blocks.
-    pub fn next(&mut self) -> Result<Option<ExecEvent>, Error> {
+    pub fn next_event(&mut self) -> Result<Option<ExecEvent>, Error> {
         match self.control.recv().map_err(lost)? {
             Some(control::ExecEvent::Exited { code }) => Ok(Some(ExecEvent::Exited(code))),
             Some(control::ExecEvent::Failed(failure)) => {

@@ -158,8 +158,10 @@ mod tests {
         let mut writer = Writer::open(&path).unwrap();
         let mut reader = Reader::at_start(&path);
         writer.append(&event(1)).unwrap();
+        assert_eq!(reader.read().unwrap(), vec![event(1)]);
+        writer.append(&event(2)).unwrap();
         std::fs::rename(&path, path.with_extension("1")).unwrap();
-        Writer::open(&path).unwrap().append(&event(2)).unwrap();
-        assert_eq!(reader.read().unwrap(), vec![event(1), event(2)]);
+        Writer::open(&path).unwrap().append(&event(3)).unwrap();
+        assert_eq!(reader.read().unwrap(), vec![event(2), event(3)]);
     }
 }

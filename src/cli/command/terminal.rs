@@ -147,7 +147,7 @@ impl Pump<'_> {
             }
             if told
                 && self.code.is_none()
-                && let Some(ExecEvent::Exited(code)) = self.session.next()?
+                && let Some(ExecEvent::Exited(code)) = self.session.next_event()?
             {
                 self.code = Some(code);
             } else if let (Some(code), false) = (self.code, moved) {

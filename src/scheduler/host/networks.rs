@@ -59,6 +59,11 @@ impl RealHost {
         self.project.save()
     }
 
+    fn free_subnet(&self) -> Result<(Ipv4Addr, u8), Box<dyn std::error::Error + Send + Sync>> {
+        let used = self.project.network.used_subnets()?;
+        Ok(ipam::free_subnet(&used)?)
+    }
+
     /// Chooses the addresses; the caller holds the lock that keeps other projects from choosing the same.
     fn choose(
         &self,
@@ -70,35 +75,17 @@ impl RealHost {
         let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
             HostError::because(format!("cannot choose a subnet for network `{name}`"), e)
         };
-        let wanted4 = network
-            .subnets
-            .iter()
-            .find(|s| s.subnet.is_none_or(|(ip, _)| ip.is_ipv4()));
-        let wanted6 = network
-            .subnets
-            .iter()
-            .find(|s| s.subnet.is_some_and(|(ip, _)| ip.is_ipv6()));
+        let wanted4 = wanted(network, |ip| ip.is_ipv4());
+        let wanted6 = wanted(network, |ip| ip.is_ipv6());
         let subnet4 = match wanted4.and_then(|w| v4(w.subnet?)) {
             Some(subnet) => subnet,
-            None => {
-                let used = self
-                    .project
-                    .network
-                    .used_subnets()
-                    .map_err(|e| failed(e.into()))?;
-                ipam::free_subnet(&used).map_err(|e| failed(e.into()))?
-            }
+            None => self.free_subnet().map_err(failed)?,
         };
         let subnet6 = match wanted6.and_then(|w| v6(w.subnet?)) {
             None if network.enable_ipv6 => Some(ipam::unique_local_subnet(
                 self.project.network.bridge_name(name).as_bytes(),
             )),
             wanted => wanted,
-        };
-        let gateway = |subnet: (IpAddr, u8), wanted: Option<&model::Subnet>| {
-            wanted
-                .and_then(|w| w.gateway)
-                .or_else(|| Subnet::new(subnet.0, subnet.1)?.nth(1))
         };
         let gateway4 = gateway((subnet4.0.into(), subnet4.1), wanted4);
         let gateway6 = subnet6.and_then(|(ip, prefix)| gateway((ip.into(), prefix), wanted6));
@@ -132,6 +119,20 @@ impl RealHost {
             },
         })
     }
+}
+
+/// What the file says about one family; a gateway or range without a subnet is taken to be of IPv4.
+fn wanted(network: &model::Network, family: fn(&IpAddr) -> bool) -> Option<&model::Subnet> {
+    let v4 = family(&IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let fits = |s: &&model::Subnet| s.subnet.map_or(v4, |(ip, _)| family(&ip));
+    network.subnets.iter().find(fits)
+}
+
+/// The gateway the file wants, else the first address.
+fn gateway(subnet: (IpAddr, u8), wanted: Option<&model::Subnet>) -> Option<IpAddr> {
+    wanted
+        .and_then(|w| w.gateway)
+        .or_else(|| Subnet::new(subnet.0, subnet.1)?.nth(1))
 }
 
 fn v4((ip, prefix): (IpAddr, u8)) -> Option<(Ipv4Addr, u8)> {

@@ -1,0 +1,316 @@
+//! Puts a container's specification together: image, service and folders in, [`Launch`] out.
+
+mod mounts;
+mod security;
+
+use self::security::SecurityOptions;
+use crate::compose::model::NetworkMode;
+use crate::compose::model::Project;
+use crate::compose::model::Service;
+use crate::id::ContainerId;
+use crate::id::VolumeName;
+use crate::image::Image;
+use crate::runtime::capabilities;
+use crate::runtime::signals;
+use crate::runtime::spec::{
+    CgroupSpec, ContainerSpec, DeviceSpec, MountSpec, Namespace, NetworkNs, ProcessSpec,
+    RlimitSpec, Rootfs, Seccomp,
+};
+use crate::scheduler::supervisor::launch::{self, Launch, Networking, Peer, VolumeUse};
+use crate::state::paths::ContainerPaths;
+use crate::volumes::bind;
+use crate::volumes::secret;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Docker's default size of `/dev/shm`.
+const SHM_SIZE: u64 = 64 << 20;
+/// Docker's default grace period.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// A service that cannot be made into a container.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing to run.
+    #[error("service `{0}` has no command: its image gives none, and neither does the file")]
+    NoCommand(String),
+    /// A secret or config whose file cannot be read.
+    #[error("service `{service}` cannot have the {kind} `{name}`")]
+    File {
+        /// The service.
+        service: String,
+        /// `secret` or `config`.
+        kind: &'static str,
+        /// Its key.
+        name: String,
+        /// Why.
+        #[source]
+        source: secret::Error,
+    },
+    /// A bind source that is not there and may not, or cannot, be made.
+    #[error("service `{service}` cannot have its bind mount at `{target}`")]
+    Bind {
+        /// The service.
+        service: String,
+        /// Path inside.
+        target: String,
+        /// Why.
+        #[source]
+        source: bind::Error,
+    },
+    /// A security option we do not know.
+    #[error("service `{service}`: unknown security option `{option}`")]
+    SecurityOption {
+        /// The service.
+        service: String,
+        /// As written.
+        option: String,
+    },
+    /// A seccomp profile that cannot be read.
+    #[error("cannot read the seccomp profile `{path}`")]
+    Profile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Unknown signal.
+    #[error("service `{service}` has no usable `stop_signal`")]
+    Signal {
+        /// The service.
+        service: String,
+        /// Why.
+        #[source]
+        source: signals::UnknownSignal,
+    },
+    /// Unknown capability.
+    #[error("service `{service}` has no usable `cap_add` or `cap_drop`")]
+    Capability {
+        /// The service.
+        service: String,
+        /// Which.
+        #[source]
+        source: capabilities::Error,
+    },
+}
+
+/// What a container is put together from.
+pub struct Parts<'a> {
+    /// The project it belongs to.
+    pub project: &'a Project,
+    /// Its service.
+    pub service: &'a Service,
+    /// Its image.
+    pub image: &'a Image,
+    /// Its identity.
+    pub id: &'a ContainerId,
+    /// Its folders.
+    pub paths: &'a ContainerPaths,
+    /// Path prefix of the project's cgroups.
+    pub cgroup: &'a str,
+    /// Where a volume's data is.
+    pub volume_path: &'a dyn Fn(&VolumeName) -> PathBuf,
+    /// Anonymous volumes of the container it replaces, by target.
+    pub inherited: &'a [VolumeUse],
+    /// The containers whose namespaces it joins.
+    pub joined: Vec<ContainerId>,
+}
+
+impl Parts<'_> {
+    /// Puts everything together. Reads secret and config files; makes missing bind sources.
+    pub fn assemble(&self) -> Result<Launch, Error> {
+        let service = self.service;
+        let args = launch::command_line(service, self.image);
+        if args.is_empty() {
+            return Err(Error::NoCommand(service.name.to_string()));
+        }
+        let mut volumes = Vec::new();
+        let mounts = self.mounts(&mut volumes)?;
+        let networking = launch::networking(self.project, service);
+        Ok(Launch {
+            spec: self.spec(args, mounts, &networking)?,
+            network: networking,
+            pid: service.pid.as_ref().and_then(launch::peer),
+            ipc: service.ipc.as_ref().and_then(launch::peer),
+            joined: self.joined.clone(),
+            ports: launch::ports(service),
+            dns: launch::DnsSettings {
+                servers: service.dns.clone(),
+                search: service.dns_search.clone(),
+                options: service.dns_opt.clone(),
+            },
+            extra_hosts: service
+                .extra_hosts
+                .iter()
+                .flat_map(|(name, addresses)| addresses.iter().map(|a| (name.clone(), a.clone())))
+                .collect(),
+            links: service
+                .links
+                .iter()
+                .map(|(s, alias)| (alias.clone(), s.to_string()))
+                .collect(),
+            health: launch::health(service, self.image),
+            restart: launch::restart(service),
+            grace: service.stop_grace_period.unwrap_or(GRACE),
+            depends_on: launch::depends_on(service),
+            volumes,
+            exposed: launch::exposed(service, self.image),
+            attach: service.attach,
+        })
+    }
+
+    fn spec(
+        &self,
+        args: Vec<String>,
+        mounts: Vec<MountSpec>,
+        networking: &Networking,
+    ) -> Result<ContainerSpec, Error> {
+        let service = self.service;
+        let options = SecurityOptions::parse(service)?;
+        Ok(ContainerSpec {
+            id: self.id.clone(),
+            rootfs: Rootfs::Overlay {
+                lower: self.image.layers.clone(),
+                upper: self.paths.upper(),
+                work: self.paths.work(),
+            },
+            read_only: service.read_only,
+            mounts,
+            process: self.process(args, &options)?,
+            hostname: self.hostname(),
+            domainname: service.domainname.clone(),
+            network: match networking {
+                Networking::Host => NetworkNs::Host,
+                _ => NetworkNs::Given,
+            },
+            pid_ns: Namespace::New,
+            ipc_ns: Namespace::New,
+            init: service.init,
+            privileged: service.privileged,
+            seccomp: if service.privileged {
+                Seccomp::Unconfined
+            } else {
+                options.seccomp
+            },
+            unmasked: options.unmasked || service.privileged,
+            cgroup: self.cgroup(),
+            devices: service.devices.iter().map(|d| device(d)).collect(),
+            sysctls: service
+                .sysctls
+                .iter()
+                .map(|(k, v)| (k.clone(), v.clone()))
+                .collect(),
+            shm_size: service.shm_size.unwrap_or(SHM_SIZE),
+            stop_signal: self.stop_signal()?,
+        })
+    }
+
+    fn hostname(&self) -> String {
+        let host = || {
+            rustix::system::uname()
+                .nodename()
+                .to_string_lossy()
+                .into_owned()
+        };
+        match (&self.service.hostname, &self.service.network_mode) {
+            (Some(name), _) => name.clone(),
+            (None, NetworkMode::Host) => host(),
+            (None, _) => self.id.short().to_owned(),
+        }
+    }
+
+    fn process(&self, args: Vec<String>, options: &SecurityOptions) -> Result<ProcessSpec, Error> {
+        let service = self.service;
+        let image = &self.image.config;
+        let capabilities =
+            capabilities::effective_set(&service.cap_add, &service.cap_drop, service.privileged)
+                .map_err(|source| Error::Capability {
+                    service: service.name.to_string(),
+                    source,
+                })?;
+        let cwd = service
+            .working_dir
+            .clone()
+            .unwrap_or_else(|| image.working_dir.clone());
+        Ok(ProcessSpec {
+            args,
+            env: launch::environment(service, self.image, &self.hostname()),
+            cwd: if cwd.is_empty() { "/".to_owned() } else { cwd },
+            user: service.user.clone().unwrap_or_else(|| image.user.clone()),
+            groups: service.group_add.clone(),
+            tty: service.tty,
+            stdin: service.stdin_open,
+            capabilities,
+            no_new_privileges: options.no_new_privileges,
+            rlimits: service
+                .ulimits
+                .iter()
+                .map(|(name, limit)| rlimit(name, *limit))
+                .collect(),
+            oom_score_adj: service.oom_score_adj,
+        })
+    }
+
+    fn stop_signal(&self) -> Result<i32, Error> {
+        let image = self.image.config.stop_signal.as_deref();
+        let signal = self
+            .service
+            .stop_signal
+            .as_deref()
+            .or(image)
+            .unwrap_or("SIGTERM");
+        signals::parse(signal).map_err(|source| Error::Signal {
+            service: self.service.name.to_string(),
+            source,
+        })
+    }
+
+    fn cgroup(&self) -> CgroupSpec {
+        let limits = &self.service.limits;
+        CgroupSpec {
+            path: format!("{}/{}", self.cgroup, self.id),
+            cpus: limits.cpus,
+            cpu_shares: limits.cpu_shares,
+            cpuset: limits.cpuset.clone(),
+            memory: limits.memory,
+            memory_reservation: limits.memory_reservation,
+            memory_swap: limits.memory_swap,
+            pids: limits.pids,
+        }
+    }
+}
+
+fn rlimit(name: &str, limit: crate::compose::model::Ulimit) -> RlimitSpec {
+    let value = |v: i64| u64::try_from(v).unwrap_or(u64::MAX);
+    RlimitSpec {
+        name: name.to_owned(),
+        soft: value(limit.soft),
+        hard: value(limit.hard),
+    }
+}
+
+/// `host[:container[:rwm]]`.
+fn device(text: &str) -> DeviceSpec {
+    let mut parts = text.split(':');
+    let source = parts.next().unwrap_or_default();
+    let target = parts.next().unwrap_or(source);
+    let access = parts.next().unwrap_or("rwm");
+    DeviceSpec {
+        source: PathBuf::from(source),
+        target: target.to_owned(),
+        access: access.to_owned(),
+    }
+}
+
+/// Whether a peer's process must be looked up at the start.
+pub fn namespace(
+    peer: Option<&Peer>,
+    of: impl Fn(&Peer) -> Option<(i32, u64)>,
+) -> Option<Namespace> {
+    match peer {
+        None => Some(Namespace::New),
+        Some(Peer::Host) => Some(Namespace::Host),
+        Some(peer) => of(peer).map(|(pid, start_time)| Namespace::Of { pid, start_time }),
+    }
+}

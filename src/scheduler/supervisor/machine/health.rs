@@ -1,0 +1,86 @@
+//! What a machine knows of its container's health.
+
+use super::Machine;
+use crate::scheduler::observed;
+use crate::scheduler::supervisor::container::Phase;
+use crate::scheduler::supervisor::control::HealthState;
+use crate::scheduler::supervisor::health::{Input, Outcome, Probe, Schedule};
+use crate::scheduler::supervisor::launch::Health;
+use crate::state::event::What;
+use std::time::Instant;
+
+impl Machine {
+    pub(super) fn probed(&mut self, probe: Option<Probe>) {
+        self.probe = None;
+        if let Some(probe) = probe {
+            let complaint = complaint(&probe);
+            self.set(|s| s.complaint = complaint);
+            self.watch_health(Input::ProbeFinished(probe));
+        }
+    }
+
+    pub(super) fn count_waiters(&mut self) {
+        let input = match *self.waiters.borrow_and_update() {
+            0 => Input::WaitersGone,
+            _ => Input::WaiterAdded,
+        };
+        self.watch_health(input);
+    }
+
+    pub(super) fn watch_health(&mut self, input: Input) {
+        let fresh = input == Input::Started;
+        let Some(monitor) = &mut self.health else {
+            return;
+        };
+        let changed = monitor.on(input, Instant::now());
+        let verdict = monitor.health();
+        if self.container.status.borrow().phase != Phase::Running {
+            if let Some(probe) = self.probe.take() {
+                probe.abort();
+            }
+        } else if fresh || changed.is_some() {
+            self.show_health(verdict);
+        }
+    }
+
+    pub(super) fn show_health(&mut self, verdict: observed::Health) {
+        let (state, what) = match verdict {
+            observed::Health::Starting => (HealthState::Starting, None),
+            observed::Health::Healthy => (HealthState::Healthy, Some(What::Healthy)),
+            observed::Health::Unhealthy => (HealthState::Unhealthy, Some(What::Unhealthy)),
+        };
+        let before = self.container.status.borrow().health;
+        self.set(|s| s.health = Some(state));
+        if let Some(what) = what
+            && before != Some(state)
+        {
+            self.project.event(&self.container, what, "");
+            self.project
+                .remember_life(&self.container, self.restarts.in_a_row(), self.by_user);
+        }
+    }
+}
+
+/// What a failed probe said, in one line.
+fn complaint(probe: &Probe) -> Option<String> {
+    let how = match probe.outcome {
+        Outcome::Ok => return None,
+        Outcome::Failed { code } => format!("the probe ended with code {code}"),
+        Outcome::TimedOut => "the probe took too long".to_owned(),
+    };
+    match probe.output.trim().lines().last() {
+        Some(line) if !line.is_empty() => Some(format!("{how}: {line}")),
+        _ => Some(how),
+    }
+}
+
+/// When probes run.
+pub fn schedule(health: &Health) -> Schedule {
+    Schedule {
+        interval: health.interval,
+        timeout: health.timeout,
+        retries: health.retries,
+        start_period: health.start_period,
+        start_interval: health.start_interval,
+    }
+}

@@ -1,0 +1,307 @@
+//! One container's life. A task of its own holds the link to the shim and is the only one that changes its status.
+//!
+//! ```text
+//!            Launch            Started                 Exited, rule says stay
+//!  Created ─────────▶ Starting ───────▶ Running ─────────────────────────────▶ Exited
+//!     ▲                  │ Failed         ▲  │ Exited, rule says again             │ Launch
+//!     └──────────────────┘                │  ▼                                     ▼
+//!                                        Restarting ──── Stop ───▶ Exited       Starting
+//! ```
+//!
+//! The shim, and with it the network namespace, stays over a restart; it is released when nothing will start again.
+
+mod health;
+mod life;
+mod stop;
+
+use self::health::schedule;
+
+use crate::compose::model::Restart;
+use crate::compose::model::RestartPolicy;
+use crate::runtime::RuntimeError;
+use crate::runtime::shim::ShimLink;
+use crate::runtime::shim::protocol::{Exit, ShimCommand, ShimEvent};
+use crate::scheduler::execute::HostError;
+use crate::scheduler::supervisor::container::{Answer, Container, Phase, Status};
+use crate::scheduler::supervisor::health::{Input, Monitor, Probe};
+use crate::scheduler::supervisor::probe;
+use crate::scheduler::supervisor::project::Project;
+use crate::scheduler::supervisor::restart::Restarts;
+use crate::scheduler::supervisor::watch;
+use crate::state::event::What;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// How the error begins when a shim was killed before its container started: the launch can be repeated.
+pub const SHIM_LOST: &str = "the shim ended before it started container";
+
+/// What a machine is told.
+pub enum Command {
+    /// The shim is on its way; wait for its word.
+    Launched(ShimLink, Answer),
+    /// A shim found at adoption.
+    Adopted(ShimLink),
+    /// Adoption found a process without a shim.
+    Orphaned,
+    /// An orphan ended.
+    Buried(Exit),
+    /// Start again now, if a restart is scheduled; otherwise it is not started.
+    Hurry(Answer),
+    /// Stop gracefully, kill after this time (`None` = the container's own grace period).
+    Stop(Option<Duration>, Answer),
+    /// Send a signal to PID 1.
+    Signal(i32, Answer),
+    /// End the task; only for a container without processes.
+    Forget,
+}
+
+/// The task's own state.
+pub struct Machine {
+    project: Rc<Project>,
+    container: Rc<Container>,
+    inbox: mpsc::UnboundedReceiver<Command>,
+    waiters: tokio::sync::watch::Receiver<usize>,
+    link: Option<AsyncFd<ShimLink>>,
+    health: Option<Monitor>,
+    restarts: Restarts,
+    /// When the scheduled restart is due.
+    restart_at: Option<Instant>,
+    /// When a graceful stop has lasted long enough.
+    kill_at: Option<Instant>,
+    /// A user asked for the end of this run.
+    by_user: bool,
+    /// Who waits for the start.
+    starting: Option<Answer>,
+    /// Who waits until it is down.
+    stopping: Vec<Answer>,
+    probe: Option<JoinHandle<Probe>>,
+}
+
+/// What can happen next.
+enum Step {
+    Shim(Result<ShimEvent, RuntimeError>),
+    Command(Option<Command>),
+    Waiters,
+    Probed(Option<Probe>),
+    Timer,
+}
+
+impl Machine {
+    /// Starts the task of a container.
+    pub fn spawn(
+        project: Rc<Project>,
+        container: Rc<Container>,
+        inbox: mpsc::UnboundedReceiver<Command>,
+    ) {
+        let waiters = container.waiters.subscribe();
+        let health = container
+            .record
+            .launch
+            .health
+            .as_ref()
+            .map(|h| Monitor::new(schedule(h)));
+        let restarts = Restarts::new(rule(&container.record.launch.restart));
+        let machine = Self {
+            project,
+            container,
+            inbox,
+            waiters,
+            link: None,
+            health,
+            restarts,
+            restart_at: None,
+            kill_at: None,
+            by_user: false,
+            starting: None,
+            stopping: Vec::new(),
+            probe: None,
+        };
+        tokio::task::spawn_local(machine.run());
+    }
+
+    async fn run(mut self) {
+        loop {
+            match self.next().await {
+                Step::Shim(Ok(event)) => self.heard(event),
+                Step::Shim(Err(_)) => self.link_closed(),
+                Step::Command(None | Some(Command::Forget)) => return,
+                Step::Command(Some(command)) => self.told(command),
+                Step::Waiters => self.count_waiters(),
+                Step::Probed(probe) => self.probed(probe),
+                Step::Timer => self.tick(),
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Step {
+        let timer = self.next_timer();
+        tokio::select! {
+            biased;
+            event = hear(&mut self.link) => Step::Shim(event),
+            command = self.inbox.recv() => Step::Command(command),
+            probe = finished(&mut self.probe) => Step::Probed(probe),
+            Ok(()) = self.waiters.changed() => Step::Waiters,
+            () = until(timer) => Step::Timer,
+        }
+    }
+
+    fn next_timer(&self) -> Option<Instant> {
+        let probe = match self.probe {
+            Some(_) => None,
+            None => self.health.as_ref().and_then(Monitor::next_probe),
+        };
+        [self.restart_at, self.kill_at, probe]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn told(&mut self, command: Command) {
+        match command {
+            Command::Launched(link, answer) => {
+                self.set(|s| s.phase = Phase::Starting);
+                self.starting = Some(answer);
+                self.attach(link);
+            }
+            Command::Adopted(link) => self.attach(link),
+            Command::Hurry(answer) => {
+                self.starting = Some(answer);
+                self.start_again();
+            }
+            Command::Stop(timeout, answer) => self.stop(timeout, answer),
+            Command::Signal(signal, answer) => {
+                self.by_user |= signal == libc::SIGKILL
+                    || signal == self.container.record.launch.spec.stop_signal;
+                let _ = answer.send(self.signal(signal, false));
+            }
+            Command::Orphaned => self.mourn(),
+            Command::Buried(exit) => {
+                self.exited(&exit);
+                self.is_down();
+            }
+            Command::Forget => {}
+        }
+    }
+
+    fn attach(&mut self, link: ShimLink) {
+        match watch::readable(link) {
+            Ok(link) => self.link = Some(link),
+            Err(e) => {
+                self.failed_to_start(HostError::because("cannot watch the container's shim", e))
+            }
+        }
+    }
+
+    fn heard(&mut self, event: ShimEvent) {
+        match event {
+            ShimEvent::Started { pid, start_time } => self.started(pid, start_time),
+            ShimEvent::Failed(failure) => {
+                self.set(|s| s.exit_code = Some(failure.code));
+                self.failed_to_start(HostError::because(
+                    self.sentence("cannot start container"),
+                    failure,
+                ));
+                self.release();
+            }
+            ShimEvent::Exited(exit) => self.exited(&exit),
+            ShimEvent::Hello { status, keep } => self.greeted(status, keep),
+            ShimEvent::Attached(_) => {}
+        }
+    }
+
+    fn tell(&self, command: &ShimCommand) -> Result<(), HostError> {
+        let Some(link) = &self.link else {
+            return Ok(());
+        };
+        let sent = link.get_ref().send(command);
+        sent.map_err(|e| HostError::because(self.sentence("cannot reach the shim of container"), e))
+    }
+
+    fn tick(&mut self) {
+        let now = Instant::now();
+        if self.kill_at.is_some_and(|at| at <= now) {
+            self.kill_at = None;
+            self.project
+                .event(&self.container, What::Killing, "grace period over");
+            let _ = self.signal(libc::SIGKILL, true);
+        }
+        if self.restart_at.is_some_and(|at| at <= now) {
+            self.start_again();
+        }
+        if self.probe.is_none()
+            && let Some(monitor) = &mut self.health
+            && monitor.next_probe().is_some_and(|at| at <= now)
+        {
+            monitor.on(Input::ProbeStarted, now);
+            let timeout = monitor.schedule().timeout;
+            self.probe = Some(probe::spawn(&self.project, &self.container, timeout));
+        }
+    }
+
+    fn start_again(&mut self) {
+        self.restart_at = None;
+        self.project.event(&self.container, What::Restarting, "");
+        if let Err(error) = self.tell(&ShimCommand::Start) {
+            self.failed_to_start(error);
+        }
+    }
+
+    fn sentence(&self, words: &str) -> String {
+        format!("{words} `{}`", self.container.record.name)
+    }
+
+    fn set(&self, change: impl FnOnce(&mut Status)) {
+        self.container.status.send_modify(change);
+    }
+}
+
+/// The next word of the shim; for ever silent without one. Dropped and called again without loss.
+async fn hear(link: &mut Option<AsyncFd<ShimLink>>) -> Result<ShimEvent, RuntimeError> {
+    let Some(link) = link else {
+        return std::future::pending().await;
+    };
+    loop {
+        if let Some(event) = link.get_mut().recv()? {
+            return Ok(event);
+        }
+        let ready = link.readable().await;
+        ready
+            .map_err(|source| RuntimeError::Link {
+                peer: "shim",
+                source,
+            })?
+            .clear_ready();
+    }
+}
+
+async fn finished(probe: &mut Option<JoinHandle<Probe>>) -> Option<Probe> {
+    match probe {
+        Some(handle) => handle.await.ok(),
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn rule(record: &crate::scheduler::supervisor::launch::RestartRule) -> Restart {
+    let policy = match record.policy.as_str() {
+        "always" => RestartPolicy::Always,
+        "unless-stopped" => RestartPolicy::UnlessStopped,
+        "on-failure" => RestartPolicy::OnFailure,
+        _ => RestartPolicy::No,
+    };
+    Restart {
+        policy,
+        max_attempts: record.max_attempts,
+        delay: record.delay,
+        window: record.window,
+    }
+}
