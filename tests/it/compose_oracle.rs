@@ -162,7 +162,7 @@ fn normal_service(service: &mut Map<String, Value>) {
     }
     for port in items(service, "ports") {
         port.retain(|key, _| !matches!(key.as_str(), "mode" | "name" | "app_protocol"));
-        port.retain(|_, value| *value != Value::from(""));
+        port.retain(|_, value| value.as_str() != Some(""));
     }
     for kind in ["secrets", "configs"] {
         let prefix = if kind == "secrets" {

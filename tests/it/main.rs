@@ -1,5 +1,13 @@
 //! All integration tests in one binary. A test's name is a claim.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that cannot go on says so by panicking, and tells a story in one piece"
+)]
+
 mod architecture;
 mod cgroups;
 mod cli;
