@@ -184,7 +184,7 @@ fn start(
             engine.paths.run.as_os_str(),
         ])
         .env_clear()
-        .env(supervisor::REENTRY, "supervisor")
+        .envs(supervisor::ENVIRONMENT)
         .env(supervisor::LOCK_FD, lock.file().as_raw_fd().to_string())
         .env(supervisor::LISTEN_FD, listener.as_raw_fd().to_string())
         .current_dir("/")

@@ -13,6 +13,7 @@ use crate::runtime::shim::protocol::{LogLimits, Proxy, Watchdog};
 use crate::runtime::spec::{ContainerSpec, Namespace};
 use crate::scheduler::action::ContainerRef;
 use crate::scheduler::execute::HostError;
+use crate::scheduler::supervisor::ENVIRONMENT;
 use crate::scheduler::supervisor::assemble;
 use crate::scheduler::supervisor::container::{Container, EndpointRecord, Phase};
 use crate::scheduler::supervisor::etc;
@@ -326,7 +327,9 @@ impl RealHost {
                     text(&installation.root),
                     text(&installation.run),
                 ],
-                supervisor_env: vec!["HOIST_REENTRY=supervisor".to_owned()],
+                supervisor_env: ENVIRONMENT
+                    .map(|(key, value)| format!("{key}={value}"))
+                    .to_vec(),
             }),
         })
     }

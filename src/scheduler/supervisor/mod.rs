@@ -50,6 +50,8 @@ use std::process::ExitCode;
 
 /// The environment variable that says which of our helper processes this is.
 pub const REENTRY: &str = "HOIST_REENTRY";
+/// The whole environment of a supervisor, but for inherited descriptors. One arena: its few threads hardly allocate.
+pub const ENVIRONMENT: [(&str, &str); 2] = [(REENTRY, "supervisor"), ("MALLOC_ARENA_MAX", "1")];
 /// Number of an inherited descriptor whose open file description holds the project's lock.
 pub const LOCK_FD: &str = "HOIST_LOCK_FD";
 /// Number of an inherited descriptor that listens at the project's control socket.

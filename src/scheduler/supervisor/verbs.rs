@@ -5,6 +5,7 @@ use super::jobs::Job;
 use super::project::Project;
 use super::summary;
 use crate::id::ServiceName;
+use crate::runtime::sys;
 use crate::scheduler::action::Kind;
 use crate::scheduler::execute::{Cancel, ExecuteError, HostError, execute};
 use crate::state::event::{Event, Subject, What};
@@ -152,6 +153,8 @@ impl Verbs {
         if !job.plan.is_empty() {
             store::sync(&self.project.paths.root).map_err(|e| Failure::new(&e))?;
         }
+        // A supervisor lives for days after the minute of its most work.
+        sys::process::trim_heap();
         executed
             .map(|()| Reply::Done)
             .map_err(|e| execution_failure(&e))
