@@ -23,9 +23,13 @@ use crate::volumes::named;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// The label of a named volume that keeps the hash of its configuration, as docker compose calls it.
 pub const CONFIG_HASH: &str = "com.docker.compose.config-hash";
+
+/// A program that cannot run as it was told has ended by now.
+const SETTLED: Duration = Duration::from_millis(100);
 
 /// Performs the actions of one request.
 pub struct RealHost {
@@ -200,9 +204,13 @@ impl RealHost {
         let code = |s: &Status| s.exit_code.map_or("unknown".to_owned(), |c| c.to_string());
         match condition {
             Condition::Started => {
-                let status = container
-                    .until(|s| s.phase == Phase::Running || ended(s))
-                    .await;
+                let is_up = |s: &Status| s.phase == Phase::Running || ended(s);
+                container.until(is_up).await;
+                let age = self.project.now() - container.status.borrow().started;
+                let rest = SETTLED.saturating_sub(Duration::from_nanos(age.unsigned_abs()));
+                // Without a health check, to live on is the only sign of health there is.
+                let _ = tokio::time::timeout(rest, container.until(ended)).await;
+                let status = container.status.borrow().clone();
                 Ok(ended(&status).then(|| format!("container {name} exited ({})", code(&status))))
             }
             Condition::Healthy => {

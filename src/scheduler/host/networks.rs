@@ -6,6 +6,7 @@ use crate::id::NetworkName;
 use crate::network::ipam::{self, Subnet};
 use crate::network::spec::NetworkSpec;
 use crate::scheduler::execute::HostError;
+use crate::scheduler::supervisor::observe;
 use crate::state::lock::Lock;
 use crate::state::record::NetworkRecord;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -64,6 +65,29 @@ impl RealHost {
         Ok(ipam::free_subnet(&used)?)
     }
 
+    /// Refuses a subnet of the user's that overlaps with a network of any project.
+    fn unless_taken(
+        &self,
+        name: &NetworkName,
+        wanted: (Ipv4Addr, u8),
+    ) -> Result<(Ipv4Addr, u8), HostError> {
+        let range = |(ip, prefix): (Ipv4Addr, u8)| Subnet::new(ip, prefix);
+        let overlaps = |other: &NetworkRecord<NetworkSpec>| {
+            other.name != *name
+                && matches!((range(wanted), range(other.spec.subnet4)), (Some(a), Some(b)) if a.overlaps(b))
+        };
+        match observe::all_networks(&self.project)
+            .into_iter()
+            .find(overlaps)
+        {
+            None => Ok(wanted),
+            Some(other) => Err(HostError::new(format!(
+                "the subnet {}/{} of network `{name}` overlaps with {}/{} of network `{}`",
+                wanted.0, wanted.1, other.spec.subnet4.0, other.spec.subnet4.1, other.name
+            ))),
+        }
+    }
+
     /// Chooses the addresses; the caller holds the lock that keeps other projects from choosing the same.
     fn choose(
         &self,
@@ -78,7 +102,7 @@ impl RealHost {
         let wanted4 = wanted(network, |ip| ip.is_ipv4());
         let wanted6 = wanted(network, |ip| ip.is_ipv6());
         let subnet4 = match wanted4.and_then(|w| v4(w.subnet?)) {
-            Some(subnet) => subnet,
+            Some(subnet) => self.unless_taken(name, subnet)?,
             None => self.free_subnet().map_err(failed)?,
         };
         let subnet6 = match wanted6.and_then(|w| v6(w.subnet?)) {

@@ -21,7 +21,7 @@ pub mod launch;
 pub mod logs;
 pub mod machine;
 mod names;
-mod observe;
+pub mod observe;
 mod probe;
 pub mod project;
 pub mod restart;

@@ -225,17 +225,18 @@ pub fn external_networks(
 
 /// A network of any project of this installation.
 fn find_network(project: &Project, name: &NetworkName) -> Option<NetworkRecord<NetworkSpec>> {
-    project
-        .installation
-        .projects()
-        .ok()?
-        .into_iter()
-        .find_map(|other| {
-            let path = project.installation.project(&other).record();
-            let record: ProjectRecord<NetworkSpec> = store::read(&path).ok()??;
-            record
-                .networks
-                .into_iter()
-                .find(|n| n.name == *name && !n.external)
-        })
+    all_networks(project).into_iter().find(|n| n.name == *name)
+}
+
+/// The networks of all projects of this installation, each with the project it belongs to.
+pub fn all_networks(project: &Project) -> Vec<NetworkRecord<NetworkSpec>> {
+    let mut found: Vec<_> = project.record.borrow().networks.clone();
+    for other in project.installation.projects().unwrap_or_default() {
+        let path = project.installation.project(&other).record();
+        // A record that cannot be read is its own project's trouble.
+        let record: Option<ProjectRecord<NetworkSpec>> = store::read(&path).ok().flatten();
+        found.extend(record.into_iter().flat_map(|r| r.networks));
+    }
+    found.retain(|n| !n.external);
+    found
 }
