@@ -58,7 +58,8 @@ pub enum Attached<'a> {
 
 type OnAttached<'a> = &'a mut dyn FnMut(Attached<'_>) -> ControlFlow<()>;
 
-/// Gives lines in the order of time; with `follow` for ever, until `cancel` is readable or `on_line` breaks.
+/// Gives lines in the order of time; with `follow` until all containers have ended for good, `cancel` is readable, or
+/// `on_line` breaks.
 pub fn logs(
     engine: &Engine,
     project: &ProjectName,
@@ -74,12 +75,7 @@ pub fn logs(
     if follower.drain(&mut lines_only)?.is_break() || !request.follow {
         return follower.finish(&mut lines_only);
     }
-    while follower.wait(cancel)? {
-        if follower.advance(&mut lines_only)?.is_break() {
-            break;
-        }
-    }
-    Ok(())
+    follower.follow(cancel, &mut lines_only)
 }
 
 /// Gives output and events of services from `since` on until all their containers have ended for good, `cancel` is
@@ -98,18 +94,7 @@ pub fn follow(
         since: Some(since),
         ..Logs::default()
     };
-    let mut follower = Follower::open(engine, project, &request)?;
-    loop {
-        if follower.advance(on)?.is_break() {
-            return Ok(());
-        }
-        if follower.running.is_empty() && !follower.still_running()? {
-            return follower.finish(on);
-        }
-        if !follower.wait(cancel)? {
-            return Ok(());
-        }
-    }
+    Follower::open(engine, project, &request)?.follow(cancel, on)
 }
 
 /// Reads the logs of a project's containers and its journal.
@@ -162,6 +147,21 @@ impl<'a> Follower<'a> {
             follower.add(&container, request.tail)?;
         }
         Ok(follower)
+    }
+
+    /// Goes on until all containers have ended for good.
+    fn follow(&mut self, cancel: Option<BorrowedFd<'_>>, on: OnAttached<'_>) -> Result<(), Error> {
+        loop {
+            if self.advance(on)?.is_break() {
+                return Ok(());
+            }
+            if self.running.is_empty() && !self.still_running()? {
+                return self.finish(on);
+            }
+            if !self.wait(cancel)? {
+                return Ok(());
+            }
+        }
     }
 
     fn watch(&self, dir: &std::path::Path) -> Result<(), Error> {

@@ -245,6 +245,10 @@ impl Links<'_> {
         for (index, member) in joining.members.iter().enumerate() {
             let bridge = self.bridge(route, &member.network.bridge)?;
             let name = names::veth(&self.driver.prefix, &joining.attachment.container, index);
+            if nix::net::if_::if_nametoindex(name.as_str()).is_ok() {
+                // The container was started again before the kernel was done with its former namespace.
+                bridge::remove(route, &name)?;
+            }
             let netns = joining.ready.netns.as_raw_fd();
             veth::push_pair(&mut self.batch, *member, &name, bridge, netns);
             if self.bridge_netfilter && !joining.reservations.is_empty() {

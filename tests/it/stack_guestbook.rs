@@ -26,7 +26,6 @@ fn archives() -> std::path::PathBuf {
 }
 
 #[test]
-#[ignore = "the binary lands later in this session"]
 fn a_post_goes_through_nginx_into_postgres_and_redis() {
     let archives = archives();
     let mut world = World::new("guestbook");

@@ -9,6 +9,7 @@ use crate::image::Image;
 use crate::scheduler::action::ContainerRef;
 use crate::scheduler::execute::HostError;
 use crate::scheduler::supervisor::assemble;
+use crate::scheduler::supervisor::container::Container;
 use crate::scheduler::supervisor::container::Status;
 use crate::scheduler::supervisor::launch::Launch;
 use crate::state::record::{self, ContainerRecord};
@@ -36,6 +37,15 @@ impl RealHost {
             let error = HostError::because(format!("no image for service `{}`", of.service), e);
             hint.into_iter().fold(error, HostError::with_hint)
         })?;
+        // One it replaces has a name of its own by now, or goes under this one until it is removed.
+        let same =
+            |c: &Container| c.record.name == of.name && c.record.service != of.service.as_str();
+        if let Some(other) = self.project.all().iter().find(|c| same(c)) {
+            return Err(HostError::new(format!(
+                "cannot create a container `{}` for service `{}`: service `{}` has one of that name",
+                of.name, of.service, other.record.service
+            )));
+        }
         let paths = self.project.paths.container(&of.id);
         let failed = |e: std::io::Error| {
             HostError::because(format!("cannot create container `{}`", of.name), e)

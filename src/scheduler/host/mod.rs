@@ -6,6 +6,7 @@
 mod connect;
 mod create;
 mod networks;
+mod ports;
 mod start;
 
 use super::action::{Action, ContainerRef};

@@ -111,6 +111,7 @@ impl RealHost {
         let name = &container.record.name;
         let failed = |e: crate::network::Error| {
             let hint = e.hint();
+            let e = self.name_holder(e, &container.record.id);
             let error = HostError::because(format!("cannot connect container `{name}`"), e);
             hint.into_iter().fold(error, HostError::with_hint)
         };
@@ -226,6 +227,17 @@ impl RealHost {
         if let Some((address, holder)) = self.holder(container, member) {
             return Err(HostError::new(format!(
                 "container `{name}` wants the address {address}, which container `{holder}` has"
+            )));
+        }
+        let (base, prefix) = network.spec.subnet4;
+        let subnet = Subnet::new(base, prefix);
+        if let Some(ip) = member
+            .ipv4
+            .filter(|ip| subnet.is_none_or(|s| !s.contains((*ip).into())))
+        {
+            let network = &network.name;
+            return Err(HostError::new(format!(
+                "container `{name}` wants the address {ip}, which is not in the subnet {base}/{prefix} of network `{network}`"
             )));
         }
         let failed = |e| {

@@ -128,7 +128,8 @@ fn agent() {
         .arg(KEEPER)
         .spawn()
         .expect("every system has sleep");
-    drop(keeper);
+    // Its arguments show a moment after it runs, and the first snapshot must have them.
+    while fs::read(format!("/proc/{}/cmdline", keeper.id())).is_ok_and(|line| line.is_empty()) {}
     let waiting = Waiting::default();
     let reaping = Arc::clone(&waiting);
     std::thread::spawn(move || reap(&reaping));
