@@ -1,9 +1,8 @@
 //! Requests made plans, and plans made true.
 
 use super::container::Phase;
-use super::control::{Down, Exec, Failure, Kill, Remove, Reply, Request, Select, Start, Up};
-use super::launch::DependsOn;
-use super::observe;
+use super::control::{Exec, Failure, Reply, Request, Select};
+use super::jobs::Job;
 use super::project::Project;
 use super::summary;
 use crate::id::ServiceName;
@@ -59,7 +58,7 @@ impl Verbs {
                 return self.rise(cancel, sink, |v| v.restart(&select)).await;
             }
             Request::Down(down) => return self.fall(cancel, sink, |v| v.down(&down)).await,
-            Request::Stop(select) => return self.hurry(cancel, sink, |v| v.stop(&select)).await,
+            Request::Stop(select) => return self.fall(cancel, sink, |v| v.stop(&select)).await,
             Request::Kill(kill) => return self.hurry(cancel, sink, |v| v.kill(&kill)).await,
             Request::Remove(remove) => return self.fall(cancel, sink, |v| v.remove(&remove)).await,
         };
@@ -90,7 +89,9 @@ impl Verbs {
         sink: Sink<'_>,
         job: impl FnOnce(&Self) -> Result<Job, Failure>,
     ) -> Answer {
-        self.cancel_rising();
+        if let Some(rising) = &*self.rising.borrow() {
+            rising.cancel();
+        }
         let _turn = self.turn.lock().await;
         if self.left.get() {
             return Ok(None);
@@ -99,39 +100,23 @@ impl Verbs {
         self.leave(done)
     }
 
-    /// A verb that only signals does not wait for one that stops things either: it may be what ends it (the second
-    /// Ctrl-C).
+    /// A signal waits for nobody's turn: it may be what ends a `stop` that is under way (the second Ctrl-C).
     async fn hurry(
         &self,
         cancel: &Cancel,
         sink: Sink<'_>,
         job: impl FnOnce(&Self) -> Result<Job, Failure>,
     ) -> Answer {
-        let _turn = match self.cancel_rising() {
-            true => Some(self.turn.lock().await),
-            false => None,
-        };
-        if self.left.get() {
-            return Ok(None);
+        if let Some(rising) = &*self.rising.borrow() {
+            rising.cancel();
         }
-        let done = self.walk(job(self), cancel, sink).await;
-        self.leave(done)
-    }
-
-    /// Whether something was about to rise.
-    fn cancel_rising(&self) -> bool {
-        let rising = self.rising.borrow();
-        rising.iter().for_each(Cancel::cancel);
-        rising.is_some()
+        let reply = self.walk(job(self), cancel, sink).await?;
+        Ok(Some((reply, Vec::new())))
     }
 
     /// Gives the project's folders back if nothing of it is (or was ever) there.
     fn leave(&self, done: Result<Reply, Failure>) -> Answer {
-        // Twice would take the folders of the next supervisor; and an `up` that begins has nothing yet.
-        let left = match self.left.get() || self.rising.borrow().is_some() {
-            true => Ok(self.left.get()),
-            false => self.project.leave_if_empty(),
-        };
+        let left = self.project.leave_if_empty();
         self.left.set(!matches!(left, Ok(false)));
         let reply = done?;
         left.map_err(|e| failure(&e))?;
