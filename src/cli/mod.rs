@@ -39,6 +39,12 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     ExitCode::from(exit::code(&result))
 }
 
+/// Why one of our own processes could not begin. Its stderr is its log.
+pub fn reentry_failed(error: &dyn std::error::Error) -> ExitCode {
+    view::error::log(error);
+    ExitCode::FAILURE
+}
+
 fn dispatch(cli: Cli, env: Env) -> Result<Exit, Error> {
     let view = View::new(&cli.global, &env);
     let context = Context {

@@ -46,7 +46,6 @@ fn down(world: &World) {
 }
 
 #[test]
-#[ignore = "`down` leaves empty folders of ours, which the box takes for traces"]
 fn control_c_once_stops_gracefully_and_shows_the_last_lines() {
     for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
         let world = world("att-once");
@@ -64,7 +63,6 @@ fn control_c_once_stops_gracefully_and_shows_the_last_lines() {
 }
 
 #[test]
-#[ignore = "a `kill` waits for the `stop` before it: see branch cli-engine"]
 fn control_c_twice_kills() {
     let world = world("att-twice");
     let up = world.start_hoist(&["up", "deaf"]);
@@ -81,7 +79,6 @@ fn control_c_twice_kills() {
 }
 
 #[test]
-#[ignore = "`down` leaves empty folders of ours, which the box takes for traces"]
 fn the_first_container_that_ends_can_end_all_with_its_code() {
     let world = world("att-abort");
     for flags in [
@@ -111,7 +108,6 @@ fn the_first_container_that_ends_can_end_all_with_its_code() {
 }
 
 #[test]
-#[ignore = "`down` leaves empty folders of ours, which the box takes for traces"]
 fn logs_are_aligned_chosen_and_cut() {
     let world = world("att-logs");
     let up = world.start_hoist(&["--profile", "job", "up"]);
@@ -142,7 +138,6 @@ fn logs_are_aligned_chosen_and_cut() {
 }
 
 #[test]
-#[ignore = "`down` leaves empty folders of ours, which the box takes for traces"]
 fn exec_passes_streams_code_and_environment() {
     let world = world("exec-pipe");
     world.hoist(&["up", "-d", "--wait"]).ok();
@@ -176,7 +171,6 @@ fn exec_passes_streams_code_and_environment() {
 }
 
 #[test]
-#[ignore = "`down` leaves empty folders of ours, which the box takes for traces"]
 fn a_flood_comes_out_whole() {
     let world = world("exec-flood");
     world.hoist(&["up", "-d", "--wait"]).ok();
@@ -202,7 +196,6 @@ fn a_flood_comes_out_whole() {
 }
 
 #[test]
-#[ignore = "`down` leaves empty folders of ours, which the box takes for traces"]
 fn exec_on_a_terminal_gives_the_command_one_and_gives_ours_back() {
     let world = world("exec-tty");
     world.hoist(&["up", "-d", "--wait"]).ok();

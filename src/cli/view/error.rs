@@ -47,6 +47,19 @@ impl View {
     }
 }
 
+/// Writes an error and its causes on one line, as a log wants it.
+pub fn log(error: &dyn std::error::Error) {
+    use std::io::Write;
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    // Nobody is left to tell if the log cannot be written.
+    let _ = writeln!(std::io::stderr(), "error: {text}");
+}
+
 /// The error as lines.
 fn text(message: &str, causes: &[String], hint: Option<&str>, style: Style) -> String {
     let mut text = format!("{} {message}\n", style.red("error:"));

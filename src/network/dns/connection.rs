@@ -1,14 +1,17 @@
 //! A TCP connection of a container.
 
 use super::stream::Stream;
-use super::worker::Client;
-use super::worker::IDLE;
+use super::watched::Client;
 use rustix::event::epoll::EventFlags;
 use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::time::Duration;
 use std::time::Instant;
+
+/// How long it may be idle.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// The longest query taken in.
 const LONGEST_QUERY: usize = 4096;

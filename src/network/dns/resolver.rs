@@ -1,7 +1,7 @@
 //! The handle of the resolver's thread.
 
-use super::worker::Command;
-use super::worker::Shared;
+use super::shared::Command;
+use super::shared::Shared;
 use super::worker::Worker;
 use super::zone::Zone;
 use crate::id::ContainerId;

@@ -3,142 +3,51 @@
 use super::batch;
 use super::batch::Batch;
 use super::connection::Connection;
-use super::exchange;
-use super::exchange::Exchange;
-use super::exchange::Progress;
+use super::shared::Command;
+use super::shared::Shared;
 use super::slots::Slots;
 use super::slots::Token;
+use super::watched::Back;
+use super::watched::Client;
+use super::watched::Watched;
 use super::zone;
 use super::zone::Outcome;
 use super::zone::Transport;
-use super::zone::Zone;
 use crate::id::ContainerId;
-use nix::sys::socket::SockaddrIn;
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll;
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
-use rustix::net::SendFlags;
 use rustix::net::SocketFlags;
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::PoisonError;
-use std::sync::RwLock;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 use std::time::Instant;
 
-/// Questions on their way upstream, of all containers and of one: each holds a descriptor.
-const EXCHANGES: usize = 1024;
-const EXCHANGES_OF_ONE: usize = 256;
-
 /// TCP connections of one container.
 const CONNECTIONS_OF_ONE: usize = 32;
-
-/// How long a TCP connection may be idle.
-pub(super) const IDLE: Duration = Duration::from_secs(10);
 
 /// How long a listener rests when there are no descriptors left.
 const REST: Duration = Duration::from_millis(200);
 
-/// What the thread is told.
-pub(super) enum Command {
-    Serve {
-        container: ContainerId,
-        udp: OwnedFd,
-        tcp: OwnedFd,
-    },
-    Remove(ContainerId),
-    Stop,
-}
-
-/// What the thread looks up for each batch of questions.
-#[derive(Debug, Default)]
-pub(super) struct Shared {
-    zone: RwLock<Arc<Zone>>,
-    upstream: RwLock<Arc<[SocketAddr]>>,
-}
-
-impl Shared {
-    pub(super) fn publish(&self, zone: Arc<Zone>) {
-        *self.zone.write().unwrap_or_else(PoisonError::into_inner) = zone;
-    }
-
-    pub(super) fn set_upstream(&self, servers: Arc<[SocketAddr]>) {
-        *self
-            .upstream
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = servers;
-    }
-
-    fn zone(&self) -> Arc<Zone> {
-        Arc::clone(&self.zone.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn upstream(&self) -> Arc<[SocketAddr]> {
-        Arc::clone(&self.upstream.read().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// A container, with what it has open.
-pub(super) struct Client {
-    container: ContainerId,
-    pub(super) connections: Cell<usize>,
-    exchanges: Cell<usize>,
-}
-
-enum Watched {
-    Wake(OwnedFd),
-    Udp(Rc<Client>, OwnedFd),
-    Listener(Rc<Client>, OwnedFd),
-    Connection(Connection),
-    Asked(Asked),
-}
-
-impl Watched {
-    fn client(&self) -> Option<&Rc<Client>> {
-        match self {
-            Self::Wake(_) => None,
-            Self::Udp(client, _) | Self::Listener(client, _) => Some(client),
-            Self::Connection(connection) => Some(&connection.client),
-            Self::Asked(asked) => Some(&asked.client),
-        }
-    }
-}
-
-/// A question on its way upstream, and where its answer goes.
-struct Asked {
-    client: Rc<Client>,
-    exchange: Exchange,
-    packet: Vec<u8>,
-    back: Back,
-    deadline: Instant,
-}
-
-/// Where an answer goes: the socket it came by.
-#[derive(Clone, Copy)]
-enum Back {
-    Udp(Token, SockaddrIn),
-    Tcp(Token),
-}
-
+/// The thread's state.
 pub(super) struct Worker {
-    epoll: OwnedFd,
-    watched: Slots<Watched>,
-    deadlines: BTreeSet<(Instant, Token)>,
+    pub(super) epoll: OwnedFd,
+    pub(super) watched: Slots<Watched>,
+    pub(super) deadlines: BTreeSet<(Instant, Token)>,
     batch: Batch,
     /// Room for the longest answer over TCP.
     long: Vec<u8>,
     turn: usize,
-    exchanges: usize,
-    shared: Arc<Shared>,
+    pub(super) exchanges: usize,
+    pub(super) shared: Arc<Shared>,
     commands: Receiver<Command>,
 }
 
@@ -249,7 +158,7 @@ impl Worker {
     }
 
     /// Takes a socket in. One that epoll refuses is closed.
-    fn watch(&mut self, watched: Watched) -> Token {
+    pub(super) fn watch(&mut self, watched: Watched) -> Token {
         let token = self.watched.insert(watched);
         let added = match self.watched.get_mut(token) {
             Some(Watched::Udp(_, fd) | Watched::Listener(_, fd) | Watched::Wake(fd)) => {
@@ -287,7 +196,7 @@ impl Worker {
     }
 
     /// Closes what has this number.
-    fn drop_watched(&mut self, token: Token) {
+    pub(super) fn drop_watched(&mut self, token: Token) {
         match self.watched.remove(token) {
             Some(Watched::Asked(asked)) => {
                 self.deadlines.remove(&(asked.deadline, token));
@@ -385,7 +294,7 @@ impl Worker {
     }
 
     /// After something happened to a connection: sends, watches for what it waits for, closes it when it is through.
-    fn settle(&mut self, token: Token) {
+    pub(super) fn settle(&mut self, token: Token) {
         let Some(Watched::Connection(connection)) = self.watched.get_mut(token) else {
             return;
         };
@@ -396,93 +305,6 @@ impl Worker {
             }
             Some(_) => {}
             None => self.drop_watched(token),
-        }
-    }
-
-    fn forward(&mut self, client: &Rc<Client>, packet: Vec<u8>, back: Back, zone: &Zone) {
-        let own = zone
-            .view(&client.container)
-            .and_then(|view| view.dns().cloned());
-        let servers = own.unwrap_or_else(|| self.shared.upstream());
-        let is_room = self.exchanges < EXCHANGES && client.exchanges.get() < EXCHANGES_OF_ONE;
-        let long = matches!(back, Back::Tcp(_));
-        let exchange = is_room
-            .then(|| Exchange::start(&packet, servers, long))
-            .flatten();
-        let Some(exchange) = exchange else {
-            return self.fail(&packet, back);
-        };
-        self.exchanges += 1;
-        client.exchanges.update(|count| count + 1);
-        let deadline = Instant::now() + exchange::TIMEOUT;
-        let token = self.watch(Watched::Asked(Asked {
-            client: Rc::clone(client),
-            exchange,
-            packet,
-            back,
-            deadline,
-        }));
-        self.deadlines.insert((deadline, token));
-    }
-
-    fn progress(&mut self, token: Token, progress: Progress) {
-        let Some(Watched::Asked(asked)) = self.watched.get_mut(token) else {
-            return;
-        };
-        let back = asked.back;
-        match progress {
-            Progress::Waiting => {
-                if !asked.exchange.wants_to_write() {
-                    let _ =
-                        epoll::modify(&self.epoll, &asked.exchange, data(token), EventFlags::IN);
-                }
-            }
-            Progress::Moved => {
-                self.deadlines.remove(&(asked.deadline, token));
-                asked.deadline = Instant::now() + exchange::TIMEOUT;
-                self.deadlines.insert((asked.deadline, token));
-                // The old socket left epoll when it was closed.
-                let output = asked.exchange.wants_to_write();
-                let flags = if output {
-                    EventFlags::IN | EventFlags::OUT
-                } else {
-                    EventFlags::IN
-                };
-                let _ = epoll::add(&self.epoll, &asked.exchange, data(token), flags);
-            }
-            Progress::Answer(answer) => {
-                self.drop_watched(token);
-                self.deliver(&answer, back);
-            }
-            Progress::Failed => {
-                let packet = std::mem::take(&mut asked.packet);
-                self.drop_watched(token);
-                self.fail(&packet, back);
-            }
-        }
-    }
-
-    fn fail(&mut self, packet: &[u8], back: Back) {
-        let mut buffer = [0u8; 512];
-        let len = zone::failure(packet, &mut buffer);
-        self.deliver(&buffer[..len], back);
-    }
-
-    fn deliver(&mut self, answer: &[u8], back: Back) {
-        match back {
-            Back::Udp(token, to) => {
-                if let Some(Watched::Udp(_, socket)) = self.watched.get_mut(token) {
-                    let to = std::net::SocketAddrV4::new(to.ip(), to.port());
-                    let _ = rustix::net::sendto(&*socket, answer, SendFlags::DONTWAIT, &to);
-                }
-            }
-            Back::Tcp(token) => {
-                if let Some(Watched::Connection(connection)) = self.watched.get_mut(token) {
-                    connection.open_questions -= 1;
-                    connection.push(answer);
-                    self.settle(token);
-                }
-            }
         }
     }
 
@@ -517,6 +339,7 @@ impl Worker {
     }
 }
 
-fn data(token: Token) -> epoll::EventData {
+/// How epoll names it.
+pub(super) fn data(token: Token) -> epoll::EventData {
     epoll::EventData::new_u64(token.to_u64())
 }

@@ -13,6 +13,7 @@ mod adopt;
 pub mod assemble;
 pub mod container;
 pub mod control;
+pub mod endpoint;
 pub mod etc;
 mod exec;
 pub mod health;
@@ -58,17 +59,9 @@ pub const LOCK_FD: &str = "HOIST_LOCK_FD";
 pub const LISTEN_FD: &str = "HOIST_LISTEN_FD";
 
 /// Runs as the supervisor of a project until nothing is left to do. `args`: project, state root, run folder.
-pub fn main(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
-    match run(args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(&*error);
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(mut args: impl Iterator<Item = std::ffi::OsString>) -> Result<(), Box<dyn Error>> {
+pub fn main(
+    mut args: impl Iterator<Item = std::ffi::OsString>,
+) -> Result<ExitCode, Box<dyn Error>> {
     let mut next = || {
         args.next()
             .ok_or("a supervisor needs a project, a state root and a run folder")
@@ -88,7 +81,7 @@ fn run(mut args: impl Iterator<Item = std::ffi::OsString>) -> Result<(), Box<dyn
     let (lock, listener) = (inherited(LOCK_FD), inherited(LISTEN_FD));
     shed_inherited(&[&lock, &listener])?;
     let Some(_lock) = take_lock(&paths, lock)? else {
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     };
     let listener = match listener {
         Some(fd) => UnixListener::from(fd),
@@ -101,7 +94,7 @@ fn run(mut args: impl Iterator<Item = std::ffi::OsString>) -> Result<(), Box<dyn
     tokio::task::LocalSet::new().block_on(&runtime, supervise(name, installation, listener))?;
     // A blocked kernel call must not keep us: everything that matters is done.
     runtime.shutdown_background();
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn supervise(
@@ -189,16 +182,4 @@ pub fn listen(run: &Path) -> std::io::Result<UnixListener> {
 fn inherited(variable: &str) -> Option<OwnedFd> {
     let number = std::env::var(variable).ok()?.parse().ok()?;
     sys::process::inherited(number)
-}
-
-/// The only words of a supervisor that go to its log: why it could not begin.
-fn complain(error: &dyn Error) {
-    use std::io::Write;
-    let mut text = format!("supervisor: {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    let _ = writeln!(std::io::stderr(), "{text}");
 }

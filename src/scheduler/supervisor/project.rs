@@ -1,7 +1,7 @@
 //! Everything a supervisor holds of its project, shared by its tasks on one thread.
 
-use super::container::{Container, EndpointRecord, Phase, Status};
-use super::launch::{Launch, Networking, Peer};
+use super::container::{Container, Phase, Status};
+use super::launch::{Launch, Peer};
 use super::machine::Machine;
 use super::names;
 use super::watch;
@@ -30,18 +30,10 @@ use crate::state::store;
 use crate::volumes::named::Volumes;
 use indexmap::IndexMap;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
-use std::net::IpAddr;
-use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::sync::{Notify, mpsc};
-
-/// Name of the kept descriptors of a container's resolver sockets.
-pub const DNS_UDP: &str = "dns_udp";
-/// See [`DNS_UDP`].
-pub const DNS_TCP: &str = "dns_tcp";
 
 /// A project and the means to work on it.
 pub struct Project {
@@ -180,49 +172,6 @@ impl Project {
         self.network_record(name).map(|n| n.spec)
     }
 
-    /// All addresses on a network that are held by containers, reserved for them, or kept from them.
-    pub fn addresses(&self, network: &NetworkRecord<NetworkSpec>) -> BTreeSet<IpAddr> {
-        let mut taken: BTreeSet<IpAddr> = network.reserved.iter().copied().collect();
-        for container in self.containers.borrow().values() {
-            taken.extend(
-                container
-                    .endpoint
-                    .borrow()
-                    .iter()
-                    .flat_map(|e| e.addresses_on(&network.name)),
-            );
-            if let Networking::Networks(members) = &container.record.launch.network {
-                let member = members.iter().find(|m| m.network == network.name);
-                taken.extend(member.and_then(|m| m.ipv4).map(IpAddr::V4));
-                taken.extend(member.and_then(|m| m.ipv6).map(IpAddr::V6));
-            }
-        }
-        if network.external {
-            taken.extend(self.foreign_addresses(&network.name));
-        }
-        taken
-    }
-
-    /// Addresses that containers of other projects have on a network that is shared.
-    fn foreign_addresses(&self, network: &NetworkName) -> Vec<IpAddr> {
-        let mut taken = Vec::new();
-        for project in self.installation.projects().unwrap_or_default() {
-            let containers = self.installation.project(&project).run.join("c");
-            for entry in std::fs::read_dir(containers)
-                .into_iter()
-                .flatten()
-                .flatten()
-            {
-                let endpoint: Option<EndpointRecord> =
-                    store::read(&entry.path().join("endpoint.json"))
-                        .ok()
-                        .flatten();
-                taken.extend(endpoint.iter().flat_map(|e| e.addresses_on(network)));
-            }
-        }
-        taken
-    }
-
     /// Writes the project's record.
     pub fn save(&self) -> Result<(), HostError> {
         store::write(&self.paths.record(), &*self.record.borrow())
@@ -314,77 +263,9 @@ impl Project {
         let _ = self.with_zygote(|_| Ok(()));
     }
 
-    /// Gives addresses and ports of a container back. Idempotent.
-    pub fn release_endpoint(&self, container: &Container) {
-        self.resolver.remove(&container.record.id);
-        let Some(endpoint) = container.endpoint.take() else {
-            return;
-        };
-        let networks: Vec<NetworkSpec> = self
-            .record
-            .borrow()
-            .networks
-            .iter()
-            .map(|n| n.spec.clone())
-            .collect();
-        if !endpoint.ports.is_empty()
-            && let Err(error) =
-                self.network
-                    .detach(&endpoint.attachment, &endpoint.ports, &networks)
-        {
-            let text = format!(
-                "cannot take back the ports of container `{}`: {error}",
-                container.record.name
-            );
-            self.event(container, What::Warning { text }, "");
-        }
-        let _ = std::fs::remove_file(endpoint_path(container));
-        self.names_changed();
-    }
-
-    /// Remembers addresses and ports, also for an adopter.
-    pub fn keep_endpoint(
-        &self,
-        container: &Container,
-        endpoint: EndpointRecord,
-    ) -> Result<(), HostError> {
-        store::write(&endpoint_path(container), &endpoint).map_err(|e| {
-            HostError::because(
-                format!("cannot save the addresses of `{}`", container.record.name),
-                e,
-            )
-        })?;
-        container.endpoint.replace(Some(endpoint));
-        self.names_changed();
-        Ok(())
-    }
-
-    /// Takes over what a shim kept of a container's network.
-    pub fn adopt_endpoint(&self, container: &Container, keep: Vec<(String, OwnedFd)>) {
-        let (mut udp, mut tcp) = (None, None);
-        for (name, fd) in keep {
-            match name.as_str() {
-                DNS_UDP => udp = Some(fd),
-                DNS_TCP => tcp = Some(fd),
-                _ => {}
-            }
-        }
-        if let (Some(udp), Some(tcp)) = (udp, tcp) {
-            self.resolver.serve(container.record.id.clone(), udp, tcp);
-        }
-    }
-
-    /// Reads an adopted container's addresses and ports back.
-    pub fn recall_endpoint(&self, container: &Container) {
-        container
-            .endpoint
-            .replace(store::read(&endpoint_path(container)).ok().flatten());
-        self.names_changed();
-    }
-
     /// Names or addresses have changed: the resolver learns it before the next turn of the event loop ends, once for
     /// all that changes in this one.
-    fn names_changed(&self) {
+    pub(super) fn names_changed(&self) {
         if !self.names_stale.replace(true)
             && let Some(me) = self.me.upgrade()
         {
@@ -464,8 +345,4 @@ impl Project {
 
 fn life_path(container: &Container) -> std::path::PathBuf {
     container.paths.root.join("life.json")
-}
-
-fn endpoint_path(container: &Container) -> std::path::PathBuf {
-    container.paths.run.join("endpoint.json")
 }

@@ -1,4 +1,6 @@
 //! Puts a container's specification together: image, service and folders in, [`Launch`] out.
+//!
+//! Invariants: nothing is started here; what a service asks for is in the specification or an error, never dropped.
 
 mod mounts;
 mod security;

@@ -9,6 +9,8 @@
 //! ```
 //!
 //! The shim, and with it the network namespace, stays over a restart; it is released when nothing will start again.
+//!
+//! Invariants: nobody else writes a container's status; every command is answered, also when the shim dies before it can.
 
 mod health;
 mod life;
