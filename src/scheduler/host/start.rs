@@ -7,8 +7,10 @@ use crate::network::ipam::{Addresses, IpamError, Subnet};
 use crate::network::spec::AttachmentSpec;
 use crate::network::spec::InterfaceSpec;
 use crate::network::spec::NetworkSpec;
+use crate::runtime::Identity;
 use crate::runtime::LaunchFds;
 use crate::runtime::LaunchRequest;
+use crate::runtime::ShimLink;
 use crate::runtime::shim::protocol::{LogLimits, Proxy, Watchdog};
 use crate::runtime::spec::{ContainerSpec, Namespace};
 use crate::scheduler::action::ContainerRef;
@@ -344,6 +346,24 @@ impl RealHost {
                     .to_vec(),
             }),
         })
+    }
+
+    /// Gives a running container whose shim was killed a new one. The port reservations and resolver sockets its shim
+    /// kept are gone with it; rules and resolver go on without.
+    pub fn adopt(&self, container: &Container, orphan: (i32, u64)) -> Result<ShimLink, HostError> {
+        let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
+            let name = &container.record.name;
+            HostError::because(format!("cannot give container `{name}` another shim"), e)
+        };
+        let netns = open_netns(orphan.0, orphan.1).map_err(|e| failed(e.into()))?;
+        let fds = LaunchFds {
+            netns: Some(netns),
+            ..LaunchFds::default()
+        };
+        let identity = Identity::of(orphan.0).map_err(|e| failed(e.into()))?;
+        self.project
+            .adopt(self.request(container)?, &fds, &identity)
+            .map_err(|e| failed(e.into()))
     }
 
     /// The specification, with the namespaces that are joined now.

@@ -15,6 +15,7 @@ use crate::network::spec::NetworkSpec;
 use crate::runtime::ExecHandle;
 use crate::runtime::ExecRequest;
 use crate::runtime::Exit;
+use crate::runtime::Identity;
 use crate::runtime::LaunchFds;
 use crate::runtime::LaunchRequest;
 use crate::runtime::RuntimeError;
@@ -229,6 +230,16 @@ impl Project {
         fds: &LaunchFds,
     ) -> Result<ShimLink, RuntimeError> {
         self.with_zygote(|zygote| zygote.launch(request.clone(), fds))
+    }
+
+    /// Asks the zygote for a shim in place of a dead one.
+    pub fn adopt(
+        &self,
+        request: LaunchRequest,
+        fds: &LaunchFds,
+        orphan: &Identity,
+    ) -> Result<ShimLink, RuntimeError> {
+        self.with_zygote(|zygote| zygote.adopt(request.clone(), fds, orphan.clone()))
     }
 
     /// Starts another process in a container.

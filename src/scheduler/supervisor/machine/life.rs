@@ -3,13 +3,18 @@
 use super::{Command, Machine, SHIM_LOST};
 use crate::runtime::shim::protocol::{Exit, ShimCommand, ShimStatus};
 use crate::scheduler::execute::HostError;
+use crate::scheduler::host::RealHost;
 use crate::scheduler::observed;
 use crate::scheduler::supervisor::container::Phase;
 use crate::scheduler::supervisor::health::Input;
 use crate::scheduler::supervisor::restart::{Ending, Verdict};
 use crate::state::event::What;
+use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
+
+/// How many shims in a row a running container is given.
+const TRIES: u32 = 4;
 
 impl Machine {
     /// A shim that outlived its supervisor tells how things stand.
@@ -23,6 +28,10 @@ impl Machine {
     }
 
     pub(super) fn started(&mut self, pid: i32, start_time: u64) {
+        if self.container.status.borrow().process == Some((pid, start_time)) {
+            self.in_vain = 0;
+            return; // said by a shim that took over
+        }
         let now = self.project.now();
         self.set(|s| {
             s.phase = Phase::Running;
@@ -151,12 +160,21 @@ impl Machine {
         }
     }
 
-    /// Its shim was killed, the container lives on: wait for its end in another way.
-    pub(super) fn mourn(&self) {
+    /// Its shim was killed, the container lives on: it gets another one. Failing that, its end is waited for in
+    /// another way.
+    pub(super) fn mourn(&mut self) {
         let (project, container) = (self.project.clone(), self.container.clone());
         let Some(process) = container.status.borrow().process else {
             return;
         };
+        let host = RealHost::new(project.clone(), None, HashMap::new());
+        self.in_vain += 1;
+        if self.in_vain < TRIES
+            && let Ok(link) = host.adopt(&container, process)
+        {
+            self.attach(link);
+            return;
+        }
         tokio::task::spawn_local(async move {
             let exit = project.bury(&container, process).await;
             let _ = container.commands.send(Command::Buried(exit));

@@ -80,6 +80,8 @@ pub struct Machine {
     /// Who waits until it is down.
     stopping: Vec<Answer>,
     probe: Option<JoinHandle<Probe>>,
+    /// Shims that were given to a running container in vain.
+    in_vain: u32,
 }
 
 /// What can happen next.
@@ -120,6 +122,7 @@ impl Machine {
             starting: None,
             stopping: Vec::new(),
             probe: None,
+            in_vain: 0,
         };
         tokio::task::spawn_local(machine.run());
     }
