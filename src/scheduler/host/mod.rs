@@ -3,6 +3,7 @@
 //! Invariants: an action may be performed again; what a failed action made is taken back by `undo`; nothing here decides
 //! what is to be done.
 
+mod addresses;
 mod connect;
 mod create;
 mod networks;
