@@ -96,6 +96,12 @@ pub struct Report {
 /// More problems than this are not collected: nobody reads them, and a hostile file could make millions.
 const MAX_FOUND: usize = 1000;
 
+/// Behind so many problems near names are no longer searched: each search reads all names of the file.
+const MAX_SEARCHED: usize = 30;
+
+/// A name longer than this is not mistyped.
+const LONGEST_MISTYPED: usize = 64;
+
 impl Report {
     /// Adds an error.
     pub fn error(&mut self, code: &'static str, message: impl Into<String>) -> &mut Diagnostic {
@@ -118,6 +124,11 @@ impl Report {
     /// Whether there are so many already that no more are collected.
     pub fn is_full(&self) -> bool {
         self.found.len() >= MAX_FOUND
+    }
+
+    /// Whether it is still worth the work to search what a wrong name was meant to be.
+    pub fn is_short(&self) -> bool {
+        self.found.len() <= MAX_SEARCHED
     }
 
     /// Leaves out what else is found at this value.
@@ -210,23 +221,26 @@ pub fn did_you_mean<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    let limit = (word.chars().count() / 3).clamp(1, 3);
+    let lower: Vec<char> = word.to_lowercase().chars().collect();
+    if lower.len() > LONGEST_MISTYPED {
+        return None;
+    }
+    let limit = (lower.len() / 3).clamp(1, 3);
     candidates
         .into_iter()
-        .map(|candidate| {
-            (
-                distance(&word.to_lowercase(), &candidate.to_lowercase()),
-                candidate,
-            )
-        })
+        .map(|candidate| (distance(&lower, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= limit && *candidate != word)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
 
-/// Insertions, deletions, replacements and swaps of neighbours that lead from `a` to `b`.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+/// Insertions, deletions, replacements and swaps of neighbours that lead from `a` to `b`, which may be in capitals.
+fn distance(a: &[char], b: &str) -> usize {
+    // A character has at most four bytes: most candidates are too long or too short to be worth more.
+    if b.len() > 4 * (a.len() + 3) || b.len() + 3 < a.len() {
+        return usize::MAX;
+    }
+    let b: Vec<char> = b.to_lowercase().chars().collect();
     if a.len().abs_diff(b.len()) > 3 {
         return usize::MAX;
     }

@@ -95,20 +95,21 @@ fn resolve(
     report: &mut Report,
 ) {
     let name = reference.name.as_str();
-    let (known, kind, verb): (Vec<&str>, _, _) = match reference.target {
-        Target::Dependency => (keys(&document.services), "service", "depends on"),
-        Target::Service => (keys(&document.services), "service", "refers to"),
-        Target::Network => (keys(&document.networks), "network", "refers to"),
-        Target::Volume => (keys(&document.volumes), "volume", "refers to"),
-        Target::Secret => (keys(&document.secrets), "secret", "refers to"),
-        Target::Config => (keys(&document.configs), "config", "refers to"),
+    let (known, kind, verb): (&dyn Names, _, _) = match reference.target {
+        Target::Dependency => (&document.services, "service", "depends on"),
+        Target::Service => (&document.services, "service", "refers to"),
+        Target::Network => (&document.networks, "network", "refers to"),
+        Target::Volume => (&document.volumes, "volume", "refers to"),
+        Target::Secret => (&document.secrets, "secret", "refers to"),
+        Target::Config => (&document.configs, "config", "refers to"),
     };
-    if known.contains(&name) || (reference.target == Target::Network && name == "default") {
+    if known.has(name) || (reference.target == Target::Network && name == "default") {
         return;
     }
     let service = &draft.service.name;
     let is_disabled = kind == "service" && disabled.iter().any(|other| other.as_str() == name);
     let state = if is_disabled { "disabled" } else { "undefined" };
+    let near = known.near(name, report);
     let diagnostic = report.error(
         if is_disabled {
             "disabled-service"
@@ -118,7 +119,7 @@ fn resolve(
         format!("service `{service}` {verb} {state} {kind} `{name}`"),
     );
     diagnostic.at(reference.span);
-    match did_you_mean(name, known) {
+    match near {
         _ if is_disabled => diagnostic.hint(format!(
             "activate a profile of `{name}`, or write `required: false`"
         )),
@@ -128,9 +129,25 @@ fn resolve(
     };
 }
 
-fn keys<T>(section: &Section<T>) -> Vec<&str> {
-    let all = section.entries.keys().chain(&section.broken);
-    all.map(String::as_str).collect()
+/// The names of a section, whatever they name.
+trait Names {
+    fn has(&self, name: &str) -> bool;
+    /// What `name` was probably meant to be.
+    fn near(&self, name: &str, report: &Report) -> Option<&str>;
+}
+
+impl<T> Names for Section<T> {
+    fn has(&self, name: &str) -> bool {
+        self.entries.contains_key(name) || self.broken.contains(name)
+    }
+
+    fn near(&self, name: &str, report: &Report) -> Option<&str> {
+        let all = self.entries.keys().chain(&self.broken);
+        report
+            .is_short()
+            .then(|| did_you_mean(name, all.map(String::as_str)))
+            .flatten()
+    }
 }
 
 fn networking(draft: &Draft, report: &mut Report) {
