@@ -265,7 +265,7 @@ fn the_profile_is_dockers() {
     }
     assert!(
         text.contains(
-            "core fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero"
+            "fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero"
         ),
         "{text}"
     );

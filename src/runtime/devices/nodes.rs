@@ -31,14 +31,16 @@ const NODES: [(&str, u32, u32); 6] = [
     ("tty", 5, 0),
 ];
 
-const LINKS: [(&str, &str); 6] = [
+const LINKS: [(&str, &str); 5] = [
     ("fd", "/proc/self/fd"),
     ("stdin", "/proc/self/fd/0"),
     ("stdout", "/proc/self/fd/1"),
     ("stderr", "/proc/self/fd/2"),
     ("ptmx", "pts/ptmx"),
-    ("core", "/proc/kcore"),
 ];
+
+/// A link that docker makes where the kernel has what it leads to.
+const CORE: (&str, &str) = ("core", "/proc/kcore");
 
 /// A device node of the host that the container gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +74,8 @@ pub fn populate_dev(
         };
         make(dev, &node)?;
     }
-    for (name, target) in LINKS {
+    let core = Path::new(CORE.1).exists().then_some(CORE);
+    for (name, target) in LINKS.into_iter().chain(core) {
         ignore_existing(symlinkat(target, dev, name)).map_err(create(name))?;
     }
     for name in ["pts", "shm", "mqueue"] {

@@ -19,7 +19,7 @@ use super::stdio::ProcessEnds;
 use super::zygote::Hooks;
 use super::{console, devices, namespaces, rootfs, sys};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 use std::path::Path;
 
 /// `argv[0]` of our own PID 1.
@@ -91,6 +91,7 @@ impl Init<'_> {
         rootfs::detach_propagation()?;
         let files = self.staging()?;
         let root_fd = rootfs::mount_root(&spec.rootfs, self.run_dir)?;
+        mark(root_fd.as_fd());
         let root = Root(root_fd.as_fd());
         let mounts = Defaults::mount(root, spec)?;
         let tty = spec.process.tty;
@@ -148,6 +149,13 @@ impl Init<'_> {
             .at(Step::Console, what)?;
         Ok(slave)
     }
+}
+
+/// Makes the empty file by which programs find out that they run in a container. One who has it already keeps it,
+/// and one on a full disk starts all the same.
+fn mark(root: BorrowedFd<'_>) {
+    let mode = Mode::from_raw_mode(0o755);
+    let _ = mknodat(root, ".dockerenv", FileType::RegularFile, mode, 0);
 }
 
 fn open_null(mounts: &Defaults) -> Result<OwnedFd, StartFailure> {
