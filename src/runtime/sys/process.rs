@@ -119,10 +119,23 @@ pub fn exit_now(code: i32) -> ! {
 }
 
 /// Sets one signal's disposition to default or ignored.
+///
+/// The system call itself, since glibc refuses its two internal signals: they come to us ignored from whoever
+/// started us by `posix_spawn`, and would stay so.
 fn set_disposition(signal: i32, handler: libc::sighandler_t) {
-    // SAFETY: `signal` with SIG_DFL or SIG_IGN installs no code of ours; unknown or fixed signals fail harmlessly.
+    // `struct sigaction` of the kernel: handler, flags, restorer, mask.
+    let action = [handler as u64, 0, 0, 0];
+    let (none, mask_size) = (std::ptr::null_mut::<u64>(), size_of::<u64>());
+    // SAFETY: `action` is as long as the kernel reads; SIG_DFL or SIG_IGN installs no code of ours; unknown or fixed
+    // signals fail harmlessly.
     unsafe {
-        libc::signal(signal, handler);
+        libc::syscall(
+            libc::SYS_rt_sigaction,
+            signal,
+            action.as_ptr(),
+            none,
+            mask_size,
+        );
     }
 }
 
