@@ -53,24 +53,12 @@ pub fn processes(init: i32) -> Vec<(i32, String)> {
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter(|pid| *pid != 1)
         .filter_map(|pid: i32| {
-            let words = command_line(&format!("{proc}/{pid}"))?;
+            let words = fs::read(format!("{proc}/{pid}/cmdline")).ok()?;
             let words = String::from_utf8_lossy(&words).replace('\0', " ");
             let name = fs::read_to_string(format!("{proc}/{pid}/comm")).ok()?;
             Some((pid, format!("[{}] {}", name.trim(), words.trim())))
         })
         .collect()
-}
-
-/// The words of a process. In the middle of `execve` there are none; a dead one has none for good.
-fn command_line(process: &str) -> Option<Vec<u8>> {
-    loop {
-        let words = fs::read(format!("{process}/cmdline")).ok()?;
-        let stat = fs::read_to_string(format!("{process}/stat")).ok()?;
-        if !words.is_empty() || stat.contains(") Z ") || stat.contains(") X ") {
-            return Some(words);
-        }
-        std::thread::yield_now();
-    }
 }
 
 /// Mount points with their kinds. A network namespace that a file keeps alive is one (`nsfs`).
