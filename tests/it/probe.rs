@@ -154,6 +154,44 @@ fn compare(seen: &str, same_kernel: bool) {
     );
 }
 
+/// What `exec` starts is in the same container as PID 1: it is told apart by its PID and where its input comes from.
+#[test]
+fn an_exec_is_what_pid_1_is() {
+    let world = World::new("probe-exec");
+    let probe = build(&world);
+    import(&world, &probe);
+    world.write(
+        "compose.yaml",
+        &COMPOSE.replace(
+            "[/probe, one, two words]",
+            "[/probe, wait]\n    stop_grace_period: 0s",
+        ),
+    );
+    world.hoist(&["up", "-d"]).ok();
+    let words = ["exec", "-T", "probe", "/probe", "one", "two words"];
+    let seen = world.hoist(&words).ok().stdout;
+    let nowhere = world.hoist(&[
+        "exec",
+        "-T",
+        "-w",
+        "/no/where",
+        "probe",
+        "/probe",
+        "rlimits",
+    ]);
+    assert!(nowhere.stderr.contains("/no/where"), "{nowhere:?}");
+    assert_ne!(nowhere.code, 0, "a folder is made for PID 1 only");
+    world.hoist(&["down"]).ok();
+    world.hoist(&["rmi", "probe"]).ok();
+    let own = ["status NSpid ", "fd 0 "];
+    let as_pid_1 = |line: &str| {
+        let prefix = own.iter().find(|prefix| line.starts_with(**prefix));
+        let other = prefix.and_then(|prefix| DOCKER.lines().find(|line| line.starts_with(prefix)));
+        other.unwrap_or(line).to_owned() + "\n"
+    };
+    compare(&seen.lines().map(as_pid_1).collect::<String>(), false);
+}
+
 /// On a machine of whatever kind: nothing of x32 is let through.
 #[test]
 fn no_x32_call_is_let_through_by_docker_or_us() {

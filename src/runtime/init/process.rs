@@ -209,12 +209,14 @@ fn environment(spec: &ProcessSpec, user: &User) -> Vec<String> {
     env
 }
 
-/// Changes to the working directory, making it as docker does. It is resolved beneath the root without magic links, so
+/// Changes to the working directory. (That of PID 1 was made with the root filesystem; one of an `exec` must be there.)
+/// It is resolved beneath the root without magic links, so
 /// that `/proc/self/fd/N` leads nowhere (CVE-2024-21626), and where we got is looked at once more.
 fn enter_folder(root: Root<'_>, path: &str) -> Result<(), StartFailure> {
     let path = if path.is_empty() { "/" } else { path };
     let what = || format!("enter the working directory `{path}`");
-    let folder = root.make_folder(path).at(Step::Cwd, what)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
+    let folder = root.open(path, flags).at(Step::Cwd, what)?;
     rustix::process::fchdir(&folder).at(Step::Cwd, what)?;
     let cwd = rustix::process::getcwd(Vec::new()).at(Step::Cwd, what)?;
     if !cwd.to_bytes().starts_with(b"/") {
