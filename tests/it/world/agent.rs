@@ -118,10 +118,6 @@ type Waiting = Arc<Mutex<HashMap<i32, UnixStream>>>;
 
 #[test]
 #[ignore = "is PID 1 of a box, started by `World::new`"]
-#[expect(
-    clippy::zombie_processes,
-    reason = "`reap` waits for every child that PID 1 has"
-)]
 fn agent() {
     let Some(socket) = std::env::var_os(SOCKET) else {
         return;
