@@ -9,6 +9,7 @@ use crate::id::ServiceName;
 use crate::runtime::sys;
 use crate::scheduler::action::Kind;
 use crate::scheduler::execute::{Cancel, ExecuteError, HostError, execute};
+use crate::scheduler::plan::Plan;
 use crate::state::event::{Event, Subject, What};
 use crate::state::store;
 use std::cell::{Cell, RefCell};
@@ -151,7 +152,7 @@ impl Verbs {
         }
         let executed = execute(&job.plan, &job.host, job.walk, cancel, sink).await;
         self.project.save().map_err(|e| failure(&e))?;
-        if !job.plan.is_empty() {
+        if worth_a_sync(&job.plan) {
             store::sync(&self.project.paths.root).map_err(|e| Failure::new(&e))?;
         }
         // A supervisor lives for days after the minute of its most work.
@@ -205,6 +206,17 @@ impl Verbs {
     fn exec(&self, request: &Exec) -> Result<(Reply, Vec<OwnedFd>), Failure> {
         super::exec::start(&self.project, request)
     }
+}
+
+/// Whether a crash of the machine must not undo what was done. What was only removed may come back as a leftover that
+/// the next command sweeps.
+fn worth_a_sync(plan: &Plan) -> bool {
+    let any = |kinds: &[Kind]| {
+        plan.steps()
+            .any(|(_, node)| kinds.contains(&node.action.kind()))
+    };
+    any(&[Kind::CreateContainer, Kind::StartContainer])
+        || any(&[Kind::StopContainer]) && !any(&[Kind::RemoveContainer])
 }
 
 /// A host's error for the client.
