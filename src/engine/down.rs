@@ -1,7 +1,6 @@
 //! `down`.
 
-use super::connection::Call;
-use super::up::{UpReply, outcome};
+use super::up::{UpReply, change};
 use super::{Engine, Error};
 use crate::id::ProjectName;
 use crate::scheduler::supervisor::control::{Down, Request};
@@ -25,13 +24,5 @@ pub fn down(
         });
         return Ok(UpReply::Done);
     }
-    let request = Request::Down(request);
-    Call {
-        engine,
-        project,
-        request,
-        cancel: None,
-    }
-    .run(on_event)
-    .and_then(outcome)
+    change(engine, project, Request::Down(request), on_event)
 }

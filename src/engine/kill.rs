@@ -1,7 +1,6 @@
 //! `kill`.
 
-use super::connection::Call;
-use super::up::{UpReply, outcome};
+use super::up::{UpReply, change};
 use super::{Engine, Error};
 use crate::id::ProjectName;
 use crate::scheduler::supervisor::control::{Kill, Request};
@@ -14,13 +13,5 @@ pub fn kill(
     request: Kill,
     on_event: &mut dyn FnMut(&Event),
 ) -> Result<UpReply, Error> {
-    let request = Request::Kill(request);
-    Call {
-        engine,
-        project,
-        request,
-        cancel: None,
-    }
-    .run(on_event)
-    .and_then(outcome)
+    change(engine, project, Request::Kill(request), on_event)
 }

@@ -1,7 +1,6 @@
 //! `start`.
 
-use super::connection::Call;
-use super::up::{UpReply, outcome};
+use super::up::{UpReply, change};
 use super::{Engine, Error};
 use crate::id::ProjectName;
 use crate::scheduler::supervisor::control::{Request, Start};
@@ -14,13 +13,5 @@ pub fn start(
     request: Start,
     on_event: &mut dyn FnMut(&Event),
 ) -> Result<UpReply, Error> {
-    let request = Request::Start(request);
-    Call {
-        engine,
-        project,
-        request,
-        cancel: None,
-    }
-    .run(on_event)
-    .and_then(outcome)
+    change(engine, project, Request::Start(request), on_event)
 }

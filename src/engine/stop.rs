@@ -1,7 +1,6 @@
 //! `stop`.
 
-use super::connection::Call;
-use super::up::{UpReply, outcome};
+use super::up::{UpReply, change};
 use super::{Engine, Error};
 use crate::id::ProjectName;
 use crate::scheduler::supervisor::control::{Request, Select};
@@ -14,13 +13,5 @@ pub fn stop(
     request: Select,
     on_event: &mut dyn FnMut(&Event),
 ) -> Result<UpReply, Error> {
-    let request = Request::Stop(request);
-    Call {
-        engine,
-        project,
-        request,
-        cancel: None,
-    }
-    .run(on_event)
-    .and_then(outcome)
+    change(engine, project, Request::Stop(request), on_event)
 }

@@ -34,8 +34,25 @@ pub fn up(
     .and_then(outcome)
 }
 
+/// Runs a verb that changes things and is not cancelled on its way.
+pub(super) fn change(
+    engine: &Engine,
+    project: &ProjectName,
+    request: Request,
+    on_event: &mut dyn FnMut(&Event),
+) -> Result<UpReply, Error> {
+    Call {
+        engine,
+        project,
+        request,
+        cancel: None,
+    }
+    .run(on_event)
+    .and_then(outcome)
+}
+
 /// The answer to a changing verb.
-pub(super) fn outcome(answer: Answer) -> Result<UpReply, Error> {
+fn outcome(answer: Answer) -> Result<UpReply, Error> {
     match answer.reply {
         Reply::Plan(text) => Ok(UpReply::Plan(text)),
         Reply::Done => Ok(UpReply::Done),
