@@ -66,6 +66,11 @@ impl Error {
         }
     }
 
+    /// Whether an image that was named is not in the store.
+    pub fn is_missing_image(&self) -> bool {
+        matches!(self, Self::Image(crate::image::Error::NotFound { .. }))
+    }
+
     /// The exit code of the command.
     pub fn code(&self) -> u8 {
         match self {

@@ -1,33 +1,22 @@
 //! Images: what is here, what comes in, what goes.
 
-use super::ps::ps;
 use super::{Engine, Error};
-use crate::id::Digest;
-use crate::image::{ImageSummary, Removed, Store};
+use crate::id::ContainerId;
+use crate::image::{ImageSummary, Removed, Store, Uses};
 use crate::state::record::ContainerRecord;
 use crate::state::store;
-use std::collections::HashSet;
-use std::io::Read;
+use std::fs;
+use std::io::{self, Read};
 
 /// All images, by name.
 pub fn images(engine: &Engine) -> Result<Vec<ImageSummary>, Error> {
     Ok(Store::open(&engine.paths.root)?.list()?)
 }
 
-/// Removes names, and images that no name is left for. One line a thing, as docker prints it.
-pub fn rmi(engine: &Engine, names: &[String], force: bool) -> Result<Vec<String>, Error> {
+/// Removes a name, and its image if no name is left for it.
+pub fn rmi(engine: &Engine, name: &str, force: bool) -> Result<Vec<Removed>, Error> {
     let store = Store::open(&engine.paths.root)?;
-    let used = used_images(engine)?;
-    let mut lines = Vec::new();
-    for name in names {
-        for removed in store.remove(name, &|id: &Digest| used.contains(id), force)? {
-            lines.push(match removed {
-                Removed::Untagged(name) => format!("Untagged: {name}"),
-                Removed::Deleted(id) => format!("Deleted: {id}"),
-            });
-        }
-    }
-    Ok(lines)
+    Ok(store.remove(name, &uses(engine)?, force)?)
 }
 
 /// Takes in a docker or OCI archive; the names (or ids) of what it held.
@@ -60,22 +49,34 @@ pub fn tag(engine: &Engine, source: &str, target: &str) -> Result<(), Error> {
     Ok(Store::open(&engine.paths.root)?.tag(source, target)?)
 }
 
-/// Ids of the images that some container of this installation was made from.
-fn used_images(engine: &Engine) -> Result<HashSet<Digest>, Error> {
-    let mut used = HashSet::new();
-    let projects = engine
-        .paths
-        .projects()
-        .map_err(Error::io("read", &engine.paths.root))?;
-    for project in projects {
-        for container in ps(engine, &project)? {
-            let Ok(id) = crate::id::ContainerId::new(&container.id) else {
-                continue;
-            };
-            let path = engine.paths.project(&project).container(&id).record();
-            let record: Option<ContainerRecord<serde::de::IgnoredAny>> = store::read(&path)?;
-            used.extend(record.map(|r| r.image_id));
+/// Which images the containers of this installation were made from, by their records: no supervisor is asked.
+pub(super) fn uses(engine: &Engine) -> Result<Uses, Error> {
+    let mut uses = Uses::default();
+    for container in containers(engine)? {
+        uses.add(container.image_id, container.name);
+    }
+    Ok(uses)
+}
+
+/// The records of all containers of this installation.
+pub(super) fn containers(
+    engine: &Engine,
+) -> Result<Vec<ContainerRecord<serde_json::Value>>, Error> {
+    let projects = engine.paths.projects();
+    let mut records = Vec::new();
+    for project in projects.map_err(Error::io("read", &engine.paths.root))? {
+        let project = engine.paths.project(&project);
+        let entries = match fs::read_dir(project.containers()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            other => other.map_err(Error::io("read", project.containers()))?,
+        };
+        for entry in entries {
+            let entry = entry.map_err(Error::io("read", project.containers()))?;
+            let name = entry.file_name();
+            let id = name.to_str().and_then(|name| ContainerId::new(name).ok());
+            let Some(id) = id else { continue };
+            records.extend(store::read(&project.container(&id).record())?);
         }
     }
-    Ok(used)
+    Ok(records)
 }

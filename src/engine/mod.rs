@@ -21,7 +21,7 @@ mod stop;
 mod up;
 mod wait;
 
-pub use crate::image::ImageSummary;
+pub use crate::image::{ImageSummary, Removed};
 pub use crate::scheduler::supervisor::control::{
     ContainerState, ContainerSummary, Down, Exec, HealthState, Kill, PortSummary, Remove, Select,
     Start, Up,

@@ -5,6 +5,25 @@ use crate::id::Digest;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// `container `a`, `b` and 3 others`.
+fn used_by(containers: &[String]) -> String {
+    let shown: Vec<String> = containers
+        .iter()
+        .take(3)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    let noun = if containers.len() == 1 {
+        "container"
+    } else {
+        "containers"
+    };
+    let more = match containers.len().saturating_sub(shown.len()) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{noun} {}{more}", shown.join(", "))
+}
+
 /// An operation on the image store failed; nothing of it is visible in the store.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -91,10 +110,12 @@ pub enum Error {
         platform: String,
     },
     /// A container needs it.
-    #[error("image `{name}` is used by a container")]
+    #[error("image `{name}` is used by {}", used_by(containers))]
     InUse {
         /// As the user wrote it.
         name: String,
+        /// Names of the containers that were made from it.
+        containers: Vec<String>,
     },
     /// An id that several names share cannot be removed by id.
     #[error("image `{id}` has several names: {}", names.join(", "))]
@@ -126,7 +147,9 @@ impl Error {
                 "bring it in with `hoist load -i FILE` or `hoist import FILE {name}`, or use `image: host`"
             )),
             Self::Ambiguous { .. } => Some("give more digits of the id".into()),
-            Self::InUse { .. } => Some("stop its project first: `hoist down`".into()),
+            Self::InUse { .. } => Some(
+                "remove its containers first with `hoist down`, or use `--force` to take its names only".into(),
+            ),
             Self::SeveralNames { .. } => Some("remove it by name, or use `--force`".into()),
             _ => None,
         }

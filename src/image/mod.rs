@@ -34,7 +34,7 @@ pub use archive::Loaded;
 pub use config::{ImageConfig, ImageHealthcheck};
 pub use error::Error;
 pub use reference::{Name, Reference};
-pub use store::{ImageSummary, Progress, Removed, Store};
+pub use store::{GRACE, Hold, ImageSummary, Progress, Removed, Store, Uses};
 pub use unpack::{Error as UnpackError, Limits};
 
 /// An image ready to run: its layers are unpacked.
@@ -42,6 +42,8 @@ pub use unpack::{Error as UnpackError, Limits};
 pub struct Image {
     /// `sha256:…` of the config (docker's image id); for `host`, of what it is made from.
     pub id: crate::id::Digest,
+    /// Digest of its manifest for this machine; for `host`, its id.
+    pub digest: crate::id::Digest,
     /// How to run it.
     pub config: ImageConfig,
     /// Unpacked layer folders, topmost first (overlay's order).

@@ -13,12 +13,16 @@ pub(super) const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 pub(super) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 pub(super) const LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 pub(super) const LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
+pub(super) const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 pub(super) const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 
 /// The tag, or with us the canonical name, of a descriptor in `index.json`.
 pub(super) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// The full name that containerd and `docker save` give.
 pub(super) const CONTAINERD_NAME: &str = "io.containerd.image.name";
+
+/// The digest by which registries know an image whose index is not kept: only the manifest for this machine is.
+pub(super) const KNOWN_AS: &str = "dev.hoist.image.digest";
 
 /// Larger manifests and configs are refused; registries cap manifests at 4 MiB.
 pub(super) const MAX_JSON: u64 = 8 << 20;
@@ -41,6 +45,19 @@ pub(super) struct Descriptor {
 impl Descriptor {
     pub(super) fn annotation(&self, key: &str) -> Option<&str> {
         self.annotations.get(key).map(String::as_str)
+    }
+
+    /// What registries know it by: the digest of the index it came from, or its own.
+    pub(super) fn known_as(&self) -> Digest {
+        let known = self
+            .annotation(KNOWN_AS)
+            .and_then(|text| Digest::new(text).ok());
+        known.unwrap_or_else(|| self.digest.clone())
+    }
+
+    /// The config of an image, and not of something else that is kept in registries.
+    pub(super) fn is_image_config(&self) -> bool {
+        self.media_type == CONFIG || self.media_type == DOCKER_CONFIG
     }
 
     pub(super) fn is_index(&self) -> bool {

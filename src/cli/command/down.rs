@@ -94,7 +94,7 @@ fn images(
 /// Removes images; one that is still used elsewhere stays, with a warning.
 fn remove_images(context: &Context, images: BTreeSet<String>) {
     for image in images {
-        if let Err(error) = engine::rmi(&context.engine(), &[image], false) {
+        if let Err(error) = engine::rmi(&context.engine(), &image, false) {
             let causes: String = error.causes().iter().map(|c| format!(": {c}")).collect();
             context.view.warn(&format!("{error}{causes}"));
         }

@@ -6,6 +6,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::{Error, Exit};
 use crate::cli::view::images::{self, FIELDS};
 use crate::engine;
+use crate::engine::Removed;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
@@ -30,14 +31,32 @@ pub fn list(context: &Context, args: &Images) -> Result<Exit, Error> {
 /// Removes images from the store.
 pub fn remove(context: &Context, args: &Rmi) -> Result<Exit, Error> {
     super::refuse_dry_run(context, "rmi")?;
-    let removed = engine::rmi(&context.engine(), &args.images, args.force)?;
-    show(
-        context,
-        &removed
-            .iter()
-            .map(|line| format!("{line}\n"))
-            .collect::<String>(),
-    )
+    let mut failed = None;
+    for image in &args.images {
+        match engine::rmi(&context.engine(), image, args.force) {
+            Ok(removed) => {
+                show(context, &removed.iter().map(line).collect::<String>())?;
+            }
+            Err(error) if args.force && error.is_missing_image() => {
+                context.view.warn(&error.to_string());
+            }
+            // as docker: one that cannot be removed does not keep the others
+            Err(error) => {
+                if let Some(error) = failed.replace(Error::from(error)) {
+                    context.view.error(&error);
+                }
+            }
+        }
+    }
+    failed.map_or(Ok(Exit::Done), Err)
+}
+
+/// As docker tells of it.
+fn line(removed: &Removed) -> String {
+    match removed {
+        Removed::Untagged(name) => format!("Untagged: {name}\n"),
+        Removed::Deleted(id) => format!("Deleted: {id}\n"),
+    }
 }
 
 /// Brings images in from an archive.

@@ -82,6 +82,7 @@ fn to_image(root: &Path, current: Current) -> Image {
         },
         layers: vec![root.join(current.id.hex())],
         host_binds: current.binds,
+        digest: current.id.clone(),
         id: current.id,
     }
 }

@@ -1,106 +1,89 @@
-//! Names move and go; what nothing names any more is collected.
+//! What nothing leads to any more is removed.
+//!
+//! Roots are the entries of the index and the images of containers, whatever became of their entries. What a removal has
+//! just made unreachable goes at once; other strays, such as the layers of a pull that was cut, stay for [`GRACE`], so
+//! that the next try finds them. Nothing goes while anybody adds images or has a [`Hold`](super::Hold).
 
-use super::index::take_name;
-use super::lookup::familiar;
-use super::{Lock, Removed, Store, Work};
-use crate::id::Digest;
-use crate::image::oci::{self, Descriptor, Index, REF_NAME};
-use crate::image::{Error, Name, host};
+use super::{Lock, Store, Uses};
+use crate::id::{ContainerId, Digest};
+use crate::image::oci::{self, Descriptor, Index};
+use crate::image::{Error, host};
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// How long what nothing leads to is kept, unless a removal made it so.
+pub const GRACE: Duration = Duration::from_secs(3600);
+
+/// Hex digests of what something leads to.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reached {
+    pub blobs: BTreeSet<String>,
+    pub layers: BTreeSet<String>,
+}
 
 impl Store {
-    /// Gives the image `source` one more name.
-    pub fn tag(&self, source: &str, name: &str) -> Result<(), Error> {
-        let name = Name::parse(name)?;
-        let Some(name) = name.without_digest() else {
-            return Err(Error::Reference {
-                text: name.to_string(),
-                rule: "a new name must not pin a digest",
-            });
-        };
-        let work = Work::new(self)?;
-        self.update_index(&work, |index| {
-            let mut entry = self.find(index, source)?.clone();
-            entry.annotations.insert(REF_NAME.into(), name.to_string());
-            take_name(index, &name.to_string());
-            index.manifests.retain(|other| {
-                other.digest != entry.digest || other.annotation(REF_NAME).is_some()
-            });
-            index.manifests.push(entry);
-            Ok(())
-        })
+    /// Removes every blob and layer that nothing leads to for longer than `grace`, and generated `host` layers that are
+    /// neither current nor in use. Gives the bytes that were freed; `None` if others are at work, and nothing was done.
+    pub fn collect(&self, uses: &Uses, grace: Duration) -> Result<Option<u64>, Error> {
+        self.collect_with(uses, grace, &Reached::default())
     }
 
-    /// Removes a name, and with its last name the image; by id, an image with at most one name.
-    ///
-    /// An image that `in_use` says a container needs is an error; with `force` it loses its names but stays. With
-    /// `force` an id may have several names. What nothing names any more is then collected.
-    pub fn remove(
+    /// [`Store::collect`]; of `doomed`, what nothing leads to goes at once.
+    pub(super) fn collect_with(
         &self,
-        text: &str,
-        in_use: &dyn Fn(&Digest) -> bool,
-        force: bool,
-    ) -> Result<Vec<Removed>, Error> {
-        let work = Work::new(self)?;
-        let removed = self.update_index(&work, |index| {
-            let entry = self.find(index, text)?.clone();
-            let id = self.id_of(&entry)?;
-            let names = doomed_names(index, &entry, text, force)?;
-            let used = in_use(&id);
-            let remaining = index
-                .manifests
-                .iter()
-                .filter(|other| other.digest == entry.digest)
-                .count();
-            let last = names.len() >= remaining || names.is_empty();
-            if used && last && !force {
-                return Err(Error::InUse {
-                    name: text.to_owned(),
-                });
-            }
-            let mut removed: Vec<Removed> = names
-                .iter()
-                .map(|name| Removed::Untagged(familiar(name)))
-                .collect();
-            for name in &names {
-                take_name(index, name);
-            }
-            if last && !used {
-                index.manifests.retain(|other| other.digest != entry.digest);
-                removed.push(Removed::Deleted(id));
-            }
-            Ok(removed)
-        })?;
-        drop(work);
-        self.collect(in_use)?;
-        Ok(removed)
-    }
-
-    /// Removes every blob and layer that no image in the index reaches, and generated `host` layers that are neither
-    /// current nor in use. Does nothing while another process adds images; `false` then.
-    pub fn collect(&self, in_use: &dyn Fn(&Digest) -> bool) -> Result<bool, Error> {
-        let Some(_alone) = Lock::try_exclusive(&self.writers_lock())? else {
-            return Ok(false);
+        uses: &Uses,
+        grace: Duration,
+        doomed: &Reached,
+    ) -> Result<Option<u64>, Error> {
+        let Some(alone) = self.alone()? else {
+            return Ok(None);
         };
-        let _index = Lock::exclusive(&self.index_lock())?;
-        let reached = self.reach(&self.index()?)?;
-        remove_others(
-            &self.oci.join("blobs/sha256"),
-            &reached.blobs,
-            &self.work_root(),
-        )?;
-        remove_others(&self.layers, &reached.layers, &self.work_root())?;
-        host::collect(&self.host, in_use)?;
-        super::work::sweep(&self.work_root())?;
-        Ok(true)
+        let index = Lock::exclusive(&self.index_lock())?;
+        let mut reached = self.reach(self.index()?.manifests)?;
+        for id in uses.images() {
+            self.reach_config(id, &mut reached)?;
+        }
+        let trash = self.work_root();
+        let before = SystemTime::now().checked_sub(grace);
+        let blobs = self.oci.join("blobs/sha256");
+        let mut gone = Vec::new();
+        for (folder, wanted, doomed) in [
+            (&blobs, &reached.blobs, &doomed.blobs),
+            (&self.layers, &reached.layers, &doomed.layers),
+        ] {
+            let goes = |path: &Path, name: &str| {
+                !wanted.contains(name) && (doomed.contains(name) || is_older(path, before))
+            };
+            gone.extend(put_away(folder, &trash, goes)?);
+        }
+        // Out of sight, out of everybody's way.
+        drop((alone, index));
+        let freed = gone.iter().map(|path| remove(path)).sum();
+        host::collect(&self.host, &|id| uses.contains(id))?;
+        super::work::sweep(&trash)?;
+        Ok(Some(freed))
     }
 
-    /// Everything the index leads to. An unreadable manifest is an error: what it needs is unknown, so nothing may go.
-    fn reach(&self, index: &Index) -> Result<Reached, Error> {
+    /// The store to ourselves, if nobody is at work. A child that another thread has forked holds what its parent held
+    /// until it becomes another program, so one look is not enough.
+    fn alone(&self) -> Result<Option<Lock>, Error> {
+        for _ in 0..10 {
+            let lock = Lock::try_exclusive(&self.writers_lock())?;
+            if lock.is_some() {
+                return Ok(lock);
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(None)
+    }
+
+    /// Everything that `entries` lead to. An unreadable manifest is an error: what it needs is unknown, so nothing may go.
+    pub(super) fn reach(&self, entries: Vec<Descriptor>) -> Result<Reached, Error> {
         let mut reached = Reached::default();
-        let mut open: Vec<Descriptor> = index.manifests.clone();
+        let mut open = entries;
         while let Some(entry) = open.pop() {
             if !reached.blobs.insert(entry.digest.hex().to_owned()) {
                 continue;
@@ -114,82 +97,74 @@ impl Store {
                 continue;
             }
             let manifest: oci::Manifest = oci::parse(entry.digest.as_str(), &bytes)?;
+            let layers = manifest.layers.iter();
+            reached
+                .blobs
+                .extend(layers.map(|layer| layer.digest.hex().to_owned()));
+            if manifest.config.is_image_config() {
+                self.reach_config(&manifest.config.digest, &mut reached)?;
+            }
+            // What oras attaches to an image has a config that is none.
             reached
                 .blobs
                 .insert(manifest.config.digest.hex().to_owned());
-            let layers = manifest
-                .layers
-                .iter()
-                .map(|layer| layer.digest.hex().to_owned());
-            reached.blobs.extend(layers);
-            let diff_ids = self.config(&manifest)?.rootfs.diff_ids;
-            reached
-                .layers
-                .extend(diff_ids.iter().map(|diff_id| diff_id.hex().to_owned()));
         }
         Ok(reached)
     }
-}
 
-/// Hex digests of what the index leads to.
-#[derive(Default)]
-struct Reached {
-    blobs: BTreeSet<String>,
-    layers: BTreeSet<String>,
-}
-
-/// Which names of `entry` the user's `text` means.
-fn doomed_names(
-    index: &Index,
-    entry: &Descriptor,
-    text: &str,
-    force: bool,
-) -> Result<Vec<String>, Error> {
-    let of_entry = |other: &&Descriptor| other.digest == entry.digest;
-    let names: Vec<String> = index
-        .manifests
-        .iter()
-        .filter(of_entry)
-        .filter_map(|other| other.annotation(REF_NAME).map(str::to_owned))
-        .collect();
-    let canonical = Name::parse(text)
-        .map(|name| name.to_string())
-        .unwrap_or_default();
-    if let Some(name) = names
-        .iter()
-        .find(|name| *name == text || **name == canonical)
-    {
-        return Ok(vec![name.clone()]);
+    /// A config and the layers it names. One that is not here, as of `host` images, leads to nothing.
+    fn reach_config(&self, id: &Digest, reached: &mut Reached) -> Result<(), Error> {
+        if !self.blob_path(id).exists() {
+            return Ok(());
+        }
+        let config: oci::ConfigFile = oci::parse(id.as_str(), &self.read_blob(id)?)?;
+        reached.blobs.insert(id.hex().to_owned());
+        let diff_ids = config.rootfs.diff_ids.iter();
+        reached
+            .layers
+            .extend(diff_ids.map(|diff_id| diff_id.hex().to_owned()));
+        Ok(())
     }
-    if names.len() > 1 && !force {
-        return Err(Error::SeveralNames {
-            id: text.to_owned(),
-            names: names.iter().map(|name| familiar(name)).collect(),
-        });
-    }
-    Ok(names)
 }
 
-/// Moves what is not wanted out of sight at once, then removes it; names that begin with a dot are ours.
-fn remove_others(folder: &Path, wanted: &BTreeSet<String>, trash: &Path) -> Result<(), Error> {
+/// Whether a file or folder has been where it is since before that time. Renaming it into place counts, and what the
+/// archive said of its times does not.
+fn is_older(path: &Path, before: Option<SystemTime>) -> bool {
+    let before = before.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let Some(before) = before else { return false };
+    let since = fs::symlink_metadata(path).map(|found| (found.ctime(), found.ctime_nsec()));
+    since.is_ok_and(|(seconds, nanoseconds)| {
+        (seconds, nanoseconds) <= (before.as_secs().cast_signed(), before.subsec_nanos().into())
+    })
+}
+
+/// Moves what `goes` from a folder into the sweep's reach, so that a crash leaves no half layer in place; names that begin
+/// with a dot are ours.
+fn put_away(
+    folder: &Path,
+    trash: &Path,
+    goes: impl Fn(&Path, &str) -> bool,
+) -> Result<Vec<PathBuf>, Error> {
+    let mut gone = Vec::new();
     for entry in fs::read_dir(folder).map_err(Error::io("read", folder))? {
         let entry = entry.map_err(Error::io("read", folder))?;
         let name = entry.file_name();
         let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) else {
             continue;
         };
-        if !wanted.contains(name) {
-            discard(&entry.path(), trash)?;
+        if goes(&entry.path(), name) {
+            let target = trash.join(format!("gone-{}", ContainerId::random().short()));
+            fs::rename(entry.path(), &target).map_err(Error::io("remove", entry.path()))?;
+            gone.push(target);
         }
     }
-    Ok(())
+    Ok(gone)
 }
 
-/// Renames a file or folder into the sweep's reach and removes it there: a crash between leaves no half layer in place.
-fn discard(path: &Path, trash: &Path) -> Result<(), Error> {
-    let doomed: PathBuf = trash.join(format!("gone-{}", crate::id::ContainerId::random().short()));
-    fs::rename(path, &doomed).map_err(Error::io("remove", path))?;
-    // A sweeper may be at it already, and what stays the next one takes.
-    let _ = super::work::remove_any(&doomed);
-    Ok(())
+/// Removes what was put away, and says how many bytes it was. A sweeper may be at it already, and what stays the next one
+/// takes.
+fn remove(path: &Path) -> u64 {
+    let bytes = super::list::bytes_of(path).unwrap_or(0);
+    let _ = super::work::remove_any(path);
+    bytes
 }

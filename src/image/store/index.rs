@@ -137,14 +137,23 @@ impl Store {
         Ok(size)
     }
 
+    /// The entry's manifest for this machine, if it is an index.
+    pub(in crate::image) fn chosen(
+        &self,
+        entry: &Descriptor,
+        name: &str,
+    ) -> Result<Descriptor, Error> {
+        let read = |descriptor: &Descriptor| self.read_blob(&descriptor.digest);
+        choose(entry.clone(), name, read)
+    }
+
     /// The manifest of an entry; of an index, that for this machine.
     pub(in crate::image) fn manifest(
         &self,
         entry: &Descriptor,
         name: &str,
     ) -> Result<Manifest, Error> {
-        let read = |descriptor: &Descriptor| self.read_blob(&descriptor.digest);
-        let chosen = choose(entry.clone(), name, read)?;
+        let chosen = self.chosen(entry, name)?;
         oci::parse(chosen.digest.as_str(), &self.read_blob(&chosen.digest)?)
     }
 

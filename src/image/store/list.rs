@@ -3,9 +3,10 @@
 use super::index::{CREATED, SIZE};
 use super::lookup::familiar;
 use super::{ImageSummary, Store};
+use crate::id::Digest;
 use crate::image::Error;
-use crate::image::oci::REF_NAME;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::image::oci::{Index, REF_NAME};
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -13,23 +14,31 @@ use std::path::Path;
 impl Store {
     /// All images, newest first. The built-in `host` image is not among them.
     pub fn list(&self) -> Result<Vec<ImageSummary>, Error> {
-        let mut images: BTreeMap<_, ImageSummary> = BTreeMap::new();
-        for entry in &self.index()?.manifests {
+        self.summaries(&self.index()?)
+    }
+
+    /// The images of an index, newest first.
+    pub(super) fn summaries(&self, index: &Index) -> Result<Vec<ImageSummary>, Error> {
+        let mut images: Vec<ImageSummary> = Vec::new();
+        let mut known: HashMap<Digest, usize> = HashMap::new();
+        for entry in &index.manifests {
             let id = self.id_of(entry)?;
-            let summary = images.entry(id.clone()).or_insert_with(|| ImageSummary {
-                id,
-                names: Vec::new(),
-                created: entry.annotation(CREATED).and_then(|text| text.parse().ok()),
-                size: entry
-                    .annotation(SIZE)
-                    .and_then(|text| text.parse().ok())
-                    .unwrap_or(entry.size),
+            let at = *known.entry(id.clone()).or_insert_with(|| {
+                images.push(ImageSummary {
+                    id,
+                    names: Vec::new(),
+                    digest: entry.known_as(),
+                    created: entry.annotation(CREATED).and_then(|text| text.parse().ok()),
+                    size: entry
+                        .annotation(SIZE)
+                        .and_then(|text| text.parse().ok())
+                        .unwrap_or(entry.size),
+                });
+                images.len() - 1
             });
-            summary
-                .names
-                .extend(entry.annotation(REF_NAME).map(familiar));
+            let name = entry.annotation(REF_NAME).map(familiar);
+            images[at].names.extend(name);
         }
-        let mut images: Vec<_> = images.into_values().collect();
         for image in &mut images {
             image.names.sort();
         }
@@ -39,6 +48,15 @@ impl Store {
                 .then_with(|| a.names.cmp(&b.names))
         });
         Ok(images)
+    }
+}
+
+/// Bytes of a file, or of all files in a folder.
+pub(super) fn bytes_of(path: &Path) -> Result<u64, Error> {
+    let found = fs::symlink_metadata(path).map_err(Error::io("read", path))?;
+    match found.is_dir() {
+        true => bytes_below(path),
+        false => Ok(found.len()),
     }
 }
 

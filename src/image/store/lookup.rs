@@ -22,7 +22,9 @@ impl Store {
         let mut found: Vec<(Digest, &Descriptor)> = Vec::new();
         for entry in &index.manifests {
             let id = self.id_of(entry)?;
-            let fits = id.hex().starts_with(prefix) || entry.digest.hex().starts_with(prefix);
+            let known_as = entry.known_as();
+            let digests = [&id, &entry.digest, &known_as];
+            let fits = digests.iter().any(|it| it.hex().starts_with(prefix));
             if fits && found.iter().all(|(other, _)| *other != id) {
                 found.push((id, entry));
             }
@@ -57,7 +59,11 @@ fn find_name<'a>(index: &'a Index, text: &str) -> Option<&'a Descriptor> {
     }
     let name = Name::parse(text).ok()?;
     match name.digest() {
-        Some(digest) => index.manifests.iter().find(|entry| entry.digest == *digest),
+        Some(digest) => {
+            let is_it =
+                |entry: &&Descriptor| entry.digest == *digest || entry.known_as() == *digest;
+            index.manifests.iter().find(is_it)
+        }
         None => with_name(&name.to_string()),
     }
 }

@@ -3,7 +3,8 @@
 //! Many processes use it at once without a daemon. A writer works in a folder of its own below `layers/.work`, locked for
 //! its life, and publishes by renaming: first blobs and layers, then `index.json`, under `layers/.index.lock`. A collector
 //! runs only when no writer does: writers share `layers/.writers.lock`, it wants it alone and else leaves the garbage to
-//! the next one. Readers take no lock: what the index names is there.
+//! the next one. Readers take no lock, what the index names is there; one that reads for long shares the writers' lock as
+//! a [`Hold`].
 //!
 //! Invariants: a blob or layer is visible only whole and verified; the index is replaced, never written in place; a lock
 //! is a `flock`, so a dead process holds none.
@@ -15,7 +16,12 @@ mod layer;
 mod list;
 mod lock;
 mod lookup;
+mod names;
+mod uses;
 mod work;
+
+pub use collect::GRACE;
+pub use uses::{Hold, Uses};
 
 pub(super) use blob::{StagedBlob, digest_of, read_small, read_verified, stage};
 pub(super) use index::{NewImage, Staged, choose, config_bytes};
@@ -45,6 +51,8 @@ pub struct ImageSummary {
     pub id: Digest,
     /// Familiar names (`redis:7`); empty for a dangling image.
     pub names: Vec<String>,
+    /// What registries know it by: the digest of its index if it came as one, else of its manifest.
+    pub digest: Digest,
     /// When it was built, as its config says.
     pub created: Option<jiff::Timestamp>,
     /// Bytes of file content in its layers, hard links once.
@@ -131,7 +139,8 @@ impl Store {
 
     /// The image of an index entry, its layers unpacked (again, should somebody have removed them).
     pub(super) fn image(&self, entry: &oci::Descriptor, name: &str) -> Result<Image, Error> {
-        let manifest = self.manifest(entry, name)?;
+        let chosen = self.chosen(entry, name)?;
+        let manifest = self.manifest(&chosen, name)?;
         let config = self.config(&manifest)?;
         let diff_ids = &config.rootfs.diff_ids;
         if diff_ids.len() != manifest.layers.len() {
@@ -154,6 +163,7 @@ impl Store {
         }
         Ok(Image {
             id: manifest.config.digest,
+            digest: chosen.digest,
             config: config.config.unwrap_or_default().into(),
             layers,
             host_binds: Vec::new(),

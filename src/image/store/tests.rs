@@ -6,6 +6,7 @@ use crate::image::{Loaded, UnpackError};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::process::Command;
+use std::time::Duration;
 
 fn store() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
@@ -145,8 +146,10 @@ fn a_docker_archive_is_loaded_and_found_by_every_name_it_has() {
             id: id.clone()
         }]
     );
+    let digest = store.resolve(&name("app:1")).unwrap().digest;
     for text in [
         "app:1",
+        digest.as_str(),
         "docker.io/library/app:1",
         id.as_str(),
         id.hex(),
@@ -171,6 +174,7 @@ fn a_docker_archive_is_loaded_and_found_by_every_name_it_has() {
         [ImageSummary {
             id,
             names,
+            digest,
             created,
             size: 5
         }]
@@ -198,8 +202,12 @@ fn an_oci_archive_gives_the_same_layers_whatever_their_compression() {
     }
     let one = store.resolve(&name("app:1")).unwrap();
     let two = store.resolve(&name("app:2")).unwrap();
-    assert_eq!(one, two);
+    assert_eq!((&one.id, &one.layers), (&two.id, &two.layers));
+    assert_ne!(one.digest, two.digest);
     assert_eq!(store.list().unwrap()[0].names, ["app:1", "app:2"]);
+    let removed = store.remove("app:1", &Uses::default(), false).unwrap();
+    assert_eq!(removed, [Removed::Untagged("app:1".into())]);
+    assert_eq!(store.resolve(&name(one.id.as_str())).unwrap(), two);
 }
 
 #[test]
@@ -376,7 +384,7 @@ fn a_removed_image_takes_what_only_it_needed() {
     )
     .unwrap();
     store.tag("app:1", "app:alias").unwrap();
-    let nobody = |_: &Digest| false;
+    let nobody = Uses::default();
     let removed = store.remove("app:1", &nobody, false).unwrap();
     assert_eq!(removed, [Removed::Untagged("app:1".into())]);
     assert!(store.layer_path(&blob::digest(&top)).exists());
@@ -411,7 +419,8 @@ fn an_image_in_use_is_not_removed() {
         .unwrap()
         .remove(0)
         .id;
-    let used = |digest: &Digest| *digest == id;
+    let mut used = Uses::default();
+    used.add(id.clone(), "p-web-1".into());
     assert!(matches!(
         store.remove("app:1", &used, false),
         Err(Error::InUse { .. })
@@ -428,7 +437,7 @@ fn an_image_in_use_is_not_removed() {
         Err(Error::InUse { .. })
     ));
     assert_eq!(
-        store.remove(id.hex(), &|_| false, false).unwrap(),
+        store.remove(id.hex(), &Uses::default(), false).unwrap(),
         [Removed::Deleted(id.clone())]
     );
     assert!(store.list().unwrap().is_empty());
@@ -441,13 +450,170 @@ fn an_id_with_several_names_is_removed_only_by_force() {
         .unwrap()
         .remove(0)
         .id;
+    store.tag("a:1", "a:2").unwrap();
     store.tag("a:1", "b:1").unwrap();
     assert!(matches!(
-        store.remove(id.hex(), &|_| false, false),
+        store.remove(id.hex(), &Uses::default(), false),
         Err(Error::SeveralNames { .. })
     ));
-    assert_eq!(store.remove(id.hex(), &|_| false, true).unwrap().len(), 3);
+    assert_eq!(
+        store
+            .remove(id.hex(), &Uses::default(), true)
+            .unwrap()
+            .len(),
+        4
+    );
     assert!(store.list().unwrap().is_empty());
+}
+
+#[test]
+fn an_id_whose_names_are_of_one_repository_is_removed_with_all_of_them() {
+    let (_folder, store) = store();
+    let id = load(&store, &docker_archive("a:1", &layers()))
+        .unwrap()
+        .remove(0)
+        .id;
+    store.tag("a:1", "a:2").unwrap();
+    let removed = store.remove(id.hex(), &Uses::default(), false).unwrap();
+    assert_eq!(removed.len(), 3, "{removed:?}");
+    assert!(store.list().unwrap().is_empty());
+}
+
+#[test]
+fn what_a_container_needs_stays_even_if_somebody_takes_its_entry_away() {
+    let (_folder, store) = store();
+    let layers = layers();
+    load(&store, &docker_archive("app:1", &layers)).unwrap();
+    let image = store.resolve(&name("app:1")).unwrap();
+    fs::remove_file(store.index_path()).unwrap();
+    let mut uses = Uses::default();
+    uses.add(image.id.clone(), "p-web-1".into());
+    store.collect(&uses, Duration::ZERO).unwrap().unwrap();
+    assert!(image.layers.iter().all(|layer| layer.is_dir()));
+    assert!(store.blob_path(&image.id).exists());
+    let freed = store.collect(&Uses::default(), Duration::ZERO).unwrap();
+    assert!(freed.unwrap() > 0);
+    assert!(!image.layers[0].exists() && !store.blob_path(&image.id).exists());
+    assert_no_work(&store);
+}
+
+#[test]
+fn what_nothing_leads_to_has_a_grace_time() {
+    let (_folder, store) = store();
+    let stray = store.blob_path(&blob::digest(b"stray"));
+    fs::write(&stray, "stray").unwrap();
+    let old = fs::File::open(&stray).unwrap();
+    old.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    load(&store, &docker_archive("app:1", &layers())).unwrap();
+    store.remove("app:1", &Uses::default(), false).unwrap();
+    let left: Vec<_> = fs::read_dir(store.oci.join("blobs/sha256"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert_eq!(
+        left,
+        [stray.as_path()],
+        "the image goes at once, the stray does not"
+    );
+    assert_eq!(store.collect(&Uses::default(), GRACE).unwrap(), Some(0));
+    assert!(stray.exists());
+    assert_eq!(
+        store.collect(&Uses::default(), Duration::ZERO).unwrap(),
+        Some(5)
+    );
+    assert!(!stray.exists());
+}
+
+#[test]
+fn what_somebody_reads_stays_while_it_is_held() {
+    let (_folder, store) = store();
+    load(&store, &docker_archive("app:1", &layers())).unwrap();
+    let image = store.resolve(&name("app:1")).unwrap();
+    let hold = store.hold().unwrap();
+    store.remove("app:1", &Uses::default(), false).unwrap();
+    assert!(store.list().unwrap().is_empty());
+    assert!(image.layers.iter().all(|layer| layer.is_dir()));
+    drop(hold);
+    assert!(
+        store
+            .collect(&Uses::default(), Duration::ZERO)
+            .unwrap()
+            .is_some()
+    );
+    assert!(!image.layers[0].exists());
+}
+
+#[test]
+fn what_others_attach_to_an_image_does_not_stop_the_collector() {
+    let (_folder, store) = store();
+    let [base, _] = layers();
+    store.import(&base[..], Some("base"), &[]).unwrap();
+    let work = Work::new(&store).unwrap();
+    let artifact = serde_json::json!({
+        "schemaVersion": 2, "mediaType": oci::MANIFEST, "artifactType": "text/x",
+        "config": { "mediaType": "application/vnd.oci.empty.v1+json", "digest": blob::digest(b"{}"), "size": 2 },
+        "layers": [],
+    });
+    let bytes = artifact.to_string();
+    let digest = blob::digest(bytes.as_bytes());
+    fs::write(store.blob_path(&digest), &bytes).unwrap();
+    fs::write(store.blob_path(&blob::digest(b"{}")), "{}").unwrap();
+    store
+        .update_index(&work, |index| {
+            let mut entry = index.manifests[0].clone();
+            entry.digest = digest.clone();
+            entry.size = bytes.len() as u64;
+            entry.annotations = BTreeMap::new();
+            index.manifests.push(entry);
+            Ok(())
+        })
+        .unwrap();
+    drop(work);
+    assert!(
+        store
+            .collect(&Uses::default(), Duration::ZERO)
+            .unwrap()
+            .is_some()
+    );
+    assert!(store.blob_path(&digest).exists() && store.blob_path(&blob::digest(b"{}")).exists());
+    assert!(store.resolve(&name("base")).is_ok());
+}
+
+#[test]
+fn images_that_share_layers_cost_only_the_difference() {
+    let (_folder, store) = store();
+    let [base, top] = layers();
+    load(
+        &store,
+        &docker_archive("one:1", std::slice::from_ref(&base)),
+    )
+    .unwrap();
+    let blobs = || {
+        fs::read_dir(store.oci.join("blobs/sha256"))
+            .unwrap()
+            .count()
+    };
+    let folders = || fs::read_dir(&store.layers).unwrap().count();
+    let before = (blobs(), folders());
+    let inode = |layer: &[u8]| {
+        use std::os::unix::fs::MetadataExt;
+        fs::metadata(store.layer_path(&blob::digest(layer)))
+            .unwrap()
+            .ino()
+    };
+    let shared = inode(&base);
+    load(
+        &store,
+        &docker_archive("two:1", &[base.clone(), top.clone()]),
+    )
+    .unwrap();
+    // The new layer, config and manifest; and one folder.
+    assert_eq!((blobs(), folders()), (before.0 + 3, before.1 + 1));
+    assert_eq!(inode(&base), shared);
+    // Another compression of the same layers is another blob, and no other folder.
+    load(&store, &oci_archive("three:1", &[base.clone(), top])).unwrap();
+    assert_eq!(folders(), before.1 + 1);
+    assert_eq!(inode(&base), shared);
 }
 
 #[test]
@@ -456,10 +622,20 @@ fn the_collector_waits_for_writers() {
     let stray = store.blob_path(&blob::digest(b"stray"));
     fs::write(&stray, "stray").unwrap();
     let work = Work::new(&store).unwrap();
-    assert!(!store.collect(&|_| false).unwrap());
+    assert!(
+        store
+            .collect(&Uses::default(), Duration::ZERO)
+            .unwrap()
+            .is_none()
+    );
     assert!(stray.exists());
     drop(work);
-    assert!(store.collect(&|_| false).unwrap());
+    assert!(
+        store
+            .collect(&Uses::default(), Duration::ZERO)
+            .unwrap()
+            .is_some()
+    );
     assert!(!stray.exists());
 }
 
@@ -572,7 +748,12 @@ fn layouts_and_archives_are_used_where_they_lie() {
     fs::write(&archive, docker_archive("other:1", &layers[..1])).unwrap();
     let changed = store.resolve(&reference).unwrap();
     assert_ne!(changed.id, by_layout.id);
-    assert!(store.collect(&|_| false).unwrap());
+    assert!(
+        store
+            .collect(&Uses::default(), Duration::ZERO)
+            .unwrap()
+            .is_some()
+    );
     fs::remove_dir_all(&layout).unwrap();
     assert!(
         by_layout.layers.iter().all(|layer| layer.is_dir()),

@@ -42,6 +42,8 @@ pub struct RealHost {
     /// Fingerprints to keep with what is created: services, networks and volumes by name.
     pub hashes: HashMap<String, crate::id::Digest>,
     images: RefCell<HashMap<String, Rc<Image>>>,
+    /// From the first image on, so that none goes before its container is on record.
+    hold: RefCell<Option<crate::image::Hold>>,
     connector: Rc<connect::Connector>,
 }
 
@@ -57,6 +59,7 @@ impl RealHost {
             model,
             hashes,
             images: RefCell::default(),
+            hold: RefCell::default(),
             connector: Rc::default(),
         }
     }
@@ -95,6 +98,9 @@ impl RealHost {
             rule: e.rule,
         };
         let reference = crate::id::ImageRef::new(name).map_err(invalid)?;
+        if self.hold.borrow().is_none() {
+            self.hold.replace(Some(self.project.images.hold()?));
+        }
         let image = Rc::new(self.project.images.resolve(&reference)?);
         self.images
             .borrow_mut()
