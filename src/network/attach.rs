@@ -85,24 +85,44 @@ impl<'a> Joining<'a> {
             ports,
             ..endpoint(self.ready)
         };
-        let Some(carrier) = carrier(&self.members) else {
-            return endpoint;
-        };
-        for reservation in self.reservations {
-            endpoint.reservations.extend(reservation.ipv4);
-            let Some(socket) = reservation.ipv6 else {
-                continue;
-            };
-            let port = &reservation.port;
-            match proxy_target(port, carrier.interface) {
-                Some(ip) => {
-                    let target = SocketAddr::new(ip, port.container_port);
-                    endpoint.proxies.push((socket, port.tcp, target));
-                }
-                None => endpoint.reservations.push(socket),
-            }
+        if let Some(carrier) = carrier(&self.members) {
+            sort(&mut endpoint, self.reservations, carrier.interface);
         }
         endpoint
+    }
+}
+
+/// Gives the sockets of a container's published ports to its endpoint.
+pub(super) fn hand_out(
+    endpoint: &mut Endpoint,
+    reservations: Vec<Reservation>,
+    attachment: &AttachmentSpec,
+    networks: &[NetworkSpec],
+) {
+    let known = attachment.interfaces.iter();
+    let members: Vec<_> = known
+        .filter_map(|interface| member(interface, networks))
+        .collect();
+    if let Some(carrier) = carrier(&members) {
+        sort(endpoint, reservations, carrier.interface);
+    }
+}
+
+/// Tells the sockets that only reserve from those that a proxy serves.
+fn sort(endpoint: &mut Endpoint, reservations: Vec<Reservation>, carrier: &InterfaceSpec) {
+    for reservation in reservations {
+        endpoint.reservations.extend(reservation.ipv4);
+        let Some(socket) = reservation.ipv6 else {
+            continue;
+        };
+        let port = &reservation.port;
+        match proxy_target(port, carrier) {
+            Some(ip) => {
+                let target = SocketAddr::new(ip, port.container_port);
+                endpoint.proxies.push((socket, port.tcp, target));
+            }
+            None => endpoint.reservations.push(socket),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::netlink::Socket;
 use super::netns::Pool;
 use super::nftables::foreign;
 use super::nftables::ruleset;
+use super::restore;
 use super::spec::AttachmentSpec;
 use super::spec::NetworkSpec;
 use super::spec::PublishedPort;
@@ -116,6 +117,18 @@ impl Driver {
     ) -> Result<(), Error> {
         let mappings = attach::mappings(attachment, ports, networks);
         ruleset::withdraw(&mut self.netfilter(), &mappings)
+    }
+
+    /// Makes the sockets of a running container anew, all of whose holders were killed. A port that somebody has taken
+    /// meanwhile is told, and no reason to fail: the kernel's mapping is still there.
+    pub fn restore(
+        &self,
+        netns: std::os::fd::OwnedFd,
+        attachment: &AttachmentSpec,
+        ports: &[PublishedPort],
+        networks: &[NetworkSpec],
+    ) -> Result<(Endpoint, Vec<Error>), Error> {
+        restore::restore(netns, attachment, ports, networks)
     }
 
     /// A namespace with only `lo` (`network_mode: none`).

@@ -15,6 +15,7 @@ mod netlink;
 mod netns;
 mod nftables;
 pub mod publish;
+mod restore;
 mod settle;
 pub mod spec;
 mod subnets;

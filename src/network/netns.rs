@@ -206,11 +206,26 @@ fn resolver_sockets() -> Result<(OwnedFd, OwnedFd), Error> {
     let installed = Socket::netfilter()
         .map_err(Error::system("open", "netfilter socket"))
         .and_then(|mut socket| resolver::install(&mut socket));
-    let port = if installed.is_ok() {
-        resolver::PORT
-    } else {
-        53
+    bind_resolver(installed.is_ok())
+}
+
+/// The resolver's sockets of a namespace that was furnished long ago.
+pub(super) fn resolver_of(netns: &OwnedFd) -> Result<(OwnedFd, OwnedFd), Error> {
+    let bind = || {
+        nix::sched::setns(netns, CloneFlags::CLONE_NEWNET)
+            .map_err(io::Error::from)
+            .map_err(Error::system("enter", "network namespace"))?;
+        let rewriting = Socket::netfilter()
+            .map_err(Error::system("open", "netfilter socket"))
+            .and_then(|mut socket| resolver::is_installed(&mut socket));
+        bind_resolver(rewriting.unwrap_or(false))
     };
+    // A thread of its own: it must not be somewhere else afterwards.
+    thread::scope(|scope| scope.spawn(bind).join().unwrap_or(Err(Error::FactoryGone)))
+}
+
+fn bind_resolver(rewriting: bool) -> Result<(OwnedFd, OwnedFd), Error> {
+    let port = if rewriting { resolver::PORT } else { 53 };
     let address = (resolver::ADDRESS, port);
     let failed = || {
         Error::system(

@@ -80,8 +80,17 @@ pub struct ContainerRecord<L> {
 pub struct LifeRecord {
     /// A user's command stopped it: `unless-stopped` stays down.
     pub stopped_by_user: bool,
-    /// Restarts in a row, for back-off and `max_attempts`.
+    /// Restarts without a long run between them, for the back-off.
     pub restarts: u32,
+    /// Restarts since a user started it, for `on-failure:N`.
+    #[serde(default)]
+    pub attempts: u32,
+    /// The boot this was written in.
+    #[serde(default)]
+    pub boot: String,
+    /// It has ended and is to be started again.
+    #[serde(default)]
+    pub due: bool,
     /// When PID 1 was last started, nanoseconds since the epoch; 0 = never.
     pub started: i64,
     /// The last verdict of its health check.

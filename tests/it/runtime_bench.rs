@@ -48,6 +48,7 @@ pub struct Box {
     pub link: ShimLink,
     pub dir: PathBuf,
     pub spec: ContainerSpec,
+    pub kept: LaunchFds,
     released: bool,
 }
 
@@ -153,6 +154,7 @@ impl Bench {
             dir: self.dir(&spec),
             link: self.zygote.launch(request, &fds).unwrap(),
             spec,
+            kept: LaunchFds::default(),
             released: false,
         }
     }
@@ -164,6 +166,7 @@ impl Bench {
             link: ShimLink::connect(&dir.join("run")).unwrap(),
             dir,
             spec: spec.clone(),
+            kept: LaunchFds::default(),
             released: false,
         };
         assert!(matches!(container.event(), ShimEvent::Hello { .. }));
@@ -198,7 +201,13 @@ impl Bench {
 
 impl Box {
     pub fn event(&mut self) -> ShimEvent {
-        self.link.wait(SOON).unwrap()
+        loop {
+            match self.link.wait(SOON).unwrap() {
+                // Held, as a supervisor does.
+                ShimEvent::Streams(fds) => self.kept.replace_streams(fds),
+                other => return other,
+            }
+        }
     }
 
     /// PID and start time of its PID 1.
@@ -258,7 +267,10 @@ impl Box {
     pub fn adopt_status(&mut self) -> ShimStatus {
         self.link = ShimLink::connect(&self.run_dir()).unwrap();
         match self.event() {
-            ShimEvent::Hello { status, .. } => status,
+            ShimEvent::Hello { status, kept } => {
+                self.kept = kept;
+                status
+            }
             other => panic!("{other:?}"),
         }
     }

@@ -411,3 +411,31 @@ fn a_listener_gets_its_process_when_the_first_client_comes() {
     // What it does there is the network's business; that the shim goes on is ours.
     assert_eq!(container.adopt(), ShimState::Running);
 }
+
+#[test]
+fn a_terminal_outlives_the_shim_that_made_it() {
+    let bench = Bench::new();
+    let mut spec = bench.spec("trap 'echo hangup; exit 1' HUP; i=0; while [ $i -lt 100 ]; do i=$((i+1)); echo n $i; sleep 0.01; done; exit 9");
+    spec.process.tty = true;
+    let mut container = bench.launch(&spec);
+    let (pid, start_time) = container.started();
+    container.wait_for("n 3");
+    let shim = container.adopt_status().shim;
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(shim).unwrap(),
+        rustix::process::Signal::KILL,
+    )
+    .unwrap();
+    wait_until("the shim is gone", || !is_alive(shim));
+    let orphan = hoist::runtime::shim::record::read_pid(&container.run_dir()).unwrap();
+    let request = bench.request(&spec);
+    container.link = bench
+        .zygote
+        .adopt(request, &container.kept, orphan.unwrap())
+        .unwrap();
+    assert_eq!(container.started(), (pid, start_time));
+    let exit = container.exited();
+    assert!(exit.code == 9 || exit.code == -1, "{exit:?}");
+    let log = container.log();
+    assert!(log.contains("n 100") && !log.contains("hangup"), "{log}");
+}

@@ -24,6 +24,10 @@ pub(in crate::network) const PORT: u16 = 62_053;
 const DNS: u16 = 53;
 /// Every namespace's first link.
 const LOOPBACK_INDEX: u32 = 1;
+const TABLE: Table<'_> = Table {
+    family: Family::Ip,
+    name: "hoist-dns",
+};
 /// Before connection tracking.
 const RAW: Hook = Hook {
     kind: "filter",
@@ -31,12 +35,14 @@ const RAW: Hook = Hook {
     priority: -300,
 };
 
+/// Whether the rewriting is there; `socket` was opened inside the namespace.
+pub(in crate::network) fn is_installed(socket: &mut Socket) -> Result<bool, Error> {
+    super::chain_exists(socket, TABLE, "output")
+}
+
 /// Installs the rewriting; `socket` was opened inside the namespace.
 pub(in crate::network) fn install(socket: &mut Socket) -> Result<(), Error> {
-    let table = Table {
-        family: Family::Ip,
-        name: "hoist-dns",
-    };
+    let table = TABLE;
     let mut transaction = Transaction::new();
     transaction.table(table, "queries to 127.0.0.11");
     transaction.chain(table, "output", Some(RAW));

@@ -274,6 +274,7 @@ mod tests {
         LogLimits {
             segment: 256,
             segments: 3,
+            blocking: false,
         }
     }
 
@@ -346,6 +347,7 @@ mod tests {
         let limits = LogLimits {
             segment: 1 << 20,
             segments: 2,
+            blocking: false,
         };
         let mut writer = LogWriter::open(dir.path(), limits).unwrap();
         for _ in 0..200 {

@@ -1,11 +1,14 @@
 //! The writing side: one process, no locks.
 
-use super::{LONGEST, Stream, encode, segment_path, segments};
+use super::{Decoded, LONGEST, Stream, decode, encode, segment_path, segments};
 use crate::runtime::shim::protocol::LogLimits;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Room for encoded records that is kept between two writes of a busy log.
+const ROOM: usize = 1 << 20;
 
 /// Appends what a container wrote.
 #[derive(Debug)]
@@ -17,6 +20,15 @@ pub struct LogWriter {
     file: Option<File>,
     written: u64,
     batch: Vec<u8>,
+}
+
+/// Where in a log something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Number of the segment.
+    pub segment: u64,
+    /// Offset in it.
+    pub offset: u64,
 }
 
 impl LogWriter {
@@ -32,39 +44,63 @@ impl LogWriter {
         })
     }
 
+    /// Where the next write will be.
+    pub fn position(&mut self) -> io::Result<Position> {
+        if self.file.is_none() || self.written >= self.limits.segment {
+            self.rotate()?;
+        }
+        Ok(Position {
+            segment: self.number,
+            offset: self.written,
+        })
+    }
+
     /// Writes what one read gave, as one record a line, in one system call.
-    pub fn write(&mut self, stream: Stream, mut bytes: &[u8]) -> io::Result<()> {
+    pub fn write(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
         let time = now();
-        while !bytes.is_empty() {
-            let line_end = bytes.iter().take(LONGEST + 1).position(|b| *b == b'\n');
-            let (text, rest, partial) = match line_end {
-                Some(end) => (&bytes[..end], &bytes[end + 1..], false),
-                None => {
-                    let (text, rest) = bytes.split_at(bytes.len().min(LONGEST));
-                    (text, rest, true)
+        let mut encode =
+            |text: &[u8], partial| encode(&mut self.batch, time, stream, partial, text);
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let window = &rest[..rest.len().min(LONGEST + 1)];
+            match memchr::memchr(b'\n', window) {
+                Some(end) => {
+                    encode(&rest[..end], false);
+                    rest = &rest[end + 1..];
                 }
-            };
-            encode(&mut self.batch, time, stream, partial, text);
-            bytes = rest;
+                None => {
+                    let (text, after) = rest.split_at(rest.len().min(LONGEST));
+                    encode(text, true);
+                    rest = after;
+                }
+            }
         }
         self.flush()
     }
 
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Gives memory back that a burst has taken.
+    pub fn rest(&mut self) {
+        self.batch = Vec::new();
+    }
+
     fn flush(&mut self) -> io::Result<()> {
-        if self.file.is_none() || self.written >= self.limits.segment {
-            self.rotate()?;
-        }
-        let file = self.file.as_mut().expect("rotate makes one");
-        let result = file.write_all(&self.batch);
+        let written = self.position().and_then(|_| {
+            let file = self.file.as_mut().expect("a position is in a file");
+            file.write_all(&self.batch)
+        });
         self.written += self.batch.len() as u64;
         self.batch.clear();
-        // Shims live long and mostly sleep: a burst must not keep its memory.
-        self.batch.shrink_to(8 << 10);
-        if result.is_err() {
+        self.batch.shrink_to(ROOM);
+        if written.is_err() {
             // The record may be torn (disk full): whatever comes next goes to a segment of its own.
             self.file = None;
         }
-        result
+        written
     }
 
     fn rotate(&mut self) -> io::Result<()> {
@@ -90,6 +126,25 @@ impl LogWriter {
         }
         Ok(())
     }
+}
+
+/// What was written in whole records from `from` on in its segment: the bytes as the container wrote them.
+pub(in crate::runtime) fn written_since(dir: &Path, from: Position) -> io::Result<Vec<u8>> {
+    let mut file = match File::open(segment_path(dir, from.segment)) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    file.seek(SeekFrom::Start(from.offset))?;
+    let (mut encoded, mut bytes, mut at) = (Vec::new(), Vec::new(), 0);
+    file.read_to_end(&mut encoded)?;
+    while let Decoded::Record(record, size) = decode(&encoded[at..]) {
+        bytes.extend_from_slice(&record.bytes);
+        if !record.partial {
+            bytes.push(b'\n');
+        }
+        at += size;
+    }
+    Ok(bytes)
 }
 
 fn now() -> i64 {

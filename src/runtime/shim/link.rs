@@ -1,5 +1,6 @@
 //! The supervisor's end of the connection to a shim.
 
+use super::kept::Parcel;
 use super::protocol::{LaunchFds, LaunchRequest, ShimCommand, ShimEvent, WireEvent, WireLaunch};
 use crate::runtime::channel::Channel;
 use crate::runtime::error::RuntimeError;
@@ -53,19 +54,16 @@ impl ShimLink {
         fds: &LaunchFds,
         orphan: Option<Identity>,
     ) -> Result<Self, RuntimeError> {
+        let parcel = Parcel::of(fds);
         let wire = WireLaunch {
             request,
-            netns: fds.netns.is_some(),
-            keep: fds.keep.iter().map(|(name, _)| name.clone()).collect(),
-            proxies: fds.proxies.iter().map(|p| (p.tcp, p.target)).collect(),
+            fds: parcel.manifest,
             orphan,
         };
-        let mut all: Vec<BorrowedFd<'_>> = Vec::new();
-        all.extend(fds.netns.iter().map(AsFd::as_fd));
-        all.extend(fds.keep.iter().map(|(_, fd)| fd.as_fd()));
-        all.extend(fds.proxies.iter().map(|p| p.listener.as_fd()));
         let channel = Channel::new(socket);
-        channel.send(&wire, &all, PATIENCE).map_err(link_error)?;
+        channel
+            .send(&wire, &parcel.fds, PATIENCE)
+            .map_err(link_error)?;
         Ok(Self(channel))
     }
 

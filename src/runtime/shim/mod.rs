@@ -6,11 +6,14 @@
 //! ```
 //!
 //! Invariants: all output of PID 1 is in the log before `exit.json` is, and `exit.json` before the zombie is reaped; a
-//! shim ends only on `Release`; it takes orders from root or its own user only; it never waits for a supervisor.
+//! shim ends only on `Release`; a container has one shim, whoever sends another; it takes orders from root or its own user only; it never waits for a supervisor.
 
+mod clients;
 mod end;
+mod intake;
+pub mod kept;
 pub mod link;
-mod orphan;
+pub mod orphan;
 pub mod protocol;
 mod proxies;
 pub mod record;
@@ -21,6 +24,7 @@ mod watchdog;
 
 pub use link::ShimLink;
 
+use self::kept::Parcel;
 use self::protocol::{Exit, LaunchRequest, ShimState, WireEvent, WireLaunch};
 use self::proxies::Proxies;
 use self::streams::Streams;
@@ -64,6 +68,8 @@ struct Shim {
     running: Option<Running>,
     exit: Option<Exit>,
     failure: Option<StartFailure>,
+    /// Pidfd of an orphan's PID 1, opened before it ended.
+    last_words: Option<OwnedFd>,
 }
 
 /// What is made once and serves every start.
@@ -92,6 +98,10 @@ pub(crate) fn main(link: OwnedFd, hooks: Hooks, host_mounts: OwnedFd) -> ! {
         Err(_) => sys::exit_now(1),
     };
     let (hold, orphan) = (launch.request.hold, launch.orphan.clone());
+    let Some(_only) = record::claim(&launch.request.run_dir, orphan.is_some()) else {
+        // Its shim is alive after all: whoever sent us connects to it.
+        sys::exit_now(0)
+    };
     match Shim::new(launch, fds, hooks, host_mounts) {
         Ok(mut shim) => {
             shim.link = Some(channel);
@@ -135,18 +145,13 @@ impl Shim {
     ) -> Result<Self, StartFailure> {
         let WireLaunch {
             request,
-            netns,
-            keep,
-            proxies,
+            fds: manifest,
             orphan,
         } = launch;
-        if fds.len() != usize::from(netns) + keep.len() + proxies.len() {
+        let mut fds = manifest.claim(fds).ok_or_else(|| {
             let text = "descriptors of the launch request are missing";
-            return Err(StartFailure::new(Step::Prepare, text));
-        }
-        let mut fds = fds.into_iter();
-        let netns = if netns { fds.next() } else { None };
-        let keep = keep.into_iter().zip(fds.by_ref()).collect();
+            StartFailure::new(Step::Prepare, text)
+        })?;
         let run_dir = rustix::fs::open(
             &request.run_dir,
             OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
@@ -158,8 +163,12 @@ impl Shim {
         Ok(Self {
             listener: listen(&run_dir).at(Step::Prepare, || "listen on `shim.sock`".into())?,
             children: child_signals().at(Step::Prepare, || "watch child processes".into())?,
-            streams: Streams::make(&run_dir, &request, orphan.is_some())?,
-            proxies: Proxies::new(proxies.into_iter().zip(fds)),
+            streams: match orphan {
+                Some(_) => Streams::inherit(&run_dir, &request, &mut fds)?,
+                None => Streams::make(&run_dir, &request)?,
+            },
+            last_words: fds.take(kept::PROCESS),
+            proxies: Proxies::new(fds.proxies),
             watch: Watch::default(),
             state: ShimState::Held,
             link: None,
@@ -171,9 +180,25 @@ impl Shim {
             hooks,
             host_mounts,
             run_dir,
-            netns,
-            keep,
+            netns: fds.netns,
+            keep: fds.keep,
         })
+    }
+
+    /// Tells what a shim that takes over from us must have of the streams.
+    fn tell_streams(&mut self) {
+        let mut parcel = Parcel::default();
+        parcel.keep(self.streams.kept());
+        let sent = match &self.link {
+            Some(link) if !parcel.fds.is_empty() => {
+                let event = WireEvent::Streams(parcel.manifest);
+                link.send(&event, &parcel.fds, Duration::ZERO)
+            }
+            _ => return,
+        };
+        if sent.is_err() {
+            self.lose_link();
+        }
     }
 
     /// Tells the supervisor, if there is one. One that does not read is as good as gone.

@@ -3,12 +3,15 @@
 //! It runs on: its standard streams are FIFOs that it holds itself, and what it writes waits there. Its PID 1 is
 //! somebody else's child by now, so its end is seen and its exit status read through a pidfd.
 
-use super::protocol::{ShimState, WireEvent};
+use super::protocol::{Exit, ShimState, WireEvent};
 use super::{Parts, Running, Shim, record};
+use crate::runtime::error::{StartFailure, Step};
 use crate::runtime::identity::{self, Identity};
+use crate::runtime::zygote;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
+use std::time::{Duration, Instant};
 
 /// The kernel tells an exit status once the process was reaped; who inherited it does that at once.
 const REAPED_WITHIN: Timespec = Timespec {
@@ -16,25 +19,32 @@ const REAPED_WITHIN: Timespec = Timespec {
     tv_nsec: 0,
 };
 
+/// A process that was let in executes its program within this time, or fails.
+const BIRTH: Duration = Duration::from_secs(10);
+
+/// Why a container has to be started again: its shim was killed before its program was executed, and so was it.
+pub const UNBORN: &str = "its first process died with its shim before it executed anything";
+
 impl Shim {
     /// Goes on where another shim was killed.
     pub(super) fn take_over(&mut self, identity: &Identity) {
         match Parts::of_orphan(&self.request) {
             Ok(parts) => self.parts = Some(parts),
-            Err(failure) => {
-                self.state = ShimState::Failed;
-                self.failure = Some(failure.clone());
-                return self.tell(&WireEvent::Failed(failure));
-            }
+            Err(failure) => return self.failed(failure),
         }
         if let Ok(Some(exit)) = record::read_exit(&self.request.run_dir) {
-            self.state = ShimState::Exited;
-            self.exit = Some(exit.clone());
-            return self.tell(&WireEvent::Exited(exit));
+            return self.buried(exit);
         }
-        let Ok(Some(pidfd)) = identity.open() else {
+        let pidfd = match self.last_words.take() {
+            Some(pidfd) => Some(pidfd),
+            None => identity.open().ok().flatten(),
+        };
+        let Some(pidfd) = pidfd else {
             return self.ended_with(-1, None);
         };
+        if !is_born(identity, &pidfd) {
+            return self.failed(StartFailure::new(Step::Prepare, UNBORN));
+        }
         let (pid, start_time) = (identity.pid, identity.start_time);
         self.running = Some(Running {
             pid,
@@ -43,7 +53,25 @@ impl Shim {
             orphan: true,
         });
         self.state = ShimState::Running;
+        self.tell_streams();
         self.tell(&WireEvent::Started { pid, start_time });
+    }
+
+    fn failed(&mut self, failure: StartFailure) {
+        self.state = ShimState::Failed;
+        self.failure = Some(failure.clone());
+        self.tell(&WireEvent::Failed(failure));
+    }
+
+    /// The end was recorded, but maybe not all that follows it done.
+    fn buried(&mut self, exit: Exit) {
+        if let Some(parts) = &self.parts {
+            let _ = parts.cgroup.kill();
+        }
+        self.streams.drain();
+        self.state = ShimState::Exited;
+        self.exit = Some(exit.clone());
+        self.tell(&WireEvent::Exited(exit));
     }
 
     /// Looks whether a container that is not our child ended.
@@ -62,6 +90,31 @@ impl Shim {
             None => self.ended_with(-1, None),
         }
     }
+}
+
+/// Whether the process executes its own program. Between the gate and that it is a fork of ours on its way there, or to
+/// its end.
+fn is_born(identity: &Identity, pidfd: &OwnedFd) -> bool {
+    let until = Instant::now() + BIRTH;
+    let unborn = || {
+        let words = std::fs::read(format!("/proc/{}/cmdline", identity.pid)).unwrap_or_default();
+        words.split(|b| *b == 0).next() == Some(zygote::ARGV0.as_bytes())
+    };
+    let mut waited = false;
+    while unborn() && Instant::now() < until {
+        if identity::has_exited(pidfd) {
+            return false;
+        }
+        waited = true;
+        let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
+        let moment = Timespec {
+            tv_sec: 0,
+            tv_nsec: 1_000_000,
+        };
+        let _ = poll(&mut fds, Some(&moment));
+    }
+    // A zombie has no command line: one that we saw unborn a moment ago has failed, or ended as fast as that.
+    !(waited && identity::has_exited(pidfd))
 }
 
 fn status_of(pidfd: &OwnedFd) -> Option<std::process::ExitStatus> {

@@ -1,5 +1,6 @@
 //! What a supervisor and a shim say to each other.
 
+use super::kept::Manifest;
 use crate::runtime::error::StartFailure;
 use crate::runtime::identity::Identity;
 use crate::runtime::spec::ContainerSpec;
@@ -34,6 +35,9 @@ pub struct LogLimits {
     pub segment: u64,
     /// Segments kept.
     pub segments: u32,
+    /// When the log cannot be written, the container waits; otherwise its output is dropped, and the log says so later.
+    #[serde(default)]
+    pub blocking: bool,
 }
 
 impl Default for LogLimits {
@@ -41,6 +45,7 @@ impl Default for LogLimits {
         Self {
             segment: 64 << 20,
             segments: 3,
+            blocking: false,
         }
     }
 }
@@ -158,9 +163,11 @@ pub enum ShimEvent {
     Hello {
         /// What the shim knows.
         status: ShimStatus,
-        /// Duplicates of the descriptors it keeps, by name.
-        keep: Vec<(String, OwnedFd)>,
+        /// Duplicates of the descriptors it keeps.
+        kept: LaunchFds,
     },
+    /// What the shim holds of the container's streams from now on, for a shim that may have to take over.
+    Streams(Vec<(String, OwnedFd)>),
     /// PID 1 executes the user's program.
     Started {
         /// PID in the host's namespace.
@@ -196,29 +203,19 @@ pub enum Attachment {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum WireEvent {
-    Hello {
-        status: ShimStatus,
-        keep: Vec<String>,
-    },
-    Started {
-        pid: i32,
-        start_time: u64,
-    },
+    Hello { status: ShimStatus, kept: Manifest },
+    Streams(Manifest),
+    Started { pid: i32, start_time: u64 },
     Failed(StartFailure),
     Exited(Exit),
-    Attached {
-        terminal: bool,
-        stdin: bool,
-    },
+    Attached { terminal: bool, stdin: bool },
 }
 
-/// [`LaunchRequest`] with the meaning of its descriptors: netns if any, then `keep`, then `proxies`.
+/// [`LaunchRequest`] with the meaning of its descriptors.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct WireLaunch {
     pub request: LaunchRequest,
-    pub netns: bool,
-    pub keep: Vec<String>,
-    pub proxies: Vec<(bool, SocketAddr)>,
+    pub fds: Manifest,
     /// PID 1 of a container that lost its shim.
     pub orphan: Option<Identity>,
 }
@@ -226,21 +223,22 @@ pub(crate) struct WireLaunch {
 impl WireEvent {
     /// Joins an event with its descriptors; `None` if they do not fit.
     pub(crate) fn join(self, fds: Vec<OwnedFd>) -> Option<ShimEvent> {
-        let mut fds = fds.into_iter();
-        Some(match self {
-            Self::Hello { status, keep } => {
-                if fds.len() != keep.len() {
-                    return None;
-                }
-                let keep = keep.into_iter().zip(fds).collect();
-                ShimEvent::Hello { status, keep }
+        let mut fds = match self {
+            Self::Hello { status, kept } => {
+                let kept = kept.claim(fds)?;
+                return Some(ShimEvent::Hello { status, kept });
             }
+            Self::Streams(names) => return Some(ShimEvent::Streams(names.claim(fds)?.keep)),
+            _ => fds.into_iter(),
+        };
+        Some(match self {
             Self::Started { pid, start_time } => ShimEvent::Started { pid, start_time },
             Self::Failed(failure) => ShimEvent::Failed(failure),
             Self::Exited(exit) => ShimEvent::Exited(exit),
             Self::Attached { terminal: true, .. } => {
                 ShimEvent::Attached(Attachment::Terminal(fds.next()?))
             }
+            Self::Hello { .. } | Self::Streams(_) => return None,
             Self::Attached { stdin, .. } => ShimEvent::Attached(Attachment::Pipes {
                 stdin: if stdin { Some(fds.next()?) } else { None },
                 stdout: fds.next()?,

@@ -1,10 +1,11 @@
 //! Listeners that need a process to serve them (published ports on `[::1]`): it is made when the first client comes.
 
+use super::protocol::Proxy;
 use crate::runtime::sys::process::{self, Forked};
 use crate::runtime::zygote::Hooks;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::process::{Signal, pidfd_send_signal};
+use rustix::process::{Pid, Signal, pidfd_send_signal};
 use std::net::SocketAddr;
 
 /// The listeners of one container and the process that serves them.
@@ -14,13 +15,21 @@ pub(super) struct Proxies {
 }
 
 impl Proxies {
-    pub(super) fn new(listeners: impl Iterator<Item = ((bool, SocketAddr), OwnedFd)>) -> Self {
+    pub(super) fn new(proxies: Vec<Proxy>) -> Self {
+        let listener = |p: Proxy| (p.listener, p.tcp, p.target);
         Self {
-            listeners: listeners
-                .map(|((tcp, target), fd)| (fd, tcp, target))
-                .collect(),
+            listeners: proxies.into_iter().map(listener).collect(),
             process: None,
         }
+    }
+
+    /// The listeners, whether served or not.
+    pub(super) fn all(&self) -> impl Iterator<Item = (BorrowedFd<'_>, bool, SocketAddr)> {
+        let mut all = self.listeners.iter();
+        std::iter::from_fn(move || {
+            all.next()
+                .map(|(fd, tcp, target)| (fd.as_fd(), *tcp, *target))
+        })
     }
 
     /// What to wait for: nothing while they are served.
@@ -36,8 +45,9 @@ impl Proxies {
         if self.process.is_some() || !self.somebody_waits() {
             return;
         }
+        let shim = rustix::process::getpid();
         match process::fork() {
-            Ok(Forked::Child) => become_proxy(std::mem::take(&mut self.listeners), hooks),
+            Ok(Forked::Child) => become_proxy(std::mem::take(&mut self.listeners), hooks, shim),
             Ok(Forked::Parent { pid, pidfd }) => self.process = Some((pid, pidfd)),
             Err(_) => {}
         }
@@ -70,9 +80,12 @@ impl Proxies {
     }
 }
 
-fn become_proxy(listeners: Vec<(OwnedFd, bool, SocketAddr)>, hooks: Hooks) -> ! {
-    // Without its shim there is no container to reach.
-    let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+fn become_proxy(listeners: Vec<(OwnedFd, bool, SocketAddr)>, hooks: Hooks, shim: Pid) -> ! {
+    // Without its shim it only brings what is open to its end: another shim has another proxy for what comes.
+    let _ = rustix::process::set_parent_process_death_signal(Some(Signal::TERM));
+    if rustix::process::getppid() != Some(shim) {
+        process::exit_now(0) // killed before we could ask to be told
+    }
     process::reset_signals();
     let _ = rustix::thread::set_name(c"hoist-proxy");
     let keep: Vec<BorrowedFd<'_>> = listeners.iter().map(|(fd, ..)| fd.as_fd()).collect();

@@ -2,15 +2,19 @@
 
 use super::protocol::Exit;
 use crate::runtime::identity::Identity;
-use rustix::fd::BorrowedFd;
-use rustix::fs::{AtFlags, Mode, OFlags, openat, renameat, unlinkat};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, fcntl_lock, openat, renameat, unlinkat};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 const PID: &str = "pid.json";
 const EXIT: &str = "exit.json";
+const LOCK: &str = "shim.lock";
+/// How long a shim may take to end after its last word.
+const ENDING: Duration = Duration::from_secs(5);
 
 /// PID 1 as it was last recorded, `None` if the container never came to that.
 pub fn read_pid(run_dir: &Path) -> io::Result<Option<Identity>> {
@@ -52,9 +56,56 @@ fn write(run_dir: BorrowedFd<'_>, name: &str, value: &impl Serialize) -> io::Res
     Ok(())
 }
 
+/// Makes this process the only shim of the container, for as long as it holds what comes back. `None`: another one lives
+/// (or cannot be told from one). One that is about to end is waited for; an orphan has had no shim for longer than that.
+pub(crate) fn claim(run_dir: &Path, orphan: bool) -> Option<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let until = Instant::now()
+        + if orphan {
+            Duration::from_millis(50)
+        } else {
+            ENDING
+        };
+    let path = run_dir.join(LOCK);
+    loop {
+        let file = rustix::fs::open(&path, flags, Mode::from_raw_mode(0o600)).ok()?;
+        // Of the process, not of the descriptor: what we fork does not hold it.
+        let mine = fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
+        // Who ends removes the file: then it was the lock of one that is gone.
+        if mine && is_at(&file, &path) {
+            return Some(file);
+        }
+        if Instant::now() > until {
+            return None;
+        }
+        // The end of a process that is nobody's child of ours tells nobody.
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn is_at(file: &OwnedFd, path: &Path) -> bool {
+    let (held, there) = (rustix::fs::fstat(file), rustix::fs::stat(path));
+    matches!((held, there), (Ok(held), Ok(there)) if held.st_ino == there.st_ino)
+}
+
+/// Removes what a killed shim has left in its run folder.
+pub fn clear(run_dir: &Path) {
+    if let Ok(dir) = std::fs::File::open(run_dir) {
+        remove_all(dir.as_fd());
+    }
+}
+
 /// Removes everything a shim makes in its run folder.
 pub(crate) fn remove_all(run_dir: BorrowedFd<'_>) {
-    for name in [PID, EXIT, "shim.sock", "out", "err"] {
+    for name in [
+        PID,
+        EXIT,
+        "shim.sock",
+        "out",
+        "err",
+        LOCK,
+        super::intake::MARK,
+    ] {
         remove(run_dir, name);
     }
 }

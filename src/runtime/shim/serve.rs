@@ -1,6 +1,7 @@
 //! The loop of a shim: sleep until something happens.
 
 use super::Shim;
+use super::kept::Parcel;
 use super::protocol::{ShimCommand, ShimState, ShimStatus, WireEvent};
 use crate::runtime::channel::Channel;
 use crate::runtime::error::{StartFailure, Step};
@@ -49,7 +50,8 @@ impl Shim {
         for fd in self.proxies.poll() {
             add(fd, PollFlags::IN);
         }
-        let timeout = self.watch.timeout().map(|left| Timespec {
+        let timeouts = [self.watch.timeout(), self.streams.timeout()];
+        let timeout = timeouts.into_iter().flatten().min().map(|left| Timespec {
             tv_sec: left.as_secs() as i64,
             tv_nsec: i64::from(left.subsec_nanos()),
         });
@@ -64,16 +66,30 @@ impl Shim {
         if !is_one_of_us(&socket) {
             return;
         }
+        let parcel = self.kept();
         let hello = WireEvent::Hello {
             status: self.status(),
-            keep: self.keep.iter().map(|(name, _)| name.clone()).collect(),
+            kept: parcel.manifest,
         };
-        let fds: Vec<BorrowedFd<'_>> = self.keep.iter().map(|(_, fd)| fd.as_fd()).collect();
         let link = Channel::new(socket);
-        if link.send(&hello, &fds, Duration::from_secs(1)).is_ok() {
+        let patience = Duration::from_secs(1);
+        if link.send(&hello, &parcel.fds, patience).is_ok() {
             self.link = Some(link);
             self.watch.found();
         }
+    }
+
+    /// Everything that a supervisor is to hold as well.
+    fn kept(&self) -> Parcel<'_> {
+        let mut parcel = Parcel::new(self.netns.as_ref());
+        parcel.keep(
+            self.keep
+                .iter()
+                .map(|(name, fd)| (name.as_str(), fd.as_fd())),
+        );
+        parcel.keep(self.streams.kept());
+        parcel.proxies(self.proxies.all());
+        parcel
     }
 
     fn status(&self) -> ShimStatus {
@@ -147,6 +163,10 @@ impl Shim {
                 return;
             }
         };
+        if close_stdin {
+            // Before the client can close its end: nobody else may hold it open then.
+            self.tell_streams();
+        }
         let fds: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
         let sent = match &self.link {
             Some(link) => link.send(&event, &fds, Duration::ZERO),

@@ -20,6 +20,7 @@ impl Shim {
                 self.state = ShimState::Running;
                 self.running = Some(running);
                 self.failure = None;
+                self.tell_streams();
                 self.tell(&WireEvent::Started { pid, start_time });
             }
             Err(failure) => {

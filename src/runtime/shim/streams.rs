@@ -1,6 +1,9 @@
 //! What a container writes and reads: FIFOs or a terminal on one side, the log and attached clients on the other.
 
-use super::protocol::{LaunchRequest, WireEvent};
+use super::clients::{Client, hung_up, read_keys, reader_gone, show};
+use super::intake::{Intake, Turn};
+use super::kept;
+use super::protocol::{LaunchFds, LaunchRequest, WireEvent};
 use crate::runtime::channel;
 use crate::runtime::console;
 use crate::runtime::error::{At, StartFailure, Step};
@@ -12,14 +15,19 @@ use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer};
 use std::io;
+use std::time::{Duration, Instant};
 
-/// Read at once; more would only make a mostly sleeping process bigger.
+/// Read at once from a terminal, whose bytes cannot be copied before they are taken.
 const CHUNK: usize = 16 << 10;
+/// How long after a refusal a full disk is tried again.
+const REST: Duration = Duration::from_millis(250);
 
 /// All streams of one container.
 pub(super) struct Streams {
     fifos: Fifos,
+    intake: Intake,
     log: LogWriter,
+    full: Full,
     tty: bool,
     /// Both ends of stdin's pipe: ours keeps it open while nobody is attached.
     stdin: Option<(OwnedFd, Option<OwnedFd>)>,
@@ -28,7 +36,6 @@ pub(super) struct Streams {
     /// Typed, but not taken by the terminal yet.
     typed: Vec<u8>,
     clients: Vec<Client>,
-    buffer: Vec<u8>,
 }
 
 /// A pty. The slave is held open, so that the master neither hangs up nor reads as dead when a program closes it for a while.
@@ -37,22 +44,20 @@ struct Terminal {
     _slave: Option<OwnedFd>,
 }
 
-/// Somebody attached.
-enum Client {
-    Terminal(OwnedFd),
-    Pipes {
-        out: Option<OwnedFd>,
-        err: Option<OwnedFd>,
-    },
+/// What is done while the log cannot be written.
+#[derive(Default)]
+struct Full {
+    /// Output waits, and with it the container; otherwise it is dropped.
+    blocking: bool,
+    /// When to try again.
+    until: Option<Instant>,
+    /// Bytes dropped so far.
+    dropped: u64,
 }
 
 impl Streams {
-    /// `orphan`: the FIFOs are there already, and a container holds them.
-    pub(super) fn make(
-        run_dir: &OwnedFd,
-        request: &LaunchRequest,
-        orphan: bool,
-    ) -> Result<Self, StartFailure> {
+    /// For a container that is yet to be made.
+    pub(super) fn make(run_dir: &OwnedFd, request: &LaunchRequest) -> Result<Self, StartFailure> {
         let process = &request.spec.process;
         let stdin = if process.stdin && !process.tty {
             let (read, write) =
@@ -61,23 +66,51 @@ impl Streams {
         } else {
             None
         };
+        let fifos = Fifos::make(run_dir.as_fd()).at(Step::Prepare, || "open the FIFOs".into())?;
+        let intake = Intake::open(run_dir.as_fd(), true);
+        Self::new(fifos, intake, stdin, request)
+    }
+
+    /// For a container that lost its shim: it holds the FIFOs, and `kept` what else is left of its streams.
+    pub(super) fn inherit(
+        run_dir: &OwnedFd,
+        request: &LaunchRequest,
+        kept: &mut LaunchFds,
+    ) -> Result<Self, StartFailure> {
+        let fifos = Fifos::open(run_dir.as_fd()).at(Step::Prepare, || "open the FIFOs".into())?;
+        let mut intake = Intake::open(run_dir.as_fd(), false);
+        intake.recover(&fifos, &request.log_dir);
+        let write = kept.take(kept::STDIN[1]);
+        let stdin = kept.take(kept::STDIN[0]).map(|read| (read, write));
+        let mut streams = Self::new(fifos, intake, stdin, request)?;
+        if let Some(master) = kept.take(kept::TERMINAL) {
+            streams.open_terminal(master);
+        }
+        Ok(streams)
+    }
+
+    fn new(
+        fifos: Fifos,
+        intake: Intake,
+        stdin: Option<(OwnedFd, Option<OwnedFd>)>,
+        request: &LaunchRequest,
+    ) -> Result<Self, StartFailure> {
         Ok(Self {
-            fifos: if orphan {
-                Fifos::open(run_dir.as_fd())
-            } else {
-                Fifos::make(run_dir.as_fd())
-            }
-            .at(Step::Prepare, || "open the FIFOs".into())?,
+            fifos,
+            intake,
+            full: Full {
+                blocking: request.log_limits.blocking,
+                ..Full::default()
+            },
             log: LogWriter::open(&request.log_dir, request.log_limits).at(Step::Prepare, || {
                 format!("open the log folder `{}`", request.log_dir.display())
             })?,
-            tty: process.tty,
+            tty: request.spec.process.tty,
             stdin,
             terminal: None,
             size: request.terminal,
             typed: Vec::new(),
             clients: Vec::new(),
-            buffer: Vec::new(),
         })
     }
 
@@ -150,12 +183,36 @@ impl Streams {
         ))
     }
 
+    /// What a shim that takes over must have, by name.
+    pub(super) fn kept(&self) -> impl Iterator<Item = (&'static str, BorrowedFd<'_>)> {
+        let terminal = self
+            .terminal
+            .iter()
+            .map(|t| (kept::TERMINAL, t.master.as_fd()));
+        let pipe = self.stdin.iter().flat_map(|(read, write)| {
+            let read = (kept::STDIN[0], read.as_fd());
+            let write = write.iter().map(|fd| (kept::STDIN[1], fd.as_fd()));
+            std::iter::once(read).chain(write)
+        });
+        terminal.chain(pipe)
+    }
+
+    /// When to look again though nothing happens.
+    pub(super) fn timeout(&self) -> Option<Duration> {
+        let until = self.full.until?;
+        Some(until.saturating_duration_since(Instant::now()))
+    }
+
     /// What to wait for.
     pub(super) fn poll(&self) -> Vec<(BorrowedFd<'_>, PollFlags)> {
-        let mut fds = vec![
+        let fifos = [
             (self.fifos.out.as_fd(), PollFlags::IN),
             (self.fifos.err.as_fd(), PollFlags::IN),
         ];
+        let mut fds: Vec<_> = fifos
+            .into_iter()
+            .filter(|_| self.full.until.is_none())
+            .collect();
         if let Some(terminal) = &self.terminal {
             let mut what = PollFlags::IN;
             what.set(PollFlags::OUT, !self.typed.is_empty());
@@ -181,45 +238,84 @@ impl Streams {
     /// Moves what is there now, in bounded portions.
     pub(super) fn pump(&mut self) {
         self.type_in();
-        self.read_all(4);
+        if self.full.until.is_some_and(|until| until <= Instant::now()) {
+            self.full.until = None;
+        }
+        self.read_terminal(4);
+        let busy = self.read_fifos(4);
+        if !busy {
+            self.intake.rest();
+            self.log.rest();
+        }
     }
 
     /// Reads until nothing is left.
     pub(super) fn drain(&mut self) {
-        self.read_all(usize::MAX);
+        self.full.until = None;
+        self.read_terminal(usize::MAX);
+        self.read_fifos(usize::MAX);
     }
 
-    fn read_all(&mut self, rounds: usize) {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        buffer.resize(CHUNK, 0);
-        for source in [Source::Out, Source::Err, Source::Terminal] {
+    /// Whether there was anything in the last of at most so many rounds.
+    fn read_fifos(&mut self, rounds: usize) -> bool {
+        let mut busy = false;
+        for stream in [Stream::Out, Stream::Err] {
             for _ in 0..rounds {
-                let fd = match source {
-                    Source::Out => Some(&self.fifos.out),
-                    Source::Err => Some(&self.fifos.err),
-                    Source::Terminal => self.terminal.as_ref().map(|t| &t.master),
+                if self.full.until.is_some() {
+                    return busy;
+                }
+                let fifo = match stream {
+                    Stream::Out => &self.fifos.out,
+                    Stream::Err => &self.fifos.err,
                 };
-                match fd.map(|fd| rustix::io::read(fd, &mut buffer[..])) {
-                    Some(Ok(count)) if count > 0 => self.spread(source, &buffer[..count]),
-                    Some(Err(Errno::INTR)) => {}
-                    _ => break,
+                match self.intake.turn(fifo, stream, &mut self.log) {
+                    Turn::Took(count) => {
+                        busy = true;
+                        show(&mut self.clients, stream, self.intake.bytes(count));
+                        self.own_up();
+                    }
+                    Turn::Refused if self.full.blocking => {
+                        self.full.until = Some(Instant::now() + REST)
+                    }
+                    Turn::Refused => self.full.dropped += self.intake.discard(fifo) as u64,
+                    Turn::Empty => break,
                 }
             }
         }
-        self.buffer = buffer;
+        busy
     }
 
-    fn spread(&mut self, source: Source, bytes: &[u8]) {
-        let stream = match source {
-            Source::Err => Stream::Err,
-            Source::Out | Source::Terminal => Stream::Out,
-        };
-        // A full disk loses log, as every logger does then; the container goes on.
-        let _ = self.log.write(stream, bytes);
-        for client in &mut self.clients {
-            client.show(stream, bytes);
+    /// Once the log can be written again, it says what is missing.
+    fn own_up(&mut self) {
+        let dropped = std::mem::take(&mut self.full.dropped);
+        if dropped == 0 {
+            return;
         }
-        self.clients.retain(Client::is_there);
+        let text = format!(
+            "[hoist: {dropped} bytes of output are missing here: the log could not be written]\n"
+        );
+        if self.log.write(Stream::Err, text.as_bytes()).is_err() {
+            self.full.dropped = dropped;
+        }
+    }
+
+    fn read_terminal(&mut self, rounds: usize) {
+        let Some(terminal) = &self.terminal else {
+            return;
+        };
+        let mut buffer = vec![0; CHUNK];
+        for _ in 0..rounds {
+            match rustix::io::read(&terminal.master, &mut buffer[..]) {
+                Ok(count) if count > 0 => {
+                    if self.log.write(Stream::Out, &buffer[..count]).is_err() {
+                        self.full.dropped += count as u64;
+                    }
+                    show(&mut self.clients, Stream::Out, &buffer[..count]);
+                }
+                Err(Errno::INTR) => {}
+                _ => break,
+            }
+        }
     }
 
     /// From the clients' keyboards to the terminal.
@@ -254,78 +350,6 @@ impl Streams {
         };
         if let Ok(count) = rustix::io::write(&terminal.master, &self.typed) {
             self.typed.drain(..count);
-        }
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Source {
-    Out,
-    Err,
-    Terminal,
-}
-
-/// Whether the client is still there.
-fn read_keys(socket: &OwnedFd, typed: &mut Vec<u8>) -> bool {
-    let mut keys = [0u8; 4096];
-    let flags = rustix::net::RecvFlags::DONTWAIT;
-    match rustix::net::recv(socket, &mut keys, flags) {
-        Ok((0, _)) => false,
-        Ok((count, _)) => {
-            typed.extend_from_slice(&keys[..count]);
-            true
-        }
-        Err(Errno::AGAIN | Errno::INTR) => true,
-        Err(_) => false,
-    }
-}
-
-fn revents(fd: &OwnedFd, what: PollFlags) -> PollFlags {
-    let mut fds = [rustix::event::PollFd::new(fd, what)];
-    let now = rustix::event::Timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    match rustix::event::poll(&mut fds, Some(&now)) {
-        Ok(_) => fds[0].revents(),
-        Err(_) => PollFlags::empty(),
-    }
-}
-
-fn hung_up(socket: &OwnedFd) -> bool {
-    revents(socket, PollFlags::RDHUP).intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR)
-}
-
-fn reader_gone(pipe: &OwnedFd) -> bool {
-    revents(pipe, PollFlags::empty()).contains(PollFlags::ERR)
-}
-
-impl Client {
-    fn is_there(&self) -> bool {
-        !matches!(
-            self,
-            Client::Pipes {
-                out: None,
-                err: None
-            }
-        )
-    }
-
-    /// Best effort: a client that does not keep up loses this piece, the container never waits for it.
-    fn show(&mut self, stream: Stream, bytes: &[u8]) {
-        let (out, err) = match self {
-            Self::Terminal(socket) => {
-                let flags = rustix::net::SendFlags::DONTWAIT | rustix::net::SendFlags::NOSIGNAL;
-                let _ = rustix::net::send(&*socket, bytes, flags);
-                return;
-            }
-            Self::Pipes { out, err } => (out, err),
-        };
-        let end = if stream == Stream::Out { out } else { err };
-        if let Some(pipe) = end
-            && matches!(rustix::io::write(pipe, bytes), Err(Errno::PIPE))
-        {
-            *end = None;
         }
     }
 }

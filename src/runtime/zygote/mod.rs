@@ -186,7 +186,7 @@ fn spawn(path: &Path) -> io::Result<Zygote> {
 }
 
 /// `argv[0]` of a zygote.
-const ARGV0: &str = "hoist-zygote";
+pub(crate) const ARGV0: &str = "hoist-zygote";
 
 fn zygote_command(program: &Path) -> Command {
     use std::os::unix::process::CommandExt;

@@ -59,8 +59,20 @@ impl RealHost {
         started
     }
 
+    /// Starts a container, after it ended, that has neither shim nor network any more.
+    pub async fn start_again(&self, container: &Rc<Container>) {
+        if let Err(error) = self.connect_and_launch(container).await {
+            let error = error.to_string();
+            self.project.release_endpoint(container);
+            container.status.send_modify(|s| s.phase = Phase::Exited);
+            self.project.event(container, What::Failed { error }, "");
+            self.project.at_rest();
+        }
+    }
+
     async fn connect_and_launch(&self, container: &Rc<Container>) -> Started {
         let fds = self.connect(container).await?;
+        container.kept.replace(fds);
         etc::write(&self.project, container).map_err(|e| {
             HostError::because(
                 format!(
@@ -82,7 +94,7 @@ impl RealHost {
         for _ in 1..TRIES {
             let link = self
                 .project
-                .launch(self.request(container)?, &fds)
+                .launch(self.request(container)?, &container.kept.borrow())
                 .map_err(failed)?;
             match container
                 .ask(|answer| Command::Launched(link, answer))
@@ -94,7 +106,7 @@ impl RealHost {
         }
         let link = self
             .project
-            .launch(self.request(container)?, &fds)
+            .launch(self.request(container)?, &container.kept.borrow())
             .map_err(failed)?;
         container
             .ask(|answer| Command::Launched(link, answer))
@@ -232,22 +244,66 @@ impl RealHost {
         })
     }
 
-    /// Gives a running container whose shim was killed a new one. The port reservations and resolver sockets its shim
-    /// kept are gone with it; rules and resolver go on without.
+    /// Gives a running container whose shim was killed a new one.
     pub fn adopt(&self, container: &Container, orphan: (i32, u64)) -> Result<ShimLink, HostError> {
         let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
             let name = &container.record.name;
             HostError::because(format!("cannot give container `{name}` another shim"), e)
         };
-        let netns = open_netns(orphan.0, orphan.1).map_err(|e| failed(e.into()))?;
-        let fds = LaunchFds {
-            netns: Some(netns),
-            ..LaunchFds::default()
+        if container.kept.borrow().netns.is_none() {
+            self.restore(container, orphan)?;
+        }
+        let identity = Identity {
+            pid: orphan.0,
+            start_time: orphan.1,
+            boot_id: crate::runtime::identity::boot_id().map_err(|e| failed(e.into()))?,
         };
-        let identity = Identity::of(orphan.0).map_err(|e| failed(e.into()))?;
+        let request = self.request(container)?;
+        let kept = container.kept.borrow();
         self.project
-            .adopt(self.request(container)?, &fds, &identity)
+            .adopt(request, &kept, &identity)
             .map_err(|e| failed(e.into()))
+    }
+
+    /// Gives a container that waits for its next start another shim, which waits for the order.
+    pub fn hold(&self, container: &Container) -> Result<ShimLink, HostError> {
+        let mut request = self.request(container)?;
+        request.hold = true;
+        let launched = self.project.launch(request, &container.kept.borrow());
+        launched.map_err(|e| {
+            let name = &container.record.name;
+            HostError::because(format!("cannot give container `{name}` another shim"), e)
+        })
+    }
+
+    /// Shim and supervisor were killed: what both held of the network is made anew.
+    fn restore(&self, container: &Container, orphan: (i32, u64)) -> Result<(), HostError> {
+        let name = &container.record.name;
+        let netns = open_netns(orphan.0, orphan.1).map_err(|e| {
+            HostError::because(format!("cannot open the network namespace of `{name}`"), e)
+        })?;
+        let Some(endpoint) = container.endpoint.borrow().clone() else {
+            container.kept.borrow_mut().netns = Some(netns);
+            return Ok(());
+        };
+        let records = self.project.record.borrow();
+        let networks: Vec<_> = records.networks.iter().map(|n| n.spec.clone()).collect();
+        let restored =
+            self.project
+                .network
+                .restore(netns, &endpoint.attachment, &endpoint.ports, &networks);
+        let (endpoint, refused) = restored.map_err(|e| {
+            HostError::because(
+                format!("cannot restore the network of container `{name}`"),
+                e,
+            )
+        })?;
+        for error in refused {
+            let text = format!("container `{name}` has lost the reservation of a port: {error}");
+            self.project.event(container, What::Warning { text }, "");
+        }
+        container.kept.replace(self.hand_over(container, endpoint)?);
+        Ok(())
     }
 
     /// The specification, with the namespaces that are joined now.

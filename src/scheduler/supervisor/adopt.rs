@@ -6,8 +6,9 @@ use super::machine::Command;
 use super::project::Project;
 use crate::id::ContainerId;
 use crate::runtime::Exit;
-use crate::runtime::Identity;
 use crate::runtime::ShimLink;
+use crate::runtime::identity;
+use crate::runtime::shim::record;
 use crate::state::event::{Event, Subject, What};
 use crate::state::record::{ContainerRecord, LifeRecord};
 use crate::state::store;
@@ -85,26 +86,55 @@ fn take_in(project: &Rc<Project>, record: ContainerRecord<Launch>) -> Rc<Contain
 }
 
 /// Finds the shim of a container, or at least its process.
-fn reconnect(project: &Project, container: &Container) {
+pub fn reconnect(project: &Rc<Project>, container: &Rc<Container>) {
     if let Ok(link) = ShimLink::connect(&container.paths.run) {
         // Until its first word we know only that it was started.
         container.status.send_modify(|s| s.phase = Phase::Starting);
         let _ = container.commands.send(Command::Adopted(link));
         return;
     }
-    let identity: Option<Identity> = store::read(&container.paths.run.join("pid.json"))
-        .ok()
-        .flatten();
-    match identity.filter(Identity::is_alive) {
-        Some(identity) => {
-            let process = (identity.pid, identity.start_time);
-            container.status.send_modify(|s| {
-                s.phase = Phase::Running;
-                s.process = Some(process);
-            });
-            let _ = container.commands.send(Command::Orphaned);
+    let recorded = record::read_pid(&container.paths.run).ok().flatten();
+    match recorded {
+        Some(process) if process.is_alive() => {
+            let process = (process.pid, process.start_time);
+            container.status.send_modify(|s| s.phase = Phase::Running);
+            let _ = container.commands.send(Command::Orphaned(process));
         }
-        None => project.release_endpoint(container),
+        Some(process) => bury(project, container, (process.pid, process.start_time)),
+        None => settle(project, container),
+    }
+}
+
+/// Neither shim nor process is left of a container that ran in this boot. What its policy says of such an end is still to
+/// be done, unless it was.
+fn bury(project: &Rc<Project>, container: &Rc<Container>, process: (i32, u64)) {
+    let life = project.life(container);
+    let exit = record::read_exit(&container.paths.run).ok().flatten();
+    let heard = match exit {
+        Some(exit) => exit.time == life.finished,
+        None => life.started <= life.finished,
+    };
+    if heard {
+        return settle(project, container);
+    }
+    let (project, container) = (project.clone(), container.clone());
+    container.status.send_modify(|s| s.phase = Phase::Starting);
+    tokio::task::spawn_local(async move {
+        let exit = project.bury(&container, process).await;
+        let _ = container.commands.send(Command::Buried(exit));
+    });
+}
+
+/// A container without a process: at rest, about to start, or ended with the machine.
+fn settle(project: &Project, container: &Container) {
+    let life = project.life(container);
+    let this_boot = identity::boot_id().is_ok_and(|boot| boot == life.boot);
+    project.sweep_after(container);
+    project.release_endpoint(container);
+    if life.due && this_boot {
+        let _ = container.commands.send(Command::Due);
+    } else if life.started > life.finished || life.due {
+        let _ = container.commands.send(Command::Crashed);
     }
 }
 

@@ -6,6 +6,7 @@ use super::machine::Command;
 use crate::id::NetworkName;
 use crate::network::spec::AttachmentSpec;
 use crate::network::spec::PublishedPort;
+use crate::runtime::LaunchFds;
 use crate::scheduler::execute::HostError;
 use crate::state::paths::ContainerPaths;
 use crate::state::record::ContainerRecord;
@@ -24,6 +25,8 @@ pub struct Container {
     pub status: watch::Sender<Status>,
     /// Addresses and host ports while it has them.
     pub endpoint: RefCell<Option<EndpointRecord>>,
+    /// Second copies of what its shim holds open, for a shim in place of it.
+    pub kept: RefCell<LaunchFds>,
     /// Where its machine listens.
     pub commands: mpsc::UnboundedSender<Command>,
     /// How many wait for its health: probes hurry while somebody does.

@@ -5,13 +5,13 @@ use super::launch::Networking;
 use super::project::Project;
 use crate::id::NetworkName;
 use crate::network::spec::NetworkSpec;
+use crate::runtime::LaunchFds;
 use crate::scheduler::execute::HostError;
 use crate::state::event::What;
 use crate::state::record::NetworkRecord;
 use crate::state::store;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 /// Name of the kept descriptors of a container's resolver sockets.
@@ -66,6 +66,7 @@ impl Project {
     /// Gives addresses and ports of a container back. Idempotent.
     pub fn release_endpoint(&self, container: &Container) {
         self.resolver.remove(&container.record.id);
+        container.kept.take();
         let Some(endpoint) = container.endpoint.take() else {
             return;
         };
@@ -109,18 +110,15 @@ impl Project {
     }
 
     /// Takes over what a shim kept of a container's network.
-    pub fn adopt_endpoint(&self, container: &Container, keep: Vec<(String, OwnedFd)>) {
-        let (mut udp, mut tcp) = (None, None);
-        for (name, fd) in keep {
-            match name.as_str() {
-                DNS_UDP => udp = Some(fd),
-                DNS_TCP => tcp = Some(fd),
-                _ => {}
-            }
-        }
-        if let (Some(udp), Some(tcp)) = (udp, tcp) {
+    pub fn adopt_endpoint(&self, container: &Container, kept: LaunchFds) {
+        let copy = |wanted: &str| {
+            let (_, fd) = kept.keep.iter().find(|(name, _)| name == wanted)?;
+            fd.try_clone().ok()
+        };
+        if let (Some(udp), Some(tcp)) = (copy(DNS_UDP), copy(DNS_TCP)) {
             self.resolver.serve(container.record.id.clone(), udp, tcp);
         }
+        container.kept.replace(kept);
     }
 
     /// Reads an adopted container's addresses and ports back.

@@ -4,6 +4,7 @@ use super::container::{Container, Phase, Status};
 use super::launch::{Launch, Peer};
 use super::machine::Machine;
 use super::names;
+use super::restart::Restarts;
 use super::watch;
 use crate::id::ContainerId;
 use crate::id::NetworkName;
@@ -22,6 +23,7 @@ use crate::runtime::RuntimeError;
 use crate::runtime::ShimLink;
 use crate::runtime::Zygote;
 use crate::runtime::identity;
+use crate::runtime::shim::record as record_of_shim;
 use crate::scheduler::execute::HostError;
 use crate::state::event::{Event, Subject, What};
 use crate::state::journal;
@@ -119,6 +121,7 @@ impl Project {
             record,
             status: tokio::sync::watch::Sender::new(status),
             endpoint: RefCell::new(None),
+            kept: RefCell::default(),
             commands,
             waiters: tokio::sync::watch::Sender::new(0),
         });
@@ -208,13 +211,16 @@ impl Project {
             .unwrap_or_default()
     }
 
-    /// Keeps what must outlive us. Lost with a full disk, as the journal is.
-    pub fn remember_life(&self, container: &Container, restarts: u32, stopped_by_user: bool) {
+    /// Keeps what must outlive us of a container with such restarts. Lost with a full disk, as the journal is.
+    pub fn remember_life(&self, container: &Container, restarts: &Restarts, stopped_by_user: bool) {
         let status = container.status.borrow();
         let health = status.health.map(|h| format!("{h:?}").to_lowercase());
         let life = LifeRecord {
             stopped_by_user,
-            restarts,
+            restarts: restarts.in_a_row(),
+            attempts: restarts.attempts(),
+            boot: identity::boot_id().unwrap_or_default(),
+            due: status.phase == Phase::Restarting,
             started: status.started,
             health,
             exit_code: status.exit_code,
@@ -293,8 +299,12 @@ impl Project {
 
     /// Waits for the end of a container whose shim is dead, and cleans up after it.
     pub async fn bury(&self, container: &Container, (pid, start_time): (i32, u64)) -> Exit {
+        if let Ok(Some(exit)) = record_of_shim::read_exit(&container.paths.run) {
+            self.sweep_after(container);
+            return exit;
+        }
         let mut exit = Exit {
-            code: 255,
+            code: -1,
             signal: None,
             oom: false,
             time: self.now(),
@@ -306,20 +316,25 @@ impl Project {
             if let Some(status) = identity::exit_status(pidfd.get_ref()) {
                 use std::os::unix::process::ExitStatusExt;
                 exit.signal = status.signal();
-                exit.code = status
-                    .code()
-                    .or(exit.signal.map(|s| 128 + s))
-                    .unwrap_or(255);
+                exit.code = status.code().or(exit.signal.map(|s| 128 + s)).unwrap_or(-1);
             }
             exit.time = self.now();
         }
-        if let Ok(cgroup) =
-            crate::runtime::cgroups::Cgroup::open(&container.record.launch.spec.cgroup.path)
-        {
+        self.sweep_after(container);
+        exit
+    }
+
+    /// Removes what a container without processes has left because its shim was killed; nothing if that was not so.
+    pub fn sweep_after(&self, container: &Container) {
+        if !container.paths.run.join("shim.sock").exists() {
+            return;
+        }
+        let path = &container.record.launch.spec.cgroup.path;
+        if let Ok(cgroup) = crate::runtime::cgroups::Cgroup::open(path) {
             let _ = cgroup.kill();
             let _ = cgroup.remove();
         }
-        exit
+        record_of_shim::clear(&container.paths.run);
     }
 
     /// Ends when some container has come to rest.

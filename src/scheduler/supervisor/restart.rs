@@ -1,8 +1,8 @@
 //! When a container is started again after it ended. Pure: told what happened, answers what to do.
 //!
 //! The rules are docker's restart manager's: the time before a restart doubles from 100 ms to a minute, and a run of at
-//! least ten seconds is a success that makes it forget. One rule is kinder than docker's: such a success also resets
-//! the count that `on-failure:N` limits, which docker counts over the container's whole life.
+//! least ten seconds is a success that makes it forget. What `on-failure:N` limits is counted from the user's start on,
+//! whatever succeeds meanwhile, unless the rule has a window of its own.
 
 use crate::compose::model::Restart;
 use crate::compose::model::RestartPolicy;
@@ -41,18 +41,36 @@ pub struct Ending {
 pub struct Restarts {
     rule: Restart,
     in_a_row: u32,
+    attempts: u32,
 }
 
 impl Restarts {
     /// None yet.
     pub fn new(rule: Restart) -> Self {
-        Self { rule, in_a_row: 0 }
+        Self {
+            rule,
+            in_a_row: 0,
+            attempts: 0,
+        }
+    }
+
+    /// Goes on where an earlier supervisor was.
+    pub fn resume(&mut self, in_a_row: u32, attempts: u32) {
+        (self.in_a_row, self.attempts) = (in_a_row, attempts);
+    }
+
+    /// A user starts the container: whatever was before does not count.
+    pub fn forget(&mut self) {
+        self.resume(0, 0);
     }
 
     /// PID 1 ended: start it again?
     pub fn ended(&mut self, ending: Ending) -> Verdict {
         if ending.ran >= self.rule.window.unwrap_or(SUCCESS) {
             self.in_a_row = 0;
+            if self.rule.window.is_some() {
+                self.attempts = 0;
+            }
         }
         let wanted = match self.rule.policy {
             RestartPolicy::No => false,
@@ -62,13 +80,19 @@ impl Restarts {
         let exhausted = self
             .rule
             .max_attempts
-            .is_some_and(|max| self.in_a_row >= max);
+            .is_some_and(|max| self.attempts >= max);
         if !wanted || ending.by_user || exhausted {
             return Verdict::Stay;
         }
         let after = self.rule.delay.unwrap_or_else(|| back_off(self.in_a_row));
         self.in_a_row += 1;
+        self.attempts += 1;
         Verdict::Restart { after }
+    }
+
+    /// Restarts since a user started it.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
     }
 
     /// Restarts in a row without a run long enough to count as a success.
@@ -178,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn attempts_are_limited_in_a_row() {
+    fn attempts_are_limited_since_the_users_start() {
         let limited = Restart {
             max_attempts: Some(2),
             ..rule(RestartPolicy::OnFailure)
@@ -187,10 +211,16 @@ mod tests {
         assert_ne!(restarts.ended(ended(1, MS)), Verdict::Stay);
         assert_ne!(restarts.ended(ended(1, MS)), Verdict::Stay);
         assert_eq!(restarts.ended(ended(1, MS)), Verdict::Stay);
-        assert_ne!(
+        assert_eq!(
             restarts.ended(ended(1, SUCCESS)),
             Verdict::Stay,
-            "after a success"
+            "a success in between does not make them more"
+        );
+        restarts.forget();
+        assert_ne!(
+            restarts.ended(ended(1, MS)),
+            Verdict::Stay,
+            "a user's start does"
         );
     }
 

@@ -12,6 +12,10 @@
 mod tcp;
 mod udp;
 
+use nix::sys::signal::SigSet;
+use nix::sys::signal::Signal;
+use nix::sys::signalfd::SfdFlags;
+use nix::sys::signalfd::SignalFd;
 use rustix::event::Timespec;
 use rustix::event::epoll;
 use rustix::event::epoll::EventData;
@@ -49,6 +53,8 @@ enum Source {
     Listener(usize),
     Connection(u64),
     Session(u64),
+    /// Told to end.
+    Notice,
 }
 
 impl Source {
@@ -57,6 +63,7 @@ impl Source {
             Self::Listener(index) => (index as u64) << 2,
             Self::Connection(id) => id << 2 | 1,
             Self::Session(id) => id << 2 | 2,
+            Self::Notice => 3,
         })
     }
 
@@ -65,7 +72,8 @@ impl Source {
         match data & 3 {
             0 => Self::Listener((data >> 2) as usize),
             1 => Self::Connection(data >> 2),
-            _ => Self::Session(data >> 2),
+            2 => Self::Session(data >> 2),
+            _ => Self::Notice,
         }
     }
 }
@@ -82,19 +90,24 @@ struct Proxy {
     accepting: bool,
     /// Connections that used up their turn.
     unfinished: Vec<u64>,
+    /// Hears SIGTERM.
+    notice: SignalFd,
+    /// Others serve new clients; only what is open is brought to its end.
+    leaving: bool,
 }
 
 /// Carries the traffic of each listener (socket, whether TCP, destination) until the process ends. TCP sockets listen;
-/// UDP sockets are bound. Without listeners it only waits.
+/// UDP sockets are bound. Without listeners it only waits. After SIGTERM it ends with the last connection that is open.
 pub fn serve(listeners: Vec<(OwnedFd, bool, SocketAddr)>) -> ! {
     // `splice` to a closed connection raises it; blocked, it is only the error.
-    let mut signals = nix::sys::signal::SigSet::empty();
-    signals.add(nix::sys::signal::Signal::SIGPIPE);
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGPIPE);
     let _ = signals.thread_block();
     if let Ok(mut proxy) = Proxy::new(listeners) {
-        loop {
+        while !(proxy.leaving && proxy.connections.is_empty()) {
             proxy.turn();
         }
+        std::process::exit(0);
     }
     loop {
         std::thread::park();
@@ -124,7 +137,11 @@ impl Proxy {
                 EventFlags::IN,
             )?;
         }
+        let notice = notice()?;
+        epoll::add(&epoll, &notice, Source::Notice.data(), EventFlags::IN)?;
         Ok(Self {
+            notice,
+            leaving: false,
             epoll,
             listeners,
             connections: HashMap::new(),
@@ -157,10 +174,19 @@ impl Proxy {
                 Source::Listener(index) => self.datagrams(index),
                 Source::Connection(id) => self.pump(id),
                 Source::Session(id) => self.answers(id),
+                Source::Notice => self.leave(),
             }
         }
         self.sessions.forget_silent();
-        self.listen(self.connections.len() < self.limit);
+        self.listen(!self.leaving && self.connections.len() < self.limit);
+    }
+
+    fn leave(&mut self) {
+        while let Ok(Some(_)) = self.notice.read_signal() {}
+        self.leaving = true;
+        for listener in &self.listeners {
+            let _ = epoll::delete(&self.epoll, &listener.socket);
+        }
     }
 
     fn accept(&mut self, index: usize) {
@@ -231,7 +257,7 @@ impl Proxy {
 
     /// Hears TCP listeners or lets connections wait in their backlog.
     fn listen(&mut self, accepting: bool) {
-        if self.accepting == accepting {
+        if self.accepting == accepting || self.leaving {
             return;
         }
         self.accepting = accepting;
@@ -261,6 +287,15 @@ impl Proxy {
     }
 }
 
+/// SIGTERM as something to wait for.
+fn notice() -> io::Result<SignalFd> {
+    let mut mask = SigSet::empty();
+    mask.add(Signal::SIGTERM);
+    mask.thread_block()?;
+    let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+    Ok(SignalFd::with_flags(&mask, flags)?)
+}
+
 fn connection_limit() -> usize {
     let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE);
     let (soft, _) = limit.unwrap_or((1024, 1024));
@@ -278,6 +313,7 @@ mod tests {
             Source::Listener(7),
             Source::Connection(1 << 40),
             Source::Session(3),
+            Source::Notice,
         ] {
             assert_eq!(Source::of(source.data()), source);
         }

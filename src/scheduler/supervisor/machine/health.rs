@@ -44,10 +44,11 @@ impl Machine {
     }
 
     pub(super) fn show_health(&mut self, verdict: observed::Health) {
-        let (state, what) = match verdict {
-            observed::Health::Starting => (HealthState::Starting, None),
-            observed::Health::Healthy => (HealthState::Healthy, Some(What::Healthy)),
-            observed::Health::Unhealthy => (HealthState::Unhealthy, Some(What::Unhealthy)),
+        let state = health_state(verdict);
+        let what = match state {
+            HealthState::Starting => None,
+            HealthState::Healthy => Some(What::Healthy),
+            HealthState::Unhealthy => Some(What::Unhealthy),
         };
         let before = self.container.status.borrow().health;
         self.set(|s| s.health = Some(state));
@@ -55,9 +56,17 @@ impl Machine {
             && before != Some(state)
         {
             self.project.event(&self.container, what, "");
-            self.project
-                .remember_life(&self.container, self.restarts.in_a_row(), self.by_user);
+            self.remember();
         }
+    }
+}
+
+/// In the words of the control socket.
+pub(super) fn health_state(verdict: observed::Health) -> HealthState {
+    match verdict {
+        observed::Health::Starting => HealthState::Starting,
+        observed::Health::Healthy => HealthState::Healthy,
+        observed::Health::Unhealthy => HealthState::Unhealthy,
     }
 }
 

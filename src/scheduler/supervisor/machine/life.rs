@@ -1,30 +1,41 @@
 //! What a machine does when its container starts, ends, or is found by a new supervisor.
 
-use super::{Command, Machine, SHIM_LOST};
+use super::Machine;
+use super::health::health_state;
+use crate::runtime::LaunchFds;
+use crate::runtime::identity;
 use crate::runtime::shim::protocol::{Exit, ShimCommand, ShimStatus};
 use crate::scheduler::execute::HostError;
-use crate::scheduler::host::RealHost;
 use crate::scheduler::observed;
-use crate::scheduler::supervisor::container::Phase;
+use crate::scheduler::supervisor::container::{Phase, Status};
 use crate::scheduler::supervisor::health::Input;
 use crate::scheduler::supervisor::restart::{Ending, Verdict};
 use crate::state::event::What;
-use std::collections::HashMap;
-use std::os::fd::OwnedFd;
+use crate::state::record::LifeRecord;
 use std::time::{Duration, Instant};
-
-/// How many shims in a row a running container is given.
-const TRIES: u32 = 4;
 
 impl Machine {
     /// A shim that outlived its supervisor tells how things stand.
-    pub(super) fn greeted(&mut self, status: ShimStatus, keep: Vec<(String, OwnedFd)>) {
-        self.project.adopt_endpoint(&self.container, keep);
+    pub(super) fn greeted(&mut self, status: ShimStatus, kept: LaunchFds) {
+        self.project.adopt_endpoint(&self.container, kept);
+        let life = self.recall();
         match (status.pid, status.exit) {
             (Some((pid, start_time)), _) => self.adopted(pid, start_time),
-            (None, Some(exit)) => self.exited(&exit),
-            (None, None) => self.release(),
+            (None, Some(exit)) if life.finished != exit.time => self.exited(&exit),
+            (None, _) if life.due => self.due(),
+            (None, _) => {
+                self.set(|s| s.phase = at_rest(s));
+                self.release();
+            }
         }
+    }
+
+    /// What an earlier supervisor knew of its restarts and its user's wishes.
+    pub(super) fn recall(&mut self) -> LifeRecord {
+        let life = self.project.life(&self.container);
+        self.restarts.resume(life.restarts, life.attempts);
+        self.by_user = life.stopped_by_user;
+        life
     }
 
     pub(super) fn started(&mut self, pid: i32, start_time: u64) {
@@ -32,6 +43,8 @@ impl Machine {
             self.in_vain = 0;
             return; // said by a shim that took over
         }
+        self.in_vain = 0;
+        self.pidfd = identity::open_pid(pid, start_time).ok().flatten();
         let now = self.project.now();
         self.set(|s| {
             s.phase = Phase::Running;
@@ -41,8 +54,7 @@ impl Machine {
         });
         self.watch_health(Input::Started);
         self.project.event(&self.container, What::Started, "");
-        self.project
-            .remember_life(&self.container, self.restarts.in_a_row(), false);
+        self.remember();
         if let Some(answer) = self.starting.take() {
             let _ = answer.send(Ok(()));
         }
@@ -53,7 +65,12 @@ impl Machine {
 
     /// Found running by a new supervisor: its life goes on, only our memory is new.
     pub(super) fn adopted(&mut self, pid: i32, start_time: u64) {
-        let life = self.project.life(&self.container);
+        let life = self.recall();
+        self.pidfd = identity::open_pid(pid, start_time).ok().flatten();
+        if life.started <= life.finished {
+            // Our predecessor was killed before it heard of this start.
+            return self.started(pid, start_time);
+        }
         self.set(|s| {
             s.phase = Phase::Running;
             s.process = Some((pid, start_time));
@@ -66,18 +83,16 @@ impl Machine {
                 _ => observed::Health::Starting,
             };
             monitor.resume(verdict, Instant::now());
-            self.show_health(verdict);
+            // Known already: no event.
+            let state = health_state(verdict);
+            self.set(|s| s.health = Some(state));
         }
         self.count_waiters();
     }
 
     pub(super) fn failed_to_start(&mut self, error: HostError) {
         self.set(|s| {
-            s.phase = if s.started == 0 {
-                Phase::Created
-            } else {
-                Phase::Exited
-            };
+            s.phase = at_rest(s);
             s.process = None;
         });
         match self.starting.take() {
@@ -96,8 +111,12 @@ impl Machine {
         let status = self.container.status.borrow().clone();
         let ran = Duration::from_nanos(u64::try_from(exit.time - status.started).unwrap_or(0));
         self.kill_at = None;
+        self.pidfd = None;
         self.set(|s| {
             s.process = None;
+            if s.started <= s.finished {
+                s.started = exit.time; // nobody lived to note when
+            }
             s.exit_code = Some(exit.code);
             s.finished = exit.time;
             s.health = None;
@@ -112,25 +131,57 @@ impl Machine {
             },
             "",
         );
-        match self.restarts.ended(Ending {
+        let verdict = self.restarts.ended(Ending {
             code: exit.code,
             ran,
             by_user: self.by_user,
-        }) {
-            Verdict::Restart { after } => {
-                self.set(|s| s.phase = Phase::Restarting);
-                self.restart_at = Some(Instant::now() + after);
-            }
-            Verdict::Stay => self.release(),
+        });
+        if let Verdict::Restart { after } = verdict {
+            self.set(|s| s.phase = Phase::Restarting);
+            self.restart_at = Some(Instant::now() + after);
         }
+        // Before its shim is told to forget how it ended.
+        self.remember();
+        if verdict == Verdict::Stay {
+            self.release();
+        }
+    }
+
+    /// Its next start was decided on by a supervisor that was killed before the time came.
+    pub(super) fn due(&mut self) {
+        self.recall();
+        self.set(|s| s.phase = Phase::Restarting);
+        self.restart_at = Some(Instant::now());
+    }
+
+    /// It ended when the machine did: nobody knows how, and nothing starts it but a user or the next boot.
+    pub(super) fn crashed(&mut self) {
+        let life = self.recall();
+        let now = self.project.now();
+        self.set(|s| {
+            s.phase = at_rest(s);
+            if life.started > life.finished {
+                (s.exit_code, s.finished) = (Some(-1), now);
+            }
+        });
+        let what = What::Exited {
+            code: -1,
+            oom: false,
+        };
         self.project
-            .remember_life(&self.container, self.restarts.in_a_row(), self.by_user);
+            .event(&self.container, what, "the machine stopped");
+        self.remember();
+        self.is_down();
+    }
+
+    pub(super) fn remember(&self) {
+        self.project
+            .remember_life(&self.container, &self.restarts, self.by_user);
     }
 
     /// Nothing will start again: the shim cleans up and ends, which closes the link.
     pub(super) fn release(&mut self) {
         self.restart_at = None;
-        self.by_user = false;
         if self.tell(&ShimCommand::Release).is_err() {
             self.link = None;
         }
@@ -139,53 +190,20 @@ impl Machine {
         }
     }
 
-    /// The shim is gone, for good or by force.
-    pub(super) fn link_closed(&mut self) {
-        self.link = None;
-        if let Some(answer) = self.starting.take() {
-            let error = HostError::new(self.sentence(SHIM_LOST));
-            let _ = answer.send(Err(error));
-            self.set(|s| {
-                s.phase = if s.started == 0 {
-                    Phase::Created
-                } else {
-                    Phase::Exited
-                }
-            });
-        }
-        if self.container.status.borrow().process.is_some() {
-            self.mourn();
-        } else {
-            self.is_down();
-        }
-    }
-
-    /// Its shim was killed, the container lives on: it gets another one. Failing that, its end is waited for in
-    /// another way.
-    pub(super) fn mourn(&mut self) {
-        let (project, container) = (self.project.clone(), self.container.clone());
-        let Some(process) = container.status.borrow().process else {
-            return;
-        };
-        let host = RealHost::new(project.clone(), None, HashMap::new());
-        self.in_vain += 1;
-        if self.in_vain < TRIES
-            && let Ok(link) = host.adopt(&container, process)
-        {
-            self.attach(link);
-            return;
-        }
-        tokio::task::spawn_local(async move {
-            let exit = project.bury(&container, process).await;
-            let _ = container.commands.send(Command::Buried(exit));
-        });
-    }
-
     pub(super) fn is_down(&mut self) {
         self.project.release_endpoint(&self.container);
         self.project.at_rest();
         for answer in self.stopping.drain(..) {
             let _ = answer.send(Ok(()));
         }
+    }
+}
+
+/// The phase of a container without a process that nobody is about to start.
+pub(super) fn at_rest(status: &Status) -> Phase {
+    if status.started == 0 {
+        Phase::Created
+    } else {
+        Phase::Exited
     }
 }

@@ -14,6 +14,7 @@
 
 mod health;
 mod life;
+mod loss;
 mod stop;
 
 use self::health::schedule;
@@ -22,6 +23,7 @@ use crate::compose::model::Restart;
 use crate::compose::model::RestartPolicy;
 use crate::runtime::RuntimeError;
 use crate::runtime::shim::ShimLink;
+use crate::runtime::shim::orphan::UNBORN;
 use crate::runtime::shim::protocol::{Exit, ShimCommand, ShimEvent};
 use crate::scheduler::execute::HostError;
 use crate::scheduler::supervisor::container::{Answer, Container, Phase, Status};
@@ -31,6 +33,7 @@ use crate::scheduler::supervisor::project::Project;
 use crate::scheduler::supervisor::restart::Restarts;
 use crate::scheduler::supervisor::watch;
 use crate::state::event::What;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::io::unix::AsyncFd;
@@ -46,10 +49,14 @@ pub enum Command {
     Launched(ShimLink, Answer),
     /// A shim found at adoption.
     Adopted(ShimLink),
-    /// Adoption found a process without a shim.
-    Orphaned,
-    /// An orphan ended.
+    /// Adoption found a process without a shim: PID 1 and its start time.
+    Orphaned((i32, u64)),
+    /// It ended, and no shim is there to tell.
     Buried(Exit),
+    /// Adoption found that it ended with the machine.
+    Crashed,
+    /// Adoption found that its next start is due, and no shim.
+    Due,
     /// Start again now, if a restart is scheduled; otherwise it is not started.
     Hurry(Answer),
     /// Stop gracefully, kill after this time (`None` = the container's own grace period).
@@ -80,6 +87,8 @@ pub struct Machine {
     /// Who waits until it is down.
     stopping: Vec<Answer>,
     probe: Option<JoinHandle<Probe>>,
+    /// Pidfd of PID 1: it tells the exit status when its shim cannot.
+    pidfd: Option<OwnedFd>,
     /// Shims that were given to a running container in vain.
     in_vain: u32,
 }
@@ -122,6 +131,7 @@ impl Machine {
             starting: None,
             stopping: Vec::new(),
             probe: None,
+            pidfd: None,
             in_vain: 0,
         };
         tokio::task::spawn_local(machine.run());
@@ -169,6 +179,7 @@ impl Machine {
             Command::Launched(link, answer) => {
                 self.set(|s| s.phase = Phase::Starting);
                 self.starting = Some(answer);
+                self.by_user = false;
                 self.attach(link);
             }
             Command::Adopted(link) => self.attach(link),
@@ -182,11 +193,13 @@ impl Machine {
                     || signal == self.container.record.launch.spec.stop_signal;
                 let _ = answer.send(self.signal(signal, false));
             }
-            Command::Orphaned => self.mourn(),
-            Command::Buried(exit) => {
-                self.exited(&exit);
-                self.is_down();
+            Command::Orphaned((pid, start_time)) => {
+                self.adopted(pid, start_time);
+                self.mourn();
             }
+            Command::Crashed => self.crashed(),
+            Command::Buried(exit) => self.exited(&exit),
+            Command::Due => self.due(),
             Command::Forget => {}
         }
     }
@@ -203,6 +216,7 @@ impl Machine {
     fn heard(&mut self, event: ShimEvent) {
         match event {
             ShimEvent::Started { pid, start_time } => self.started(pid, start_time),
+            ShimEvent::Failed(failure) if failure.message == UNBORN => self.start_anew(),
             ShimEvent::Failed(failure) => {
                 self.set(|s| s.exit_code = Some(failure.code));
                 self.failed_to_start(HostError::because(
@@ -212,7 +226,8 @@ impl Machine {
                 self.release();
             }
             ShimEvent::Exited(exit) => self.exited(&exit),
-            ShimEvent::Hello { status, keep } => self.greeted(status, keep),
+            ShimEvent::Hello { status, kept } => self.greeted(status, kept),
+            ShimEvent::Streams(fds) => self.container.kept.borrow_mut().replace_streams(fds),
             ShimEvent::Attached(_) => {}
         }
     }
@@ -249,6 +264,9 @@ impl Machine {
     fn start_again(&mut self) {
         self.restart_at = None;
         self.project.event(&self.container, What::Restarting, "");
+        if self.link.is_none() {
+            return self.start_from_scratch();
+        }
         if let Err(error) = self.tell(&ShimCommand::Start) {
             self.failed_to_start(error);
         }

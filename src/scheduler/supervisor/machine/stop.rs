@@ -16,11 +16,15 @@ impl Machine {
         }
         self.by_user = true;
         self.stopping.push(answer);
+        if self.container.record.launch.restart.policy != "no" {
+            // Should we be killed now, nobody starts it again.
+            self.remember();
+        }
         match phase {
             Phase::Running => self.ask_to_stop(timeout),
             Phase::Restarting => {
                 self.set(|s| s.phase = Phase::Exited);
-                self.project.remember_life(&self.container, 0, true);
+                self.remember();
                 self.release();
             }
             Phase::Created | Phase::Starting | Phase::Exited => {}

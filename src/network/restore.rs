@@ -1,0 +1,49 @@
+//! What a container's network loses with the processes that held its sockets, made anew. The namespace, its links and the
+//! kernel's port mappings live on with the container itself.
+
+use super::attach;
+use super::endpoint::Endpoint;
+use super::error::Error;
+use super::netns;
+use super::publish;
+use super::spec::AttachmentSpec;
+use super::spec::NetworkSpec;
+use super::spec::PortSpec;
+use super::spec::PublishedPort;
+use std::os::fd::OwnedFd;
+
+/// See [`Driver::restore`](super::driver::Driver::restore).
+pub(super) fn restore(
+    netns: OwnedFd,
+    attachment: &AttachmentSpec,
+    ports: &[PublishedPort],
+    networks: &[NetworkSpec],
+) -> Result<(Endpoint, Vec<Error>), Error> {
+    let (dns_udp, dns_tcp) = netns::resolver_of(&netns)?;
+    let mut endpoint = Endpoint {
+        netns,
+        dns_udp,
+        dns_tcp,
+        ports: ports.to_vec(),
+        reservations: Vec::new(),
+        proxies: Vec::new(),
+    };
+    let (mut reservations, mut refused) = (Vec::new(), Vec::new());
+    for port in ports {
+        match publish::reserve(&the_same(port)) {
+            Ok(reservation) => reservations.push(reservation),
+            Err(error) => refused.push(error),
+        }
+    }
+    attach::hand_out(&mut endpoint, reservations, attachment, networks);
+    Ok((endpoint, refused))
+}
+
+fn the_same(port: &PublishedPort) -> PortSpec {
+    PortSpec {
+        tcp: port.tcp,
+        host_ip: port.host_ip,
+        host_ports: (port.host_port, port.host_port),
+        container_port: port.container_port,
+    }
+}

@@ -1,0 +1,120 @@
+//! What a machine does when the shim of its container was killed.
+//!
+//! We hold copies of what the shim held open, so another one goes on in its place: the container runs on, its ports
+//! stay ours, clients in the backlog of a proxied port are served.
+
+use super::life::at_rest;
+use super::{Command, Machine, SHIM_LOST};
+use crate::runtime::Identity;
+use crate::runtime::ShimLink;
+use crate::runtime::shim::kept;
+use crate::runtime::shim::protocol::ShimCommand;
+use crate::runtime::shim::record;
+use crate::scheduler::execute::HostError;
+use crate::scheduler::host::RealHost;
+use crate::scheduler::supervisor::adopt;
+use crate::scheduler::supervisor::container::Phase;
+use std::collections::HashMap;
+use std::time::Instant;
+
+/// How many shims in a row a container is given.
+const TRIES: u32 = 20;
+
+impl Machine {
+    /// The shim is gone, for good or by force.
+    pub(super) fn link_closed(&mut self) {
+        self.link = None;
+        let (phase, process) = {
+            let status = self.container.status.borrow();
+            (status.phase, status.process)
+        };
+        if process.is_some() {
+            return self.mourn();
+        }
+        if let Some(process) = self.born_unheard() {
+            return self.give_another(process);
+        }
+        if phase == Phase::Starting && self.starting.is_none() {
+            // It had not said how its container was.
+            return adopt::reconnect(&self.project, &self.container);
+        }
+        if phase == Phase::Restarting && self.starting.is_none() {
+            return self.wait_with_another();
+        }
+        if let Some(answer) = self.starting.take() {
+            self.set(|s| s.phase = at_rest(s));
+            let _ = answer.send(Err(HostError::new(self.sentence(SHIM_LOST))));
+        }
+        self.project.sweep_after(&self.container);
+        self.is_down();
+    }
+
+    /// Its shim was killed, the container lives on (or ended meanwhile): it gets another one.
+    pub(super) fn mourn(&mut self) {
+        let process = self.container.status.borrow().process;
+        if let Some(process) = process {
+            self.give_another(process);
+        }
+    }
+
+    /// A container that runs, though its shim was killed before it could say so.
+    fn born_unheard(&self) -> Option<(i32, u64)> {
+        let recorded = record::read_pid(&self.container.paths.run).ok().flatten();
+        let alive = recorded.filter(Identity::is_alive)?;
+        Some((alive.pid, alive.start_time))
+    }
+
+    /// Gives the container another shim. Failing that, its end is waited for in another way.
+    fn give_another(&mut self, process: (i32, u64)) {
+        let (project, container) = (self.project.clone(), self.container.clone());
+        if let Some(pidfd) = self.pidfd.as_ref().and_then(|fd| fd.try_clone().ok()) {
+            let mut kept = container.kept.borrow_mut();
+            kept.take(kept::PROCESS);
+            kept.keep.push((kept::PROCESS.to_owned(), pidfd));
+        }
+        let host = RealHost::new(project.clone(), None, HashMap::new());
+        self.in_vain += 1;
+        // One that our predecessor has sent may have come meanwhile.
+        let link = ShimLink::connect(&container.paths.run).ok();
+        let another = || host.adopt(&container, process).ok();
+        if self.in_vain < TRIES
+            && let Some(link) = link.or_else(another)
+        {
+            self.attach(link);
+            return;
+        }
+        tokio::task::spawn_local(async move {
+            let exit = project.bury(&container, process).await;
+            let _ = container.commands.send(Command::Buried(exit));
+        });
+    }
+
+    /// Between two runs of the container: the next shim waits for the restart, with the same network.
+    fn wait_with_another(&mut self) {
+        let host = RealHost::new(self.project.clone(), None, HashMap::new());
+        // If the start was ordered already, the order was lost.
+        self.restart_at.get_or_insert_with(Instant::now);
+        self.in_vain += 1;
+        if self.in_vain < TRIES
+            && let Ok(link) = host.hold(&self.container)
+        {
+            self.attach(link);
+        }
+        // Without one, the restart begins from scratch.
+    }
+
+    /// A shim found that the container has to be started again: it takes the order at once.
+    pub(super) fn start_anew(&mut self) {
+        if let Err(error) = self.tell(&ShimCommand::Start) {
+            self.failed_to_start(error);
+        }
+    }
+
+    /// A restart without a shim: network and all.
+    pub(super) fn start_from_scratch(&mut self) {
+        self.set(|s| s.phase = Phase::Starting);
+        let host = RealHost::new(self.project.clone(), None, HashMap::new());
+        let container = self.container.clone();
+        tokio::task::spawn_local(async move { host.start_again(&container).await });
+    }
+}
