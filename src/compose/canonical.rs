@@ -1,17 +1,13 @@
-//! Reads the canonical text of a project back, with the parsers of the compose file itself.
+//! The canonical tree: what a project is, in the language of Compose and nothing else.
 //!
-//! Invariant: no file and no variable is looked at.
+//! `config` prints it, the model is read from it, and as JSON it is what a command sends to its supervisor, with
+//! `x-hoist` for what Compose has no words for.
+//!
+//! Invariants: long forms only, paths absolute, names full; reading its text back gives the same tree without places.
 
 use super::diagnostic::Diagnostics;
-use super::diagnostic::Report;
-use super::load::Names;
-use super::load::assemble;
-use super::model::Project;
-use super::normalize::Environment;
-use super::parse;
-use super::parse::Context;
-use super::render::EXTENSION;
-use super::source::SourceMap;
+use super::model::FileContent;
+use super::render::to_json;
 use super::source::Span;
 use super::yaml::Entry;
 use super::yaml::Map;
@@ -19,64 +15,107 @@ use super::yaml::Node;
 use super::yaml::Value;
 use crate::id::ProjectName;
 use crate::id::ServiceName;
+use indexmap::IndexMap;
 use std::path::PathBuf;
 
-/// Loads what `render::canonical` printed.
-pub fn load(text: &str) -> Result<Project, Diagnostics> {
-    let broken = |problem: String| {
-        Diagnostics::single(
-            "canonical",
-            format!("this is not the canonical text of a project: {problem}"),
-            None,
-        )
-    };
-    let json: serde_json::Value =
-        serde_json::from_str(text).map_err(|error| broken(error.to_string()))?;
-    let names = names(&json).ok_or_else(|| broken("it has no name, folder or files".to_owned()))?;
-    let environment = environment(&json);
-    let root = node(json);
-    let sources = SourceMap::default();
-    let mut report = Report::default();
-    let mut cx = Context::new(&mut report, &sources, None, &names.name);
-    let mut document = parse::parse(&mut cx, &root);
-    for draft in document.services.entries.values_mut() {
-        let environment = std::mem::take(&mut draft.environment);
-        let values = environment
-            .into_iter()
-            .map(|(key, (value, _))| (key, value));
-        draft.service.environment = values.collect();
-    }
-    let project = assemble(names, document, &environment, &mut report);
-    if report.has_errors() {
-        let list = report.into_sorted();
-        return Err(Diagnostics { list, sources });
-    }
-    Ok(project)
+/// The key of the text under which everything is that Compose has no words for.
+pub const EXTENSION: &str = "x-hoist";
+
+/// A project as a tree.
+#[derive(Debug, Clone)]
+pub struct Canonical {
+    /// The tree; its services are those that are on.
+    pub root: Node,
+    /// The name.
+    pub name: ProjectName,
+    /// Absolute.
+    pub directory: PathBuf,
+    /// Absolute.
+    pub files: Vec<PathBuf>,
+    /// Services that are off.
+    pub disabled: Vec<ServiceName>,
+    /// The variables that secrets and configs are made of.
+    pub variables: IndexMap<String, String>,
 }
 
-fn names(json: &serde_json::Value) -> Option<Names> {
-    let extension = json.get(EXTENSION)?;
-    let texts = |key: &str| -> Option<Vec<&str>> {
-        let items = extension.get(key)?.as_array()?;
-        items.iter().map(serde_json::Value::as_str).collect()
-    };
-    let disabled = texts("disabled")?.into_iter().map(ServiceName::new);
-    Some(Names {
-        name: ProjectName::new(json.get("name")?.as_str()?).ok()?,
-        directory: PathBuf::from(extension.get("directory")?.as_str()?),
-        files: texts("files")?.into_iter().map(PathBuf::from).collect(),
-        disabled: disabled.collect::<Result<_, _>>().ok()?,
-    })
-}
+impl Canonical {
+    /// JSON on one line, that [`Canonical::parse`] reads back.
+    pub fn text(&self) -> String {
+        let mut value = to_json(&self.root);
+        let path = |path: &PathBuf| serde_json::Value::from(path.to_string_lossy());
+        let disabled = self.disabled.iter().map(|name| name.as_str());
+        let variables = self.variables.iter();
+        let variables = variables.map(|(name, value)| (name.clone(), value.as_str().into()));
+        let variables: serde_json::Map<String, serde_json::Value> = variables.collect();
+        let extension = serde_json::json!({
+            "directory": path(&self.directory),
+            "files": self.files.iter().map(path).collect::<Vec<_>>(),
+            "disabled": disabled.collect::<Vec<_>>(),
+            "environment": variables,
+        });
+        value["name"] = self.name.as_str().into();
+        value[EXTENSION] = extension;
+        value.to_string()
+    }
 
-fn environment(json: &serde_json::Value) -> Environment {
-    let variables = json.get(EXTENSION).and_then(|e| e.get("environment"));
-    let variables = variables.and_then(serde_json::Value::as_object);
-    variables
-        .into_iter()
-        .flatten()
-        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
-        .collect()
+    /// Reads the text back. No file and no variable is looked at.
+    pub fn parse(text: &str) -> Result<Self, Diagnostics> {
+        let broken = |problem: String| {
+            let message = format!("this is not the canonical text of a project: {problem}");
+            Diagnostics::single("canonical", message, None)
+        };
+        let mut json: serde_json::Value =
+            serde_json::from_str(text).map_err(|error| broken(error.to_string()))?;
+        let extension = json
+            .as_object_mut()
+            .and_then(|fields| fields.remove(EXTENSION));
+        extension
+            .and_then(|extension| Self::assemble(json, &extension))
+            .ok_or_else(|| broken("it has no name, folder or files".to_owned()))
+    }
+
+    fn assemble(json: serde_json::Value, extension: &serde_json::Value) -> Option<Self> {
+        let texts = |key: &str| -> Option<Vec<&str>> {
+            let items = extension.get(key)?.as_array()?;
+            items.iter().map(serde_json::Value::as_str).collect()
+        };
+        let disabled = texts("disabled")?.into_iter().map(ServiceName::new);
+        let variables = extension.get("environment")?.as_object()?.iter();
+        let variable = |(name, value): (&String, &serde_json::Value)| {
+            Some((name.clone(), value.as_str()?.to_owned()))
+        };
+        Some(Self {
+            name: ProjectName::new(json.get("name")?.as_str()?).ok()?,
+            directory: PathBuf::from(extension.get("directory")?.as_str()?),
+            files: texts("files")?.into_iter().map(PathBuf::from).collect(),
+            disabled: disabled.collect::<Result<_, _>>().ok()?,
+            variables: variables.map(variable).collect::<Option<_>>()?,
+            root: node(json),
+        })
+    }
+
+    /// The service `name`.
+    pub fn service(&self, name: &str) -> Option<&Node> {
+        self.root.get("services")?.get(name)
+    }
+
+    /// The names of a section.
+    pub fn names(&self, section: &str) -> impl Iterator<Item = &str> {
+        let section = self.root.get(section).into_iter();
+        section
+            .flat_map(Node::entries)
+            .map(|(name, _)| name.as_str())
+    }
+
+    /// The content of a secret or config, where it is not a file.
+    pub fn content(&self, object: &Node) -> Option<FileContent> {
+        if let Some(text) = object.text_at("content") {
+            return Some(FileContent::Inline(text.to_owned()));
+        }
+        let name = object.text_at("environment")?;
+        let value = self.variables.get(name)?;
+        Some(FileContent::Environment(name.to_owned(), value.clone()))
+    }
 }
 
 fn node(json: serde_json::Value) -> Node {

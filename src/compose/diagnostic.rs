@@ -42,6 +42,8 @@ pub struct Diagnostic {
     pub secondary: Vec<Label>,
     /// What to do about it.
     pub hint: Option<String>,
+    /// The service it is about.
+    pub service: Option<String>,
 }
 
 impl Diagnostic {
@@ -54,6 +56,7 @@ impl Diagnostic {
             label: None,
             secondary: Vec::new(),
             hint: None,
+            service: None,
         }
     }
 
@@ -89,8 +92,8 @@ impl Diagnostic {
 #[derive(Debug, Default)]
 pub struct Report {
     found: Vec<Diagnostic>,
-    /// Values that could not be interpolated: what else is wrong with them is no news.
-    unreadable: Vec<Span>,
+    /// The service that what comes next is about.
+    pub scope: Option<String>,
 }
 
 /// More problems than this are not collected: nobody reads them, and a hostile file could make millions.
@@ -113,7 +116,8 @@ impl Report {
         self.push(Diagnostic::new(Severity::Warning, code, message.into()))
     }
 
-    fn push(&mut self, diagnostic: Diagnostic) -> &mut Diagnostic {
+    fn push(&mut self, mut diagnostic: Diagnostic) -> &mut Diagnostic {
+        diagnostic.service.clone_from(&self.scope);
         if self.found.len() >= MAX_FOUND {
             self.found.pop();
         }
@@ -131,9 +135,19 @@ impl Report {
         self.found.len() <= MAX_SEARCHED
     }
 
-    /// Leaves out what else is found at this value.
-    pub fn silence(&mut self, span: Span) {
-        self.unreadable.push(span);
+    /// Makes warnings of the errors for which `harmless` holds.
+    pub fn soften(&mut self, harmless: impl Fn(&Diagnostic) -> bool) {
+        for diagnostic in &mut self.found {
+            if diagnostic.severity == Severity::Error && harmless(diagnostic) {
+                diagnostic.severity = Severity::Warning;
+            }
+        }
+    }
+
+    /// Takes over what was found elsewhere.
+    pub fn extend(&mut self, more: Vec<Diagnostic>) {
+        self.found.extend(more);
+        self.found.truncate(MAX_FOUND);
     }
 
     /// Whether any of them is an error.
@@ -154,10 +168,10 @@ impl Report {
     /// All of them, sorted by place, each once.
     pub fn into_sorted(self) -> Vec<Diagnostic> {
         let mut found = self.found;
-        let silent = |d: &Diagnostic| d.primary.is_some_and(|p| self.unreadable.contains(&p));
-        found.retain(|d| !silent(d) || d.code.ends_with("-variable"));
         found.sort_by(|a, b| (a.primary, &a.message).cmp(&(b.primary, &b.message)));
-        found.dedup();
+        found.dedup_by(|a, b| {
+            (a.primary, &a.message, &a.secondary) == (b.primary, &b.message, &b.secondary)
+        });
         found
     }
 

@@ -2,8 +2,10 @@
 //!
 //! Invariant: a chain of services that comes back to itself is an error that shows the chain.
 
+use super::lengthen::lengthen;
 use super::merge;
 use super::normalize::Environment;
+use super::schema::SERVICE_SHAPE as SHAPE;
 use super::source;
 use super::source::Span;
 use super::tree::Forest;
@@ -12,6 +14,7 @@ use super::tree::Step;
 use super::yaml::Entry;
 use super::yaml::Map;
 use super::yaml::Node;
+use super::yaml::Step as HistoryStep;
 use super::yaml::Value;
 use std::path::Path;
 use std::path::PathBuf;
@@ -44,8 +47,15 @@ impl Forest<'_> {
             let target = document
                 .entry_mut("services")
                 .and_then(|s| s.entry_mut(name));
-            if let (Some(node), Some(target)) = (node, target) {
-                *target = node;
+            match (node, target) {
+                (Some(node), Some(target)) => *target = node,
+                // What it lacks may be what it extends.
+                (None, Some(target)) => {
+                    if let Some(extends) = target.entry_mut("extends") {
+                        extends.spoil();
+                    }
+                }
+                _ => {}
             }
         }
         document
@@ -64,6 +74,7 @@ impl Forest<'_> {
             return Some(service);
         };
         let extends = match fields.shift_remove("extends") {
+            Some(entry) if entry.value.is_broken() => return None,
             Some(entry) if !entry.value.is_null() => self.parse_extends(&entry.value)?,
             _ => return Some(service),
         };
@@ -92,7 +103,9 @@ impl Forest<'_> {
                 self.extended_service(&base, &siblings, scope, chain)?
             }
         };
-        Some(merge::services(base, service, &mut self.report))
+        let mut base = base;
+        base.history.add(HistoryStep::Extends(extends.span));
+        Some(merge::services(base, service, &SHAPE, &mut self.report))
     }
 
     fn parse_extends(&mut self, node: &Node) -> Option<Extends> {
@@ -146,7 +159,11 @@ impl Forest<'_> {
     }
 
     fn found(&mut self, base: Option<Node>, siblings: &Map, extends: &Extends) -> Option<Node> {
-        if base.is_none() {
+        let mut base = base;
+        if let Some(base) = &mut base {
+            let path = format!("services.{}", extends.service);
+            lengthen(base, &SHAPE, &path, &mut self.report);
+        } else {
             let name = &extends.service;
             let place = match &extends.file {
                 Some(file) => {

@@ -1,46 +1,61 @@
 //! A stable name for what a service's containers are made of: when it changes, they are made anew.
 //!
-//! As in docker compose, that leaves out `pull_policy`, the number of replicas, `depends_on`, `profiles` and `attach`,
-//! which say something about the project and nothing about a container. Contents of bind mounts and of files behind
-//! secrets and configs are not looked at; inline and environment contents are.
+//! It is the SHA-256 of the canonical service as JSON with sorted keys, without what says something about the project and
+//! nothing about a container (as in docker compose: `build`, `pull_policy`, the number of replicas, `depends_on`,
+//! `profiles`, and here also `attach`), and with what the keys of networks, volumes, secrets and configs stand for.
+//! Contents of bind mounts and of files behind secrets and configs are not looked at; inline and environment contents
+//! are.
 //!
 //! Invariant: it does not depend on the order of keys in a file.
 
+use super::canonical::Canonical;
 use super::model::FileContent;
-use super::model::FileMount;
-use super::model::FileObject;
-use super::model::Mount;
-use super::model::Project;
-use super::model::Service;
 use super::render;
+use super::yaml::Node;
 use crate::id::Digest;
-use indexmap::IndexMap;
 use serde_json::Value;
 use sha2::Digest as _;
 use sha2::Sha256;
 
-const LEFT_OUT: [&str; 6] = [
+const LEFT_OUT: [&str; 7] = [
     "attach",
+    "build",
     "depends_on",
-    "deploy",
+    "develop",
     "profiles",
     "pull_policy",
     "scale",
 ];
 
-/// The fingerprint of a service of `project`.
-pub fn service(project: &Project, service: &Service) -> Digest {
-    let mut value = render::service(service);
+/// Parts of `deploy` that say nothing about a container.
+const DEPLOY_LEFT_OUT: [&str; 7] = [
+    "endpoint_mode",
+    "labels",
+    "mode",
+    "placement",
+    "replicas",
+    "rollback_config",
+    "update_config",
+];
+
+/// The fingerprint of a service of a project.
+pub fn service(canonical: &Canonical, name: &str) -> Digest {
+    let empty = Node::mapping(canonical.root.span, []);
+    let service = canonical.service(name).unwrap_or(&empty);
+    let mut value = render::to_json(service);
     if let Value::Object(fields) = &mut value {
-        for key in LEFT_OUT {
-            fields.shift_remove(key);
+        fields.retain(|key, _| !LEFT_OUT.contains(&key.as_str()));
+        if let Some(Value::Object(deploy)) = fields.get_mut("deploy") {
+            deploy.retain(|key, _| !DEPLOY_LEFT_OUT.contains(&key.as_str()));
+            if deploy.is_empty() {
+                fields.shift_remove("deploy");
+            }
         }
-        fields.insert("restart".into(), format!("{:?}", service.restart).into());
-        fields.insert("x-names".into(), names(project, service));
-        let secrets = contents(&project.secrets, &service.secrets);
-        let configs = contents(&project.configs, &service.configs);
-        fields.insert("x-secrets".into(), secrets);
-        fields.insert("x-configs".into(), configs);
+        fields.insert("x-names".into(), names(canonical, service));
+        for section in ["secrets", "configs"] {
+            let contents = contents(canonical, service, section);
+            fields.insert(format!("x-{section}"), contents);
+        }
     }
     render::sort(&mut value);
     let hash = Sha256::digest(value.to_string().as_bytes());
@@ -49,29 +64,26 @@ pub fn service(project: &Project, service: &Service) -> Digest {
 }
 
 /// What the keys of networks and volumes stand for.
-fn names(project: &Project, service: &Service) -> Value {
-    let networks = service
-        .networks
-        .keys()
-        .filter_map(|key| project.networks.get(key))
-        .map(|network| Value::from(network.name.as_str()));
-    let volumes = service.mounts.iter().filter_map(|mount| match mount {
-        Mount::Volume(volume) => {
-            let volume = project.volumes.get(volume.source.as_ref()?)?;
-            Some(Value::from(volume.name.as_str()))
-        }
-        _ => None,
-    });
+fn names(canonical: &Canonical, service: &Node) -> Value {
+    let named = |section: &str, key: &str| {
+        let resource = canonical.root.get(section)?.get(key)?;
+        Some(Value::from(resource.text_at("name")?))
+    };
+    let networks = service.get("networks").into_iter().flat_map(Node::entries);
+    let networks = networks.filter_map(|(key, _)| named("networks", key));
+    let volumes = service.get("volumes").map_or(&[][..], Node::items).iter();
+    let volumes = volumes.filter_map(|mount| named("volumes", mount.text_at("source")?));
     networks.chain(volumes).collect()
 }
 
-fn contents(objects: &IndexMap<String, FileObject>, mounts: &[FileMount]) -> Value {
+fn contents(canonical: &Canonical, service: &Node, section: &str) -> Value {
+    let objects = canonical.root.get(section);
+    let mounts = service.get(section).map_or(&[][..], Node::items).iter();
     mounts
-        .iter()
-        .filter_map(|mount| objects.get(&mount.source))
-        .map(|object| match &object.content {
-            FileContent::File(path) => Value::from(path.display().to_string()),
-            FileContent::Environment(_, text) | FileContent::Inline(text) => Value::from(&**text),
+        .filter_map(|mount| objects?.get(mount.text_at("source")?))
+        .map(|object| match canonical.content(object) {
+            Some(FileContent::Environment(_, text) | FileContent::Inline(text)) => text.into(),
+            _ => Value::from(object.text_at("file").unwrap_or_default()),
         })
         .collect()
 }

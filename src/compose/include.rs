@@ -14,6 +14,7 @@ use super::tree::Forest;
 use super::tree::Scope;
 use super::yaml::Map;
 use super::yaml::Node;
+use super::yaml::Step;
 use super::yaml::Value;
 use std::path::Path;
 use std::path::PathBuf;
@@ -166,6 +167,14 @@ impl Forest<'_> {
         let mut tree = self.merge(documents, &inner)?;
         let fields = tree.map_mut()?;
         fields.retain(|key, _| SECTIONS.contains(&key.as_str()));
+        for section in fields
+            .values_mut()
+            .filter_map(|entry| entry.value.map_mut())
+        {
+            for entry in section.values_mut() {
+                entry.value.history.add(Step::Include(include.span));
+            }
+        }
         Some(tree)
     }
 

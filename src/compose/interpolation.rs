@@ -6,6 +6,7 @@
 use super::diagnostic::Report;
 use super::source::Span;
 use super::yaml::Node;
+use super::yaml::Step;
 use super::yaml::Value;
 use std::ops::Range;
 
@@ -74,6 +75,8 @@ pub struct Substituted {
     pub text: String,
     /// Variables without a value or default, with their place in the original text, bytes.
     pub unset: Vec<(String, Range<usize>)>,
+    /// Variables whose value, or the lack of it, made the text.
+    pub used: Vec<String>,
 }
 
 /// Replaces all variables of `text`.
@@ -83,22 +86,49 @@ pub fn substitute(text: &str, lookup: Lookup<'_>) -> Result<Substituted, Problem
     Ok(out)
 }
 
-/// Interpolates every text value below `node`.
+/// Interpolates every text value of a document.
 pub fn interpolate(node: &mut Node, lookup: Lookup<'_>, report: &mut Report) {
+    let Some(map) = node.map_mut() else {
+        return below(node, lookup, report);
+    };
+    for (section, entry) in map.iter_mut() {
+        let services = match section.as_str() {
+            "services" => entry.value.map_mut(),
+            _ => None,
+        };
+        let Some(services) = services else {
+            below(&mut entry.value, lookup, report);
+            continue;
+        };
+        for (name, entry) in services.iter_mut() {
+            report.scope = Some(name.clone());
+            below(&mut entry.value, lookup, report);
+        }
+        report.scope = None;
+    }
+}
+
+fn below(node: &mut Node, lookup: Lookup<'_>, report: &mut Report) {
     match &mut node.value {
         Value::String(text) if text.contains('$') => {
-            if let Some(new) = interpolate_text(text, node.span, lookup, report) {
-                *text = new;
+            match interpolate_text(text, node.span, lookup, report) {
+                Some(done) => {
+                    let written = std::mem::replace(text, done.text);
+                    if !done.used.is_empty() {
+                        node.history.add(Step::Variables(done.used, written));
+                    }
+                }
+                None => node.spoil(),
             }
         }
         Value::List(items) => {
             for item in items {
-                interpolate(item, lookup, report);
+                below(item, lookup, report);
             }
         }
         Value::Map(map) => {
             for entry in map.values_mut() {
-                interpolate(&mut entry.value, lookup, report);
+                below(&mut entry.value, lookup, report);
             }
         }
         _ => {}
@@ -110,10 +140,10 @@ fn interpolate_text(
     span: Span,
     lookup: Lookup<'_>,
     report: &mut Report,
-) -> Option<String> {
+) -> Option<Substituted> {
     match substitute(text, lookup) {
-        Ok(done) => {
-            for (name, range) in done.unset {
+        Ok(mut done) => {
+            for (name, range) in std::mem::take(&mut done.unset) {
                 report
                     .warning(
                         "unset-variable",
@@ -122,10 +152,9 @@ fn interpolate_text(
                     .at(within(text, span, range))
                     .hint(format!("set it, or write `${{{name}:-default}}`"));
             }
-            Some(done.text)
+            Some(done)
         }
         Err(problem) => {
-            report.silence(span);
             let code = match problem.kind {
                 ProblemKind::Required { .. } => "required-variable",
                 _ => "invalid-variable",
@@ -191,6 +220,7 @@ impl Template<'_> {
     }
 
     fn plain(&self, name: &str, range: Range<usize>, out: &mut Substituted) {
+        out.used.push(name.to_owned());
         match (self.lookup)(name) {
             Some(value) => out.text.push_str(&value),
             None => out.unset.push((name.to_owned(), range)),
@@ -215,6 +245,7 @@ impl Template<'_> {
             Some(rest) => (true, rest),
             None => (false, operation),
         };
+        out.used.push(name.to_owned());
         let value = (self.lookup)(name);
         let present = value.as_ref().is_some_and(|v| !colon || !v.is_empty());
         let word = operation.get(1..).unwrap_or("");

@@ -1,56 +1,116 @@
-//! The pipeline: files → trees → one tree → model.
+//! The pipeline, stage by stage.
 //!
-//! Each document is interpolated on its own, then merged over what came before; everything later works on the merged
-//! tree, whose nodes still know their file.
+//! ```text
+//! parse ▶ interpolate ▶ lengthen ▶ include ▶ extends ▶ merge      each document, into one tree
+//! ▶ conform ▶ paths ▶ inherit ▶ normalize                         the tree
+//! ▶ profiles ▶ env files ▶ consistency ▶ unused resources         what is on
+//! ▶ canonical tree ▶ support, model                               what can run here
+//! ```
+//!
+//! [`LoadOptions`] can leave stages out. Problems of services that nobody asked for become warnings.
 
 use super::LoadOptions;
 use super::Loaded;
+use super::canonical::Canonical;
+use super::conform::conform;
+use super::consistency;
+use super::diagnostic::Diagnostic;
 use super::diagnostic::Diagnostics;
 use super::diagnostic::Report;
+use super::diagnostic::Severity;
 use super::discover;
 use super::discover::Setup;
+use super::environment;
 use super::interpolation;
-use super::model::FileObject;
-use super::model::Mount;
-use super::model::Project;
 use super::normalize;
 use super::normalize::Environment;
-use super::normalize::Surroundings;
 use super::parse;
-use super::parse::Context;
-use super::parse::Document;
-use super::parse::Origin;
-use super::parse::Section;
+use super::paths::Folders;
 use super::profiles;
 use super::profiles::Selection;
+use super::schema::DOCUMENT;
+use super::source::Span;
+use super::support;
 use super::tree::Forest;
 use super::tree::Scope;
-use super::validate;
+use super::used;
 use super::yaml::Node;
 use crate::id::ProjectName;
 use crate::id::ServiceName;
-use indexmap::IndexMap;
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::collections::HashSet;
 
 /// Loads a project; see [`super::load`].
 pub fn load(options: &LoadOptions) -> Result<Loaded, Diagnostics> {
-    let forest = Forest::new(options);
-    let mut loader = Loader { forest };
-    let project = loader.project();
+    let mut loader = Loader {
+        forest: Forest::new(options),
+    };
+    let canonical = loader.canonical();
+    let mut unrunnable = Report::default();
+    let project = canonical.as_ref().map(|(canonical, wanted)| {
+        let project = parse::project(canonical, &mut unrunnable);
+        support::check(&canonical.root, &mut unrunnable);
+        let spoilt = spoilt(&canonical.root, wanted);
+        for report in [&mut unrunnable, &mut loader.forest.report] {
+            report.soften(|problem| is_elsewhere(problem, wanted, &spoilt));
+        }
+        project
+    });
     let Forest {
-        sources, report, ..
+        sources,
+        mut report,
+        ..
     } = loader.forest;
-    let failed = report.has_errors();
-    let list = report.into_sorted();
-    match project {
-        Some(project) if !failed => Ok(Loaded {
-            project,
-            warnings: list,
-            sources,
-        }),
-        _ => Err(Diagnostics { list, sources }),
+    match (canonical, project) {
+        (Some((canonical, _)), Some(project)) if !report.has_errors() => {
+            let (errors, warnings): (Vec<_>, Vec<_>) = unrunnable
+                .into_sorted()
+                .into_iter()
+                .partition(|problem| problem.severity == Severity::Error);
+            report.extend(warnings);
+            Ok(Loaded {
+                canonical,
+                project,
+                warnings: report.into_sorted(),
+                unrunnable: errors,
+                sources,
+            })
+        }
+        _ => {
+            report.extend(unrunnable.into_sorted());
+            let list = report.into_sorted();
+            Err(Diagnostics { list, sources })
+        }
     }
+}
+
+/// Whether a problem is about a service that nobody asked for.
+fn is_elsewhere(problem: &Diagnostic, wanted: &HashSet<String>, spoilt: &HashSet<Span>) -> bool {
+    let spoils = |at: Span| {
+        spoilt
+            .iter()
+            .any(|span| span.source == at.source && span.start <= at.start && at.end <= span.end)
+    };
+    let service = problem.service.as_ref();
+    service.is_some_and(|service| !wanted.contains(service)) && !problem.primary.is_some_and(spoils)
+}
+
+/// The places of broken values in services that are wanted: they may have been broken in another one.
+fn spoilt(root: &Node, wanted: &HashSet<String>) -> HashSet<Span> {
+    fn below(node: &Node, found: &mut HashSet<Span>) {
+        if node.is_broken() {
+            found.insert(node.span);
+        }
+        node.items().iter().for_each(|item| below(item, found));
+        node.entries()
+            .for_each(|(_, entry)| below(&entry.value, found));
+    }
+    let mut found = HashSet::new();
+    for (name, entry) in root.get("services").into_iter().flat_map(Node::entries) {
+        if wanted.contains(name) {
+            below(&entry.value, &mut found);
+        }
+    }
+    found
 }
 
 /// Finds the name of the project; see [`super::project_name`].
@@ -71,7 +131,8 @@ struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    fn project(&mut self) -> Option<Project> {
+    /// The canonical tree, and the names of the services that are wanted; also if there are errors, as far as it goes.
+    fn canonical(&mut self) -> Option<(Canonical, HashSet<String>)> {
         let setup = discover::find(
             self.forest.options,
             &mut self.forest.sources,
@@ -82,28 +143,27 @@ impl Loader<'_> {
             return None;
         }
         let name = self.name(&setup, &documents)?;
-        let mut environment = setup.environment.clone();
-        environment.insert("COMPOSE_PROJECT_NAME".to_owned(), name.to_string());
+        let mut variables = setup.environment.clone();
+        variables.insert("COMPOSE_PROJECT_NAME".to_owned(), name.to_string());
         let scope = Scope {
-            environment: &environment,
+            environment: &variables,
             including: &setup.files,
         };
-        let root = self.merged(documents, &scope)?;
-        let mut document = self.parse(&root, &name, &environment);
-        let disabled = self.select(&mut document, &environment);
-        self.complete(&mut document, &name, &environment, &disabled);
-        let names = Names {
+        let mut root = self.merged(documents, &scope)?;
+        self.complete(&mut root, &name, &variables);
+        let disabled = self.select(&mut root, &variables);
+        let wanted = profiles::wanted(&root, &self.forest.options.services);
+        self.check(&mut root, &disabled, &variables);
+        let variables = used::variables(&root, &variables);
+        let canonical = Canonical {
+            root,
             name,
             directory: setup.directory,
             files: setup.files,
             disabled,
+            variables,
         };
-        Some(assemble(
-            names,
-            document,
-            &environment,
-            &mut self.forest.report,
-        ))
+        Some((canonical, wanted))
     }
 
     fn only_name(&mut self) -> Option<ProjectName> {
@@ -224,16 +284,35 @@ impl Loader<'_> {
         merged
     }
 
-    fn parse(&mut self, root: &Node, name: &ProjectName, environment: &Environment) -> Document {
-        let home = environment.get("HOME").map(String::as_str);
-        let mut cx = Context::new(&mut self.forest.report, &self.forest.sources, home, name);
-        parse::parse(&mut cx, root)
+    /// The stages that look at the whole tree.
+    fn complete(&mut self, root: &mut Node, name: &ProjectName, variables: &Environment) {
+        let Forest {
+            options,
+            sources,
+            report,
+            ..
+        } = &mut self.forest;
+        obsolete(root, report);
+        conform(root, &DOCUMENT, report);
+        if options.resolve_paths {
+            let home = variables.get("HOME").map(String::as_str);
+            let folders = Folders { sources, home };
+            folders.resolve(root, &DOCUMENT);
+            folders.resolve_special(root);
+        }
+        if options.resolve_env {
+            environment::inherit(root, variables);
+        }
+        if options.normalize {
+            normalize::normalize(root, name, variables);
+        }
+        root.put("name", Node::text(name.as_str(), root.span));
     }
 
-    fn select(&mut self, document: &mut Document, environment: &Environment) -> Vec<ServiceName> {
+    fn select(&mut self, root: &mut Node, variables: &Environment) -> Vec<ServiceName> {
         let mut active = self.forest.options.profiles.clone();
         if active.is_empty()
-            && let Some(list) = environment.get("COMPOSE_PROFILES")
+            && let Some(list) = variables.get("COMPOSE_PROFILES")
         {
             active.extend(list.split(',').map(|profile| profile.trim().to_owned()));
         }
@@ -241,99 +320,36 @@ impl Loader<'_> {
             profiles: active,
             services: &self.forest.options.services,
         };
-        profiles::select(
-            &mut document.services.entries,
-            &selection,
-            &mut self.forest.report,
-        )
+        let disabled = profiles::select(root, &selection, &mut self.forest.report);
+        disabled.into_iter().map(|(name, _)| name).collect()
     }
 
-    fn complete(
-        &mut self,
-        document: &mut Document,
-        name: &ProjectName,
-        environment: &Environment,
-        disabled: &[ServiceName],
-    ) {
-        let mut around = Surroundings {
-            project: name,
-            environment,
-            sources: &mut self.forest.sources,
-            report: &mut self.forest.report,
-            working_directory: &self.forest.options.working_directory,
-        };
-        normalize::services(document, &mut around);
-        validate::check(document, disabled, &mut self.forest.report);
+    /// The stages that look at the services that are on.
+    fn check(&mut self, root: &mut Node, disabled: &[ServiceName], variables: &Environment) {
+        let options = self.forest.options;
+        if options.resolve_env {
+            let mut around = environment::Files {
+                environment: variables,
+                sources: &mut self.forest.sources,
+                report: &mut self.forest.report,
+                working_directory: &options.working_directory,
+            };
+            environment::files(root, &mut around);
+        }
+        if options.consistency {
+            consistency::check(root, disabled, &mut self.forest.report);
+        }
+        used::prune(root);
     }
 }
 
-/// What a project is called and where it is.
-pub struct Names {
-    /// The name.
-    pub name: ProjectName,
-    /// Absolute.
-    pub directory: PathBuf,
-    /// Absolute.
-    pub files: Vec<PathBuf>,
-    /// Services that are off.
-    pub disabled: Vec<ServiceName>,
-}
-
-/// Puts the parts together, without the resources that nobody uses.
-pub fn assemble(
-    names: Names,
-    document: Document,
-    environment: &Environment,
-    report: &mut Report,
-) -> Project {
-    let services: IndexMap<_, _> = document
-        .services
-        .entries
-        .into_values()
-        .map(|draft| (draft.service.name.clone(), draft.service))
-        .collect();
-    let mut networks = BTreeSet::new();
-    let mut volumes = BTreeSet::new();
-    let mut secrets = BTreeSet::new();
-    let mut configs = BTreeSet::new();
-    for service in services.values() {
-        networks.extend(service.networks.keys().cloned());
-        secrets.extend(service.secrets.iter().map(|mount| mount.source.clone()));
-        configs.extend(service.configs.iter().map(|mount| mount.source.clone()));
-        volumes.extend(service.mounts.iter().filter_map(|mount| match mount {
-            Mount::Volume(volume) => volume.source.clone(),
-            _ => None,
-        }));
+/// Takes out what has no meaning any more.
+fn obsolete(root: &mut Node, report: &mut Report) {
+    let version = root.map_mut().and_then(|map| map.shift_remove("version"));
+    if let Some(entry) = version {
+        report
+            .warning("obsolete", "`version` is obsolete and has no effect")
+            .at(entry.value.span)
+            .hint("remove it");
     }
-    Project {
-        name: names.name,
-        directory: names.directory,
-        files: names.files,
-        services,
-        disabled: names.disabled,
-        networks: used(document.networks, &networks),
-        volumes: used(document.volumes, &volumes),
-        secrets: objects(document.secrets, &secrets, environment, report),
-        configs: objects(document.configs, &configs, environment, report),
-    }
-}
-
-fn used<T>(all: Section<T>, names: &BTreeSet<String>) -> IndexMap<String, T> {
-    let entries = all.entries.into_iter();
-    entries.filter(|(key, _)| names.contains(key)).collect()
-}
-
-fn objects(
-    all: Section<(String, Origin)>,
-    names: &BTreeSet<String>,
-    environment: &Environment,
-    report: &mut Report,
-) -> IndexMap<String, FileObject> {
-    used(all, names)
-        .into_iter()
-        .filter_map(|(key, (name, origin))| {
-            let object = normalize::file_object(name, origin, environment, report)?;
-            Some((key, object))
-        })
-        .collect()
 }

@@ -1,34 +1,47 @@
 //! Text to model: from `compose.yaml` to a checked [`model::Project`].
 //!
 //! ```text
-//! files ─source─▶ text ─yaml─▶ Node trees ─interpolation, include, extends, merge─▶ one tree ─parse─▶ Document
-//!       ─profiles, normalize, validate─▶ model::Project ─render─▶ canonical text, YAML, JSON
+//! files ─source─▶ text ─yaml─▶ Node trees ─interpolation, lengthen, include, extends, merge─▶ one tree
+//!       ─conform, paths, normalize, profiles, environment, consistency─▶ canonical tree
+//!       ─render─▶ YAML, JSON        ─parse, support─▶ model::Project
 //! ```
+//!
+//! The language itself is data: `schema` has a row for each attribute, and the stages follow it. `config` prints the
+//! canonical tree, with attributes that nothing here honours yet; only what is to run is read into the model, and what
+//! that cannot say is a problem of `up` ([`Loaded::runnable`]).
 //!
 //! Invariants: pure (files and environment come in through [`LoadOptions`] and `source`), the same input gives the same
 //! project, and all problems are returned at once, each with its place.
 
-mod canonical;
+pub mod canonical;
+mod conform;
+mod consistency;
 pub mod diagnostic;
 mod discover;
 mod dotenv;
 mod draw;
+mod environment;
 mod extends;
 pub mod fingerprint;
 mod include;
 mod interpolation;
+mod lengthen;
 mod load;
 mod merge;
 pub mod model;
 mod normalize;
 mod parse;
+mod paths;
 mod profiles;
 pub mod render;
+pub mod schema;
 pub mod source;
+mod support;
 mod tree;
-mod validate;
-mod yaml;
+mod used;
+pub mod yaml;
 
+pub use canonical::Canonical;
 pub use diagnostic::Diagnostic;
 pub use diagnostic::Diagnostics;
 pub use diagnostic::Severity;
@@ -62,6 +75,14 @@ pub struct LoadOptions {
     pub working_directory: PathBuf,
     /// Replace variables (otherwise they stay as they are written).
     pub interpolate: bool,
+    /// Add what nobody writes but everybody means: default network, full names.
+    pub normalize: bool,
+    /// Make paths absolute.
+    pub resolve_paths: bool,
+    /// Check what must hold between the parts.
+    pub consistency: bool,
+    /// Read `env_file` and `label_file`, and give variables without a value that of the project.
+    pub resolve_env: bool,
 }
 
 impl LoadOptions {
@@ -78,6 +99,10 @@ impl LoadOptions {
             environment,
             working_directory,
             interpolate: true,
+            normalize: true,
+            resolve_paths: true,
+            consistency: true,
+            resolve_env: true,
         }
     }
 }
@@ -85,12 +110,29 @@ impl LoadOptions {
 /// A project, and what is worth saying about it.
 #[derive(Debug, Clone)]
 pub struct Loaded {
-    /// The project.
+    /// The project as a tree: all that is written, in canonical form.
+    pub canonical: Canonical,
+    /// The project as the engine knows it.
     pub project: Project,
     /// Warnings, sorted by place.
     pub warnings: Vec<Diagnostic>,
+    /// What is right in the language but cannot be done here: it stops `up`.
+    pub unrunnable: Vec<Diagnostic>,
     /// What their places point into.
     pub sources: SourceMap,
+}
+
+impl Loaded {
+    /// An error if the project says something that cannot be done here.
+    pub fn runnable(&self) -> Result<(), Diagnostics> {
+        if self.unrunnable.is_empty() {
+            return Ok(());
+        }
+        Err(Diagnostics {
+            list: self.unrunnable.clone(),
+            sources: self.sources.clone(),
+        })
+    }
 }
 
 /// Loads a project from its files. All errors and warnings come back at once.
@@ -103,7 +145,21 @@ pub fn project_name(options: &LoadOptions) -> Result<ProjectName, Diagnostics> {
     load::project_name(options)
 }
 
-/// Reads the text of [`render::canonical`] back. No file and no variable is looked at.
-pub fn load_canonical(text: &str) -> Result<Project, Diagnostics> {
-    canonical::load(text)
+/// Reads the text of [`Canonical::text`] back. No file and no variable is looked at.
+pub fn load_canonical(text: &str) -> Result<Loaded, Diagnostics> {
+    let canonical = Canonical::parse(text)?;
+    let mut report = diagnostic::Report::default();
+    let project = parse::project(&canonical, &mut report);
+    let sources = SourceMap::default();
+    if report.has_errors() {
+        let list = report.into_sorted();
+        return Err(Diagnostics { list, sources });
+    }
+    Ok(Loaded {
+        canonical,
+        project,
+        warnings: Vec::new(),
+        unrunnable: Vec::new(),
+        sources,
+    })
 }

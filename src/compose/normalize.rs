@@ -1,205 +1,169 @@
-//! Makes explicit what a file leaves unsaid: the default network, implied dependencies, values from the environment.
+//! What nobody writes but everybody means: the default network, dependencies that follow from shared namespaces, full
+//! names, the context of a build.
 //!
 //! Invariant: idempotent: what comes out changes nothing when it comes in again.
 
-use super::diagnostic::Report;
-use super::dotenv;
-use super::dotenv::Variables;
-use super::model::Condition;
-use super::model::Dependency;
-use super::model::FileContent;
-use super::model::FileObject;
-use super::model::NamespaceOf;
-use super::model::Network;
-use super::model::NetworkMode;
-use super::model::ServiceNetwork;
-use super::parse::Document;
-use super::parse::Draft;
-use super::parse::EnvFile;
-use super::parse::Origin;
-use super::source;
-use super::source::Source;
-use super::source::SourceMap;
-use crate::id::NetworkName;
+use super::source::Span;
+use super::yaml::Node;
+use super::yaml::Step;
+use super::yaml::Value;
 use crate::id::ProjectName;
-use crate::id::ServiceName;
-use indexmap::IndexMap;
 
 /// The variables of the project: name to value.
 pub type Environment = std::collections::BTreeMap<String, String>;
 
-/// What normalizing needs to know.
-pub struct Surroundings<'a> {
-    /// The project's name.
-    pub project: &'a ProjectName,
-    /// Variables.
-    pub environment: &'a Environment,
-    /// Where a service's `env_file` is added when it is read.
-    pub sources: &'a mut SourceMap,
-    /// Where problems go.
-    pub report: &'a mut Report,
-    /// What file names are shown relative to.
-    pub working_directory: &'a std::path::Path,
-}
-
-/// Completes all services.
-pub fn services(document: &mut Document, around: &mut Surroundings<'_>) {
+/// Completes a checked tree.
+pub fn normalize(root: &mut Node, project: &ProjectName, environment: &Environment) {
     let mut default_used = false;
-    for draft in document.services.entries.values_mut() {
-        environment(draft, around);
-        implied_dependencies(draft);
-        let service = &mut draft.service;
-        if service.network_mode != NetworkMode::Networks {
-            continue;
+    if let Some(services) = root.entry_mut("services").and_then(Node::map_mut) {
+        for entry in services.values_mut() {
+            let service = &mut entry.value;
+            if service.as_map().is_none() {
+                if !service.is_null() || service.is_broken() {
+                    continue;
+                }
+                service.value = Value::Map(Box::default());
+            }
+            default_used |= networks(service);
+            dependencies(service);
+            build(service, environment);
+            if service.text_at("pull_policy") == Some("if_not_present") {
+                put(service, "pull_policy", text("missing"));
+            }
         }
-        if service.networks.is_empty() {
-            let membership = ServiceNetwork::default();
-            service.networks.insert("default".to_owned(), membership);
-        }
-        default_used |= service.networks.contains_key("default");
     }
-    if default_used && !document.networks.entries.contains_key("default") {
-        let name = NetworkName::new(format!("{}_default", around.project))
-            .expect("a project name and `_default` are made of the characters of a network name");
-        let network = default_network(name);
-        document
-            .networks
-            .entries
-            .insert("default".to_owned(), network);
+    if default_used {
+        default_network(root);
+    }
+    names(root, project);
+}
+
+fn text(text: &str) -> Value {
+    Value::String(text.to_owned())
+}
+
+/// Sets a value that nobody wrote.
+fn put(node: &mut Node, key: &str, value: Value) {
+    let mut value = Node::new(value, node.span);
+    value.history.add(Step::Default);
+    node.put(key, value);
+}
+
+/// Joins the default network if there is no other; whether the service is in it.
+fn networks(service: &mut Node) -> bool {
+    if service.get("network_mode").is_some() || service.get("provider").is_some() {
+        return false;
+    }
+    match service.get("networks") {
+        Some(networks) => networks.get("default").is_some(),
+        None => {
+            let member = Node::mapping(service.span, [("default", Value::Null)]);
+            put(service, "networks", member.value);
+            true
+        }
     }
 }
 
-fn default_network(name: NetworkName) -> Network {
-    Network {
-        name,
-        external: false,
-        driver: None,
-        driver_opts: IndexMap::new(),
-        internal: false,
-        enable_ipv6: false,
-        subnets: Vec::new(),
-        labels: IndexMap::new(),
-    }
-}
-
-/// `env_file` below `environment`; variables without a value get that of the project, if it has one.
-fn environment(draft: &mut Draft, around: &mut Surroundings<'_>) {
-    let mut all: IndexMap<String, Option<String>> = IndexMap::new();
-    let mut from_files = Variables::new();
-    for file in &draft.env_files {
-        read_env_file(file, draft, around, &mut from_files);
-    }
-    all.extend(
-        from_files
-            .into_iter()
-            .map(|(key, value)| (key, Some(value))),
-    );
-    for (key, (value, _)) in std::mem::take(&mut draft.environment) {
-        let value = value.or_else(|| around.environment.get(&key).cloned());
-        all.insert(key, value);
-    }
-    draft.service.environment = all;
-}
-
-fn read_env_file(
-    file: &EnvFile,
-    draft: &Draft,
-    around: &mut Surroundings<'_>,
-    into: &mut Variables,
-) {
-    let text = match source::read(&file.path) {
-        Ok(text) => text,
-        Err(error) if error.is_missing() && !file.required => return,
-        Err(error) if error.is_missing() => {
-            let name = source::display_name(around.working_directory, &file.path);
-            let message = format!("there is no file `{name}`");
-            around
-                .report
-                .error("missing-file", message)
-                .at(file.span)
-                .hint("create it, or write `{path: …, required: false}`");
-            return;
-        }
-        Err(error) => {
-            around
-                .report
-                .error("unreadable-file", with_cause(&error))
-                .at(file.span);
-            return;
-        }
-    };
-    let lookup = |name: &str| {
-        let own = || {
-            draft
-                .environment
-                .get(name)
-                .and_then(|(value, _)| value.clone())
-        };
-        around.environment.get(name).cloned().or_else(own)
-    };
-    let index = around.sources.add(Source {
-        name: source::display_name(around.working_directory, &file.path),
-        directory: file.path.parent().unwrap_or(&file.path).to_owned(),
-        text: text.as_str().into(),
-    });
-    match file.raw {
-        true => dotenv::parse_raw(&text, index, &lookup, into, around.report),
-        false => dotenv::parse(&text, index, &lookup, into, around.report),
-    }
-}
-
-/// An error with its causes on one line.
-pub fn with_cause(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(cause) => format!("{error}: {}", with_cause(cause)),
-        None => error.to_string(),
+fn default_network(root: &mut Node) {
+    let span = root.span;
+    let network = || Node::mapping(span, [("ipam", Value::Map(Box::default()))]);
+    match root.entry_mut("networks") {
+        Some(networks) if networks.get("default").is_some() => {}
+        Some(networks) => networks.put("default", network()),
+        None => root.put(
+            "networks",
+            Node::mapping(span, [("default", network().value)]),
+        ),
     }
 }
 
 /// Using another service's name or namespace means to need it.
-fn implied_dependencies(draft: &mut Draft) {
-    let service = &mut draft.service;
-    let mut needed: Vec<ServiceName> = service.links.iter().map(|(name, _)| name.clone()).collect();
-    if let NetworkMode::Service(name) = &service.network_mode {
-        needed.push(name.clone());
-    }
-    for namespace in [&service.pid, &service.ipc] {
-        if let Some(NamespaceOf::Service(name)) = namespace {
-            needed.push(name.clone());
+fn dependencies(service: &mut Node) {
+    let mut needed: Vec<(String, Span, bool)> = Vec::new();
+    for link in service.get("links").map_or(&[][..], Node::items) {
+        if let Some(text) = link.as_str() {
+            let name = text.split(':').next().unwrap_or(text);
+            needed.push((name.to_owned(), link.span, true));
         }
     }
-    for name in needed {
-        service.depends_on.entry(name).or_insert(Dependency {
-            condition: Condition::Started,
-            required: true,
-            restart: true,
+    for key in ["network_mode", "ipc", "pid", "uts", "cgroup"] {
+        let node = service.get(key);
+        let name = node.and_then(|node| node.as_str()?.strip_prefix("service:"));
+        if let (Some(name), Some(node)) = (name, node) {
+            needed.push((name.to_owned(), node.span, true));
+        }
+    }
+    for from in service.get("volumes_from").map_or(&[][..], Node::items) {
+        if let Some(text) = from.as_str().filter(|text| !text.starts_with("container:")) {
+            let name = text.split(':').next().unwrap_or(text);
+            needed.push((name.to_owned(), from.span, false));
+        }
+    }
+    for (name, span, restart) in needed {
+        depend(service, &name, span, restart);
+    }
+}
+
+fn depend(service: &mut Node, name: &str, span: Span, restart: bool) {
+    let mut fields = vec![("condition", text("service_started"))];
+    if restart {
+        fields.push(("restart", Value::Bool(true)));
+    }
+    fields.push(("required", Value::Bool(true)));
+    let mut dependency = Node::mapping(span, fields);
+    dependency.history.add(Step::Default);
+    match service.entry_mut("depends_on") {
+        Some(all) if all.get(name).is_some() => {}
+        Some(all) => all.put(name, dependency),
+        None => {
+            put(service, "depends_on", Value::Map(Box::default()));
+            if let Some(all) = service.entry_mut("depends_on") {
+                all.put(name, dependency);
+            }
+        }
+    }
+}
+
+fn build(service: &mut Node, environment: &Environment) {
+    let Some(build) = service.entry_mut("build") else {
+        return;
+    };
+    if build.as_map().is_none() {
+        return;
+    }
+    if build.get("dockerfile").is_none() && build.get("dockerfile_inline").is_none() {
+        put(build, "dockerfile", text("Dockerfile"));
+    }
+    if let Some(arguments) = build.entry_mut("args").and_then(Node::map_mut) {
+        arguments.retain(|name, entry| {
+            if let (true, Some(value)) = (entry.value.is_null(), environment.get(name)) {
+                entry.value.value = Value::String(value.clone());
+            }
+            !entry.value.is_null()
         });
     }
 }
 
-/// Looks up where the bytes of a secret or config come from; the environment only now that it is known to be used.
-pub fn file_object(
-    name: String,
-    origin: Origin,
-    environment: &Environment,
-    report: &mut Report,
-) -> Option<FileObject> {
-    let content = match origin {
-        Origin::File(path) => FileContent::File(path),
-        Origin::Inline(text) => FileContent::Inline(text),
-        Origin::Environment(variable, span) => match environment.get(&variable) {
-            Some(value) => FileContent::Environment(variable, value.clone()),
-            None => {
-                report
-                    .error(
-                        "required-variable",
-                        format!("variable `{variable}` is not set"),
-                    )
-                    .at(span)
-                    .hint(format!("set it: `export {variable}=…`"));
-                return None;
+/// `<project>_<key>`, unless there is a name; what others made has the key itself for a name.
+fn names(root: &mut Node, project: &ProjectName) {
+    for section in ["networks", "volumes", "secrets", "configs"] {
+        let Some(map) = root.entry_mut(section).and_then(Node::map_mut) else {
+            continue;
+        };
+        for (key, entry) in map.iter_mut() {
+            let node = &mut entry.value;
+            if node.is_null() && !node.is_broken() {
+                node.value = Value::Map(Box::default());
             }
-        },
-    };
-    Some(FileObject { name, content })
+            if node.as_map().is_none() || node.get("name").is_some() {
+                continue;
+            }
+            let external = node.get("external").map(|node| &node.value) == Some(&Value::Bool(true));
+            let name = match external {
+                true => key.clone(),
+                false => format!("{project}_{key}"),
+            };
+            put(node, "name", Value::String(name));
+        }
+    }
 }

@@ -1,12 +1,13 @@
-//! Which services are on.
+//! Which services are on, and which of them are asked for.
 //!
 //! Invariant: a service without profiles is always on.
 
 use super::diagnostic::Report;
 use super::diagnostic::did_you_mean;
-use super::parse::Draft;
-use indexmap::IndexMap;
+use super::yaml::Node;
+use crate::id::ServiceName;
 use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 /// What switches services on.
 pub struct Selection<'a> {
@@ -16,16 +17,19 @@ pub struct Selection<'a> {
     pub services: &'a [String],
 }
 
-/// Takes the services whose profiles are not active out of `services`, and returns their names.
+/// Takes the services whose profiles are not active out of the tree, and returns them.
 pub fn select(
-    services: &mut IndexMap<String, Draft>,
+    root: &mut Node,
     selection: &Selection<'_>,
     report: &mut Report,
-) -> Vec<crate::id::ServiceName> {
+) -> Vec<(ServiceName, Node)> {
+    let Some(services) = root.entry_mut("services").and_then(Node::map_mut) else {
+        return Vec::new();
+    };
     let mut active: BTreeSet<String> = selection.profiles.iter().cloned().collect();
     for name in selection.services {
         match services.get(name.as_str()) {
-            Some(draft) => active.extend(draft.service.profiles.iter().cloned()),
+            Some(entry) => active.extend(profiles(&entry.value).map(str::to_owned)),
             None => {
                 let near = did_you_mean(name, services.keys().map(String::as_str));
                 let diagnostic =
@@ -36,19 +40,49 @@ pub fn select(
             }
         }
     }
-    let is_on = |draft: &Draft| {
-        let profiles = &draft.service.profiles;
-        profiles.is_empty()
-            || active.contains("*")
-            || profiles.iter().any(|profile| active.contains(profile))
+    let is_on = |service: &Node| {
+        let mut all = profiles(service).peekable();
+        all.peek().is_none() || active.contains("*") || all.any(|one| active.contains(one))
     };
     let mut disabled = Vec::new();
-    services.retain(|_, draft| {
-        let on = is_on(draft);
-        if !on {
-            disabled.push(draft.service.name.clone());
+    services.retain(|name, entry| {
+        let on = is_on(&entry.value);
+        if let (false, Ok(name)) = (on, ServiceName::new(name.as_str())) {
+            let blank = Node::new(super::yaml::Value::Null, entry.value.span);
+            disabled.push((name, std::mem::replace(&mut entry.value, blank)));
         }
         on
     });
     disabled
+}
+
+fn profiles(service: &Node) -> impl Iterator<Item = &str> {
+    let profiles = service.get("profiles").map_or(&[][..], Node::items);
+    profiles.iter().filter_map(Node::as_str)
+}
+
+/// The names of the services that are wanted: those named with what they depend on, or all that are on.
+pub fn wanted(root: &Node, named: &[String]) -> HashSet<String> {
+    let services = root.get("services");
+    let mut next: Vec<String> = match named {
+        [] => {
+            return services
+                .into_iter()
+                .flat_map(Node::entries)
+                .map(|(n, _)| n.clone())
+                .collect();
+        }
+        named => named.to_vec(),
+    };
+    let mut wanted = HashSet::new();
+    while let Some(name) = next.pop() {
+        let needs = services
+            .and_then(|services| services.get(&name)?.get("depends_on"))
+            .into_iter()
+            .flat_map(Node::entries);
+        if wanted.insert(name.clone()) {
+            next.extend(needs.map(|(need, _)| need.clone()));
+        }
+    }
+    wanted
 }

@@ -1,13 +1,15 @@
-//! Files to one tree: read, parse, interpolate, include, extend, merge.
+//! Files to one tree: read, parse, interpolate, write short forms out, include, extend, merge.
 //!
 //! Invariant: every node of the tree knows its file, and with it the folder that its relative paths resolve against.
 
 use super::LoadOptions;
 use super::diagnostic::Report;
+use super::environment::with_cause;
 use super::interpolation;
+use super::lengthen::lengthen;
 use super::merge;
 use super::normalize::Environment;
-use super::normalize::with_cause;
+use super::schema::DOCUMENT;
 use super::source;
 use super::source::ReadError;
 use super::source::Source;
@@ -127,6 +129,7 @@ impl<'a> Forest<'a> {
             return None;
         }
         self.interpolate(&mut document, scope.environment);
+        lengthen(&mut document, &DOCUMENT, "", &mut self.report);
         let document = self.include(document, scope);
         Some(self.extend(document, scope))
     }

@@ -273,8 +273,7 @@ fn print_of(service: &str, rest: &str) -> String {
         o.project_directory = Some("/srv".into());
         o.files = vec!["compose.yaml".into()];
     });
-    let project = world.project();
-    fingerprint::service(&project, &project.services["a"]).to_string()
+    fingerprint::service(&world.load().canonical, "a").to_string()
 }
 
 #[test]

@@ -54,8 +54,8 @@ fn text(args: &Config, loaded: &Loaded) -> Result<String, Error> {
         return hashes(wanted, loaded);
     }
     Ok(match args.format {
-        ConfigFormat::Yaml => render::yaml(project),
-        ConfigFormat::Json => render::json(project),
+        ConfigFormat::Yaml => render::yaml(&loaded.canonical),
+        ConfigFormat::Json => render::json(&loaded.canonical),
     })
 }
 
@@ -68,11 +68,11 @@ fn hashes(wanted: &str, loaded: &Loaded) -> Result<String, Error> {
     };
     let mut text = String::new();
     for name in names {
-        let Some(service) = services.get(name) else {
+        if !services.contains_key(name) {
             let known = services.keys().map(ServiceName::as_str);
             return Err(no_such_service(name, known));
-        };
-        let hash = fingerprint::service(&loaded.project, service);
+        }
+        let hash = fingerprint::service(&loaded.canonical, name);
         text.push_str(&format!("{name} {}\n", hash.hex()));
     }
     Ok(text)

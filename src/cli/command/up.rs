@@ -9,7 +9,6 @@ use crate::cli::context::no_such_service;
 use crate::cli::exit::{Error, Exit};
 use crate::cli::signals::{ENDING, Signals};
 use crate::compose::Loaded;
-use crate::compose::render;
 use crate::engine;
 use crate::engine::UpReply;
 use crate::id::ServiceName;
@@ -23,6 +22,9 @@ pub fn run(context: &Context, args: &Up) -> Result<Exit, Error> {
     let mut options = context.options()?;
     options.services = args.services.iter().map(ToString::to_string).collect();
     let loaded = context.load(&options)?;
+    loaded
+        .runnable()
+        .map_err(|found| Error::Compose(Box::new(found)))?;
     check_names(args, &loaded)?;
     let dry_run = context.global.dry_run;
     let attached = !(args.detach || args.wait || args.no_start || dry_run);
@@ -163,7 +165,7 @@ fn check_names(args: &Up, loaded: &Loaded) -> Result<(), Error> {
 
 fn request(context: &Context, args: &Up, loaded: &Loaded) -> Result<engine::Up, Error> {
     Ok(engine::Up {
-        canonical: render::canonical(&loaded.project),
+        canonical: loaded.canonical.text(),
         services: args.services.clone(),
         wait: args.wait,
         wait_timeout: args.wait_timeout,

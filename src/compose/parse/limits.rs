@@ -1,16 +1,13 @@
 //! How much a container may use: CPU, memory, processes, rlimits.
 
 use super::context::Context;
-use super::service::Draft;
-use super::shape;
+use crate::compose::model::Service;
 use crate::compose::model::Ulimit;
 use crate::compose::yaml::Node;
-use crate::compose::yaml::Value;
 use indexmap::IndexMap;
 
-/// Parses one attribute of this topic.
-pub fn attribute(cx: &mut Context<'_>, draft: &mut Draft, key: &str, node: &Node) {
-    let service = &mut draft.service;
+/// Reads one attribute of this topic.
+pub fn attribute(cx: &mut Context<'_>, service: &mut Service, key: &str, node: &Node) {
     let limits = &mut service.limits;
     match key {
         "cpus" => limits.cpus = cpus(cx, node),
@@ -50,8 +47,7 @@ pub fn positive(bytes: Option<u64>) -> Option<u64> {
 }
 
 fn swap(cx: &mut Context<'_>, node: &Node) -> Option<i64> {
-    let unlimited = node.value == Value::Int(-1) || node.as_str() == Some("-1");
-    if unlimited {
+    if node.as_str() == Some("-1") {
         return Some(-1);
     }
     let bytes = positive(cx.bytes(node))?;
@@ -95,15 +91,10 @@ fn ulimit(cx: &mut Context<'_>, node: &Node) -> Option<Ulimit> {
         });
     }
     let (mut soft, mut hard) = (None, None);
-    cx.fields(node, &shape::ULIMIT, |cx, key, node| match key {
+    cx.fields(node, |cx, key, node| match key {
         "soft" => soft = cx.integer(node),
         _ => hard = cx.integer(node),
     });
-    for key in ["soft", "hard"] {
-        if node.get(key).is_none() {
-            cx.invalid(node.span, format!("`{key}` is missing"));
-        }
-    }
     let limit = Ulimit {
         soft: soft?,
         hard: hard?,

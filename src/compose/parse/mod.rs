@@ -1,12 +1,13 @@
-//! From the merged tree to the model, one file a topic.
+//! Canonical tree to the model, one file a topic.
 //!
-//! Invariants: no attribute is silently ignored: it is honoured, or reported as unknown, unsupported or without effect;
-//! parsing goes on after a problem, so that all of them are reported; nothing here reads a file.
+//! What is wrong here is of no concern to `config`: the file is right, but this program cannot do what it says. It stops
+//! `up`.
+//!
+//! Invariants: reading goes on after a problem, so that all of them are reported; nothing here reads a file.
 
 mod context;
 mod depends;
 mod deploy;
-mod environment;
 mod files;
 mod health;
 mod limits;
@@ -17,15 +18,6 @@ mod process;
 mod project;
 mod security;
 mod service;
-mod shape;
 pub mod values;
 
-pub use context::Context;
-pub use environment::EnvFile;
-pub use files::Origin;
-pub use project::Document;
-pub use project::Section;
-pub use project::parse;
-pub use service::Draft;
-pub use service::Reference;
-pub use service::Target;
+pub use project::project;

@@ -1,75 +1,52 @@
 //! How a service is connected: `networks`, `network_mode`, names and DNS.
 
 use super::context::Context;
-use super::service::Draft;
-use super::service::Target;
-use super::shape;
 use super::values;
 use crate::compose::model::NetworkMode;
+use crate::compose::model::Service;
 use crate::compose::model::ServiceNetwork;
 use crate::compose::source::Span;
 use crate::compose::yaml::Node;
-use crate::compose::yaml::Value;
 use crate::id::ServiceName;
 use indexmap::IndexMap;
 use std::net::IpAddr;
 
-/// Parses one attribute of this topic.
-pub fn attribute(cx: &mut Context<'_>, draft: &mut Draft, key: &str, node: &Node) {
-    let service = &mut draft.service;
+/// Reads one attribute of this topic.
+pub fn attribute(cx: &mut Context<'_>, service: &mut Service, key: &str, node: &Node) {
     match key {
-        "networks" => networks(cx, draft, node),
-        "network_mode" => network_mode(cx, draft, node),
+        "networks" => networks(cx, service, node),
+        "network_mode" => service.network_mode = network_mode(cx, node),
         "hostname" => service.hostname = cx.parsed(node, host_name),
         "domainname" => service.domainname = cx.parsed(node, host_name),
-        "dns_search" => service.dns_search = cx.text_or_texts(node),
-        "dns_opt" => service.dns_opt = cx.unique_texts(node),
-        "dns" => {
-            cx.each_text(node, |cx, item, text| {
-                service.dns.extend(cx.checked(item, values::address(text)));
-            });
-        }
+        "dns_search" => service.dns_search = cx.texts(node),
+        "dns_opt" => service.dns_opt = cx.texts(node),
+        "dns" => cx.items(node, |cx, item| {
+            service.dns.extend(cx.parsed(item, values::address));
+        }),
         _ => service.extra_hosts = extra_hosts(cx, node),
     }
 }
 
-fn networks(cx: &mut Context<'_>, draft: &mut Draft, node: &Node) {
-    if !cx.list_or_mapping(node) {
-        return;
-    }
-    if let Value::List(_) = node.value {
-        cx.items(node, |cx, item| {
-            if let Some(name) = cx.text(item) {
-                join(draft, &name, item.span, ServiceNetwork::default());
-            }
-        });
-        return;
-    }
+fn networks(cx: &mut Context<'_>, service: &mut Service, node: &Node) {
     cx.entries(node, |cx, name, entry| {
         let mut membership = ServiceNetwork::default();
-        if !entry.value.is_null() {
-            cx.fields(&entry.value, &shape::SERVICE_NETWORK, |cx, key, node| {
-                membership_field(cx, &mut membership, key, node);
-            });
-        }
-        join(draft, name, entry.key, membership);
+        cx.fields(&entry.value, |cx, key, node| {
+            membership_field(cx, &mut membership, key, node);
+        });
+        service.networks.insert(name.to_owned(), membership);
     });
-}
-
-fn join(draft: &mut Draft, name: &str, span: Span, membership: ServiceNetwork) {
-    draft.refer(Target::Network, name, span);
-    draft.service.networks.insert(name.to_owned(), membership);
 }
 
 fn membership_field(cx: &mut Context<'_>, to: &mut ServiceNetwork, key: &str, node: &Node) {
     match key {
-        "aliases" => to.aliases = cx.unique_texts(node),
+        "aliases" => to.aliases = cx.texts(node),
         "ipv4_address" => to.ipv4_address = family(cx, node, IpAddr::is_ipv4, "an IPv4 address"),
         "ipv6_address" => to.ipv6_address = family(cx, node, IpAddr::is_ipv6, "an IPv6 address"),
         "mac_address" => to.mac_address = cx.parsed(node, mac_address),
         "priority" => to.priority = cx.integer(node).unwrap_or_default(),
         "gw_priority" => to.gw_priority = cx.integer(node).unwrap_or_default(),
-        _ => to.interface_name = cx.parsed(node, interface_name),
+        "interface_name" => to.interface_name = cx.parsed(node, interface_name),
+        _ => {}
     }
 }
 
@@ -127,20 +104,20 @@ fn host_name(text: &str) -> Result<String, String> {
     }
 }
 
-fn network_mode(cx: &mut Context<'_>, draft: &mut Draft, node: &Node) {
+fn network_mode(cx: &mut Context<'_>, node: &Node) -> NetworkMode {
     let Some(text) = cx.text(node) else {
-        return;
+        return NetworkMode::Networks;
     };
-    let mode = match text.split_once(':') {
+    match text.split_once(':') {
         None if text == "none" => NetworkMode::None,
         None if text == "host" => NetworkMode::Host,
         None if text == "bridge" => {
             cx.unsupported(node.span, "the shared network `bridge`");
-            return;
+            NetworkMode::None
         }
-        Some(("service", name)) => match service_reference(cx, draft, name, node.span) {
+        Some(("service", name)) => match service_name(cx, name, node.span) {
             Some(name) => NetworkMode::Service(name),
-            None => return,
+            None => NetworkMode::None,
         },
         Some(("container", name)) if !name.is_empty() => NetworkMode::Container(name.to_owned()),
         _ => {
@@ -149,58 +126,35 @@ fn network_mode(cx: &mut Context<'_>, draft: &mut Draft, node: &Node) {
                 .error("invalid-value", message)
                 .at(node.span)
                 .hint("it is one of `none`, `host`, `service:NAME`, `container:NAME`; networks are joined with `networks`");
-            return;
+            NetworkMode::None
         }
-    };
-    draft.service.network_mode = mode;
+    }
 }
 
-/// A `service:NAME`: notes that the service must exist.
-pub fn service_reference(
-    cx: &mut Context<'_>,
-    draft: &mut Draft,
-    name: &str,
-    span: Span,
-) -> Option<ServiceName> {
-    draft.refer(Target::Service, name, span);
+/// The NAME of a `service:NAME`.
+pub fn service_name(cx: &mut Context<'_>, name: &str, span: Span) -> Option<ServiceName> {
     ServiceName::new(name)
         .map_err(|error| cx.invalid(span, error.to_string()))
         .ok()
 }
 
-/// `[HOST=IP]`, `[HOST:IP]`, `{HOST: IP}` or `{HOST: [IP]}`.
+/// A list of `HOST=IP`.
 fn extra_hosts(cx: &mut Context<'_>, node: &Node) -> IndexMap<String, Vec<String>> {
     let mut hosts: IndexMap<String, Vec<String>> = IndexMap::new();
-    let mut add = |cx: &mut Context<'_>, host: &str, ip: &str, span: Span| {
-        let ip = match ip {
-            "host-gateway" => ip.to_owned(),
-            _ => match values::address(ip) {
-                Ok(ip) => ip.to_string(),
-                Err(problem) => return cx.invalid(span, problem),
-            },
+    cx.items(node, |cx, item| {
+        let Some((host, ip)) = item.as_str().and_then(|text| text.split_once('=')) else {
+            return;
         };
-        let addresses = hosts.entry(host.to_owned()).or_default();
-        if !addresses.contains(&ip) {
-            addresses.push(ip);
-        }
-    };
-    if !cx.list_or_mapping(node) {
-        return hosts;
-    }
-    if let Value::List(_) = node.value {
-        cx.items(node, |cx, item| {
-            let Some(text) = cx.text(item) else {
-                return;
-            };
-            match text.split_once('=').or_else(|| text.split_once(':')) {
-                Some((host, ip)) if !host.is_empty() => add(cx, host.trim(), ip.trim(), item.span),
-                _ => cx.invalid(item.span, format!("`{text}` is not `HOST=IP`")),
+        let ip = match ip {
+            "host-gateway" => Ok(ip.to_owned()),
+            _ => values::address(ip).map(|ip| ip.to_string()),
+        };
+        if let Some(ip) = cx.checked(item, ip) {
+            let addresses = hosts.entry(host.to_owned()).or_default();
+            if !addresses.contains(&ip) {
+                addresses.push(ip);
             }
-        });
-        return hosts;
-    }
-    cx.entries(node, |cx, host, entry| {
-        cx.each_text(&entry.value, |cx, item, ip| add(cx, host, ip, item.span));
+        }
     });
     hosts
 }

@@ -1,19 +1,17 @@
 //! What runs in the container and how it is stopped: `command`, `user`, `tty`, `restart`, ….
 
 use super::context::Context;
-use super::service::Draft;
 use super::values;
 use crate::compose::model::Restart;
 use crate::compose::model::RestartPolicy;
+use crate::compose::model::Service;
 use crate::compose::yaml::Node;
-use crate::compose::yaml::Value;
 
-/// Parses one attribute of this topic.
-pub fn attribute(cx: &mut Context<'_>, draft: &mut Draft, key: &str, node: &Node) {
-    let service = &mut draft.service;
+/// Reads one attribute of this topic; those without effect are somebody else's concern.
+pub fn attribute(cx: &mut Context<'_>, service: &mut Service, key: &str, node: &Node) {
     match key {
-        "command" => service.command = arguments(cx, node),
-        "entrypoint" => service.entrypoint = arguments(cx, node),
+        "command" => service.command = Some(cx.texts(node)),
+        "entrypoint" => service.entrypoint = Some(cx.texts(node)),
         "user" => service.user = cx.text(node),
         "working_dir" => service.working_dir = cx.parsed(node, values::container_path),
         "init" => service.init = cx.boolean(node).unwrap_or_default(),
@@ -26,39 +24,11 @@ pub fn attribute(cx: &mut Context<'_>, draft: &mut Draft, key: &str, node: &Node
         "labels" => service.labels = cx.labels(node),
         "profiles" => service.profiles = profiles(cx, node),
         "platform" => service.platform = cx.text(node),
-        "pull_policy" => service.pull_policy = cx.parsed(node, pull_policy),
-        "container_name" => {
-            service.container_name = cx.parsed(node, container_name);
-        }
-        "scale" => {
-            service.scale = cx.integer(node).unwrap_or(1);
-        }
-        _ => cx.unsupported(node.span, "this attribute"),
+        "pull_policy" => service.pull_policy = cx.text(node),
+        "container_name" => service.container_name = cx.text(node),
+        "scale" => service.scale = cx.integer(node).unwrap_or(1),
+        _ => {}
     }
-}
-
-/// An argument vector: a list as it is, a text split into words.
-pub fn arguments(cx: &mut Context<'_>, node: &Node) -> Option<Vec<String>> {
-    let text = match &node.value {
-        Value::String(text) => text,
-        Value::List(_) => return Some(cx.texts(node)),
-        _ => {
-            cx.wrong(node, "a text or a list");
-            return None;
-        }
-    };
-    let (words, operator) = cx.checked(node, values::words(text))?;
-    if let Some(operator) = operator {
-        let message = format!(
-            "`{}` is not run by a shell: `{operator}` and what follows is left out",
-            cx.path()
-        );
-        cx.report
-            .warning("shell-operator", message)
-            .at(node.span)
-            .hint("run a shell: `[\"sh\", \"-c\", \"…\"]`, or put the operator in quotes");
-    }
-    Some(words)
 }
 
 fn restart(cx: &mut Context<'_>, node: &Node) -> Option<Restart> {
@@ -138,43 +108,5 @@ fn signal(text: &str) -> Result<String, String> {
     match known {
         true => Ok(text.to_owned()),
         false => Err(format!("`{text}` is not a signal")),
-    }
-}
-
-fn pull_policy(text: &str) -> Result<String, String> {
-    let every = text
-        .strip_prefix("every_")
-        .is_some_and(|rest| values::duration(rest).is_ok());
-    let words = [
-        "always",
-        "never",
-        "build",
-        "if_not_present",
-        "missing",
-        "refresh",
-        "daily",
-        "weekly",
-    ];
-    match text {
-        "if_not_present" => Ok("missing".to_owned()),
-        _ if every || words.contains(&text) => Ok(text.to_owned()),
-        _ => Err(format!(
-            "`{text}` is not a pull policy: use `always`, `never` or `missing`"
-        )),
-    }
-}
-
-fn container_name(text: &str) -> Result<String, String> {
-    let good = text.len() >= 2
-        && text.len() <= 255
-        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
-    match good {
-        true => Ok(text.to_owned()),
-        false => Err(format!(
-            "`{text}` is not a container name: two or more letters, digits, `_`, `.`, `-`, the first a letter or digit"
-        )),
     }
 }

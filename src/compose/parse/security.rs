@@ -1,18 +1,15 @@
 //! What a container may do: capabilities, namespaces, devices, kernel parameters.
 
 use super::context::Context;
-use super::networks::service_reference;
-use super::service::Draft;
-use super::shape;
+use super::networks::service_name;
 use super::values;
 use crate::compose::diagnostic::did_you_mean;
 use crate::compose::model::NamespaceOf;
+use crate::compose::model::Service;
 use crate::compose::yaml::Node;
-use crate::compose::yaml::Value;
 
-/// Parses one attribute of this topic.
-pub fn attribute(cx: &mut Context<'_>, draft: &mut Draft, key: &str, node: &Node) {
-    let service = &mut draft.service;
+/// Reads one attribute of this topic.
+pub fn attribute(cx: &mut Context<'_>, service: &mut Service, key: &str, node: &Node) {
     match key {
         "privileged" => service.privileged = cx.boolean(node).unwrap_or_default(),
         "read_only" => service.read_only = cx.boolean(node).unwrap_or_default(),
@@ -22,8 +19,8 @@ pub fn attribute(cx: &mut Context<'_>, draft: &mut Draft, key: &str, node: &Node
         "sysctls" => service.sysctls = cx.labels(node),
         "devices" => service.devices = devices(cx, node),
         "group_add" => service.group_add = cx.texts(node),
-        "pid" => draft.service.pid = namespace(cx, draft, node, false),
-        _ => draft.service.ipc = namespace(cx, draft, node, true),
+        "pid" => service.pid = namespace(cx, node, false),
+        _ => service.ipc = namespace(cx, node, true),
     }
 }
 
@@ -107,7 +104,7 @@ fn security_opt(cx: &mut Context<'_>, node: &Node) -> Vec<String> {
             .unwrap_or((&text, ""));
         match name {
             "seccomp" if !matches!(value, "" | "unconfined" | "builtin") => {
-                let path = cx.host_path(value, item.span);
+                let path = cx.host_path(value);
                 options.push(format!("seccomp:{}", path.display()));
             }
             "no-new-privileges" | "label" | "apparmor" | "seccomp" | "systempaths" => {
@@ -119,20 +116,13 @@ fn security_opt(cx: &mut Context<'_>, node: &Node) -> Vec<String> {
     options
 }
 
-fn namespace(
-    cx: &mut Context<'_>,
-    draft: &mut Draft,
-    node: &Node,
-    ipc: bool,
-) -> Option<NamespaceOf> {
+fn namespace(cx: &mut Context<'_>, node: &Node, ipc: bool) -> Option<NamespaceOf> {
     let text = cx.text(node)?;
     match text.split_once(':') {
         None if text == "host" => Some(NamespaceOf::Host),
         None if ipc && (text == "private" || text == "shareable") => Some(NamespaceOf::Private),
         None if text.is_empty() => None,
-        Some(("service", name)) => {
-            service_reference(cx, draft, name, node.span).map(NamespaceOf::Service)
-        }
+        Some(("service", name)) => service_name(cx, name, node.span).map(NamespaceOf::Service),
         Some(("container", name)) if !name.is_empty() => {
             Some(NamespaceOf::Container(name.to_owned()))
         }
@@ -146,78 +136,24 @@ fn namespace(
     }
 }
 
-/// Device nodes as `HOST:CONTAINER:rwm`; a later one with the same container path replaces an earlier one.
+/// Device nodes as `HOST:CONTAINER:rwm`.
 fn devices(cx: &mut Context<'_>, node: &Node) -> Vec<String> {
-    let mut devices: Vec<(String, String, String)> = Vec::new();
-    cx.items(node, |cx, item| {
-        let device = match &item.value {
-            Value::Map(_) => device_map(cx, item),
-            _ => device_text(cx, item),
-        };
-        let Some(device) = device else {
-            return;
-        };
-        match devices.iter_mut().find(|old| old.1 == device.1) {
-            Some(old) => *old = device,
-            None => devices.push(device),
-        }
-    });
+    let mut devices = Vec::new();
+    cx.items(node, |cx, item| devices.extend(device(cx, item)));
     devices
-        .into_iter()
-        .map(|(source, target, permissions)| format!("{source}:{target}:{permissions}"))
-        .collect()
 }
 
-fn device_text(cx: &mut Context<'_>, node: &Node) -> Option<(String, String, String)> {
-    let text = cx.text(node)?;
-    if !text.starts_with('/') && text.contains('=') {
+fn device(cx: &mut Context<'_>, node: &Node) -> Option<String> {
+    let source = node.text_at("source")?;
+    let target = node.text_at("target").unwrap_or(source);
+    let permissions = node.text_at("permissions").unwrap_or("rwm");
+    if !source.starts_with('/') && source.contains('=') {
         cx.unsupported(
             node.span,
             "a device of the container device interface (CDI)",
         );
         return None;
     }
-    let parts: Vec<&str> = text.split(':').collect();
-    match parts.as_slice() {
-        [source] => device(cx, node, source, source, "rwm"),
-        [source, permissions] if !permissions.starts_with('/') => {
-            device(cx, node, source, source, permissions)
-        }
-        [source, target] => device(cx, node, source, target, "rwm"),
-        [source, target, permissions] => device(cx, node, source, target, permissions),
-        _ => {
-            cx.invalid(
-                node.span,
-                format!("`{text}` is not `HOST[:CONTAINER[:rwm]]`"),
-            );
-            None
-        }
-    }
-}
-
-fn device_map(cx: &mut Context<'_>, node: &Node) -> Option<(String, String, String)> {
-    let (mut source, mut target, mut permissions) = (None, None, None);
-    cx.fields(node, &shape::DEVICE, |cx, key, node| match key {
-        "source" => source = cx.text(node),
-        "target" => target = cx.text(node),
-        _ => permissions = cx.text(node),
-    });
-    if node.get("source").is_none() {
-        cx.invalid(node.span, "`source` is missing");
-    }
-    let source = source?;
-    let target = target.unwrap_or_else(|| source.clone());
-    let permissions = permissions.unwrap_or_else(|| "rwm".to_owned());
-    device(cx, node, &source, &target, &permissions)
-}
-
-fn device(
-    cx: &mut Context<'_>,
-    node: &Node,
-    source: &str,
-    target: &str,
-    permissions: &str,
-) -> Option<(String, String, String)> {
     if permissions.is_empty() || !permissions.chars().all(|c| "rwm".contains(c)) {
         cx.invalid(
             node.span,
@@ -231,5 +167,5 @@ fn device(
         cx.invalid(node.span, "the path of a device cannot contain `:`");
         return None;
     }
-    Some((source, target, permissions.to_owned()))
+    Some(format!("{source}:{target}:{permissions}"))
 }

@@ -210,6 +210,34 @@ pub fn boolean(text: &str) -> Option<bool> {
     }
 }
 
+/// A path without `.`, `..` and doubled slashes, as Go cleans it.
+pub fn clean(text: &str) -> String {
+    let absolute = text.starts_with('/');
+    let mut parts: Vec<&str> = Vec::new();
+    for part in text.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => drop(parts.pop()),
+            ".." if absolute => {}
+            part => parts.push(part),
+        }
+    }
+    match (absolute, parts.join("/")) {
+        (true, path) => format!("/{path}"),
+        (false, path) if path.is_empty() => ".".to_owned(),
+        (false, path) => path,
+    }
+}
+
+/// Permission bits as octal digits.
+pub fn octal(text: &str) -> Result<u32, String> {
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    u32::from_str_radix(digits, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o7777)
+        .ok_or_else(|| format!("`{text}` is not a file mode such as `0644`"))
+}
+
 /// A path inside a container: absolute, without `.`, `..` and doubled slashes.
 pub fn container_path(text: &str) -> Result<String, String> {
     if !text.starts_with('/') {
@@ -218,17 +246,7 @@ pub fn container_path(text: &str) -> Result<String, String> {
     if text.contains('\0') {
         return Err("a path cannot contain a zero byte".to_owned());
     }
-    let mut parts: Vec<&str> = Vec::new();
-    for part in text.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    Ok(format!("/{}", parts.join("/")))
+    Ok(clean(text))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::Entry;
 use super::Node;
+use super::Step;
 use super::Tag;
 use super::Value;
 use super::scalar::typed;
@@ -153,7 +154,8 @@ impl Builder<'_> {
                 ));
             return Err(Stop);
         }
-        let node = node.clone();
+        let mut node = node.clone();
+        node.history.add(Step::Alias(span));
         self.finish(node, 0, false)
     }
 

@@ -7,9 +7,12 @@
 //! document produces is bounded in memory.
 
 mod build;
+mod history;
 mod scalar;
 
 pub use build::parse;
+pub use history::History;
+pub use history::Step;
 pub use scalar::format_float;
 pub use scalar::resolve;
 
@@ -23,8 +26,10 @@ pub struct Node {
     pub value: Value,
     /// Scalars: the whole text; maps and lists: their beginning.
     pub span: Span,
-    /// `!reset` or `!override` in front of it.
+    /// `!reset` or `!override` in front of it, or that it is of no use.
     pub tag: Option<Tag>,
+    /// How it came here, if not straight from its place.
+    pub history: History,
 }
 
 /// What a node is.
@@ -65,6 +70,8 @@ pub enum Tag {
     Reset,
     /// `!override`: replace what earlier files say.
     Override,
+    /// Something is wrong with it, and that is reported: there is a value, but nobody knows which.
+    Broken,
 }
 
 impl Node {
@@ -74,7 +81,61 @@ impl Node {
             value,
             span,
             tag: None,
+            history: History::default(),
         }
+    }
+
+    /// A mapping of these entries, all at one place.
+    pub fn mapping<'a>(span: Span, entries: impl IntoIterator<Item = (&'a str, Value)>) -> Self {
+        let entry = |(key, value): (&str, Value)| {
+            let value = Node::new(value, span);
+            (key.to_owned(), Entry { key: span, value })
+        };
+        let map = entries.into_iter().map(entry).collect();
+        Self::new(Value::Map(Box::new(map)), span)
+    }
+
+    /// Takes the value away, since it is of no use.
+    pub fn spoil(&mut self) {
+        self.value = Value::Null;
+        self.tag = Some(Tag::Broken);
+    }
+
+    /// Whether it was of no use.
+    pub fn is_broken(&self) -> bool {
+        self.tag == Some(Tag::Broken)
+    }
+
+    /// Adds an entry to a map, or replaces it.
+    pub fn put(&mut self, key: &str, value: Node) {
+        if let Some(map) = self.map_mut() {
+            let key_span = map.get(key).map_or(value.span, |entry| entry.key);
+            map.insert(
+                key.to_owned(),
+                Entry {
+                    key: key_span,
+                    value,
+                },
+            );
+        }
+    }
+
+    /// The items, if it is a list; none otherwise.
+    pub fn items(&self) -> &[Node] {
+        match &self.value {
+            Value::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// The entries, if it is a map; none otherwise.
+    pub fn entries(&self) -> impl Iterator<Item = (&String, &Entry)> {
+        self.as_map().into_iter().flatten()
+    }
+
+    /// The text of the entry `key`, if there is one.
+    pub fn text_at(&self, key: &str) -> Option<&str> {
+        self.get(key)?.as_str()
     }
 
     /// A text node.

@@ -55,7 +55,7 @@ pub enum Request {
 /// `up`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Up {
-    /// The project as `compose::render::canonical` wrote it.
+    /// The project as `compose::Canonical::text` wrote it.
     pub canonical: String,
     /// Named services; empty = all.
     pub services: Vec<ServiceName>,

@@ -32,11 +32,14 @@ pub struct Job {
 
 impl Verbs {
     pub(super) fn up(&self, request: &Up) -> Result<Job, Failure> {
-        let model = compose::load_canonical(&request.canonical)
+        let loaded = compose::load_canonical(&request.canonical)
             .map_err(|e| Failure::text(format!("the project text cannot be read back: {e}")))?;
         let host = RealHost::new(self.project.clone(), None, HashMap::new());
         let scale = request.scale.iter().map(|(k, v)| (k.clone(), *v)).collect();
-        let fingerprint = |service: &model::Service| compose::fingerprint::service(&model, service);
+        let fingerprint = |service: &model::Service| {
+            compose::fingerprint::service(&loaded.canonical, service.name.as_str())
+        };
+        let model = loaded.project.clone();
         let facts = |name: &str| image_facts(&host, name);
         let desired =
             Desired::new(&model, &facts, &fingerprint, &scale).map_err(|e| Failure::new(&e))?;

@@ -7,6 +7,7 @@ use super::faults::walk_with_every_fault;
 use super::planned;
 use super::simulated::Simulated;
 use hoist::compose;
+use hoist::compose::model::Service;
 use hoist::id::Digest;
 use hoist::id::ServiceName;
 use hoist::scheduler::desired::Desired;
@@ -48,10 +49,11 @@ fn case(folder: PathBuf) -> Case {
     let (options, scale) = command(&read("options.txt"));
     let mut load = compose::LoadOptions::new(folder.clone(), BTreeMap::new());
     load.project_name = Some("app".to_owned());
-    let project = compose::load(&load)
-        .unwrap_or_else(|e| panic!("{name}: {}", e.render(false, 120)))
-        .project;
-    let fingerprint = |service: &_| compose::fingerprint::service(&project, service);
+    let compose::Loaded {
+        canonical, project, ..
+    } = compose::load(&load).unwrap_or_else(|e| panic!("{name}: {}", e.render(false, 120)));
+    let fingerprint =
+        |service: &Service| compose::fingerprint::service(&canonical, service.name.as_str());
     let unscaled = Desired::new(&project, &image, &fingerprint, &IndexMap::new()).unwrap();
     let text: Vec<_> = read("observed.txt")
         .lines()

@@ -1,0 +1,335 @@
+//! The merged tree against the schema: what does not fit is reported and spoilt, what fits gets its canonical value.
+//!
+//! One walk does it: types, words, patterns, unknown and missing keys; casts (`"5"` is 5, `64m` is 67108864 bytes);
+//! items that are the same thing; defaults; and empty values, which are dropped unless they mean something.
+//!
+//! Invariants: behind this stage every value is of the type that its row says, or broken; keys of objects are known or
+//! begin with `x-`; whatever is broken is reported, and only once.
+
+mod cast;
+mod unique;
+
+use super::diagnostic::Diagnostic;
+use super::diagnostic::Report;
+use super::diagnostic::did_you_mean;
+use super::schema::Attribute;
+use super::schema::Default;
+use super::schema::Kind;
+use super::schema::Long;
+use super::schema::Scalar;
+use super::schema::Shape;
+use super::schema::describe;
+use super::schema::describe_item;
+use super::source::Span;
+use super::yaml::Entry;
+use super::yaml::Map;
+use super::yaml::Node;
+use super::yaml::Step;
+use super::yaml::Value;
+use crate::id::ServiceName;
+
+/// Objects with fewer rows than this are listed whole when one of their keys is wrong.
+const FEW: usize = 12;
+
+/// Checks and casts everything below `node`.
+pub fn conform(node: &mut Node, shape: &Shape, report: &mut Report) {
+    let mut walk = Conform {
+        report,
+        path: String::new(),
+        via: Vec::new(),
+        key: node.span,
+    };
+    walk.node(node, shape);
+}
+
+struct Conform<'a> {
+    report: &'a mut Report,
+    /// `services.web.ports[0]`
+    path: String,
+    /// Where the values on the way here came from elsewhere, and how.
+    via: Vec<(Span, &'static str)>,
+    /// Where the key is whose value is looked at.
+    key: Span,
+}
+
+impl Conform<'_> {
+    /// `false` = it says nothing and can be dropped.
+    fn node(&mut self, node: &mut Node, shape: &Shape) -> bool {
+        if node.is_broken() {
+            return true;
+        }
+        let known = self.via.len();
+        self.via
+            .extend(node.history.steps().iter().filter_map(detour));
+        let says = match shape.kind {
+            Kind::Any => true,
+            Kind::Scalar(scalar) => self.scalar(node, scalar),
+            Kind::Either(_, longer) if node.as_map().is_some() => self.node(node, longer),
+            Kind::Either(scalar, _) => {
+                self.scalar(node, scalar);
+                true
+            }
+            Kind::List(items) => self.list(node, shape, items),
+            Kind::Map(values) => self.map(node, shape, values),
+            Kind::Object(fields) => self.object(node, shape, fields),
+        };
+        self.via.truncate(known);
+        says
+    }
+
+    fn scalar(&mut self, node: &mut Node, scalar: Scalar) -> bool {
+        if !cast::cast(self, node, scalar) {
+            node.spoil();
+            return true;
+        }
+        match (&node.value, scalar) {
+            (Value::Null, _) | (Value::Bool(false), _) | (Value::Int(0), _) => false,
+            (Value::String(text), Scalar::Bytes) => text != "0",
+            (Value::String(text), Scalar::Duration) => text != "0s",
+            (Value::String(text), _) => !text.is_empty(),
+            _ => true,
+        }
+    }
+
+    fn list(&mut self, node: &mut Node, shape: &Shape, items: &Shape) -> bool {
+        let Value::List(list) = &mut node.value else {
+            self.wrong(node, describe(shape));
+            node.spoil();
+            return true;
+        };
+        for (index, item) in list.iter_mut().enumerate() {
+            self.key = item.span;
+            self.at_index(index, |walk| walk.item(item, shape, items));
+        }
+        unique::unique(self, list, shape.same);
+        !list.is_empty()
+    }
+
+    fn item(&mut self, item: &mut Node, list: &Shape, shape: &Shape) {
+        let short = describe_item(list.long);
+        match (short, item.as_map()) {
+            (Some(expected), None) if !item.is_broken() => {
+                self.wrong(item, expected);
+                item.spoil();
+            }
+            _ => drop(self.node(item, shape)),
+        }
+    }
+
+    fn map(&mut self, node: &mut Node, shape: &Shape, values: &Shape) -> bool {
+        let Value::Map(map) = &mut node.value else {
+            self.no_map(node, shape);
+            return true;
+        };
+        for (key, entry) in map.iter_mut() {
+            // A resource, a membership or a variable may have no value.
+            let may_be_empty = values.fields().iter().all(|field| !field.required);
+            if entry.value.is_null() && !values.fields().is_empty() && may_be_empty {
+                if let (Kind::Object(fields), "networks") = (values.kind, self.path.as_str()) {
+                    entry.value.value = Value::Map(Box::default());
+                    self.defaults(&mut entry.value, fields);
+                }
+                continue;
+            }
+            let outer = self.report.scope.clone();
+            if self.path == "services" {
+                self.report.scope = Some(key.clone());
+                self.service_name(key, entry);
+            }
+            self.key = entry.key;
+            self.at_key(key, |walk| walk.node(&mut entry.value, values));
+            self.report.scope = outer;
+        }
+        !map.is_empty()
+    }
+
+    fn service_name(&mut self, name: &str, entry: &mut Entry) {
+        if let Err(error) = ServiceName::new(name) {
+            self.error("invalid-name", error.to_string(), entry.key);
+            entry.value.spoil();
+        }
+    }
+
+    fn no_map(&mut self, node: &mut Node, shape: &Shape) {
+        let twice = match shape.long {
+            Long::Names | Long::Dependencies => unique::repeated(node.items()),
+            _ => None,
+        };
+        match twice {
+            Some((first, second)) => self.twice(first, second),
+            None => {
+                let items = node.items().iter();
+                let strange = |item: &&Node| item.as_str().is_none() && !item.is_broken();
+                match items.enumerate().find(|(_, item)| strange(item)) {
+                    Some((index, item)) => {
+                        self.at_index(index, |walk| walk.wrong(item, "a text"));
+                    }
+                    None => self.wrong(node, describe(shape)),
+                }
+            }
+        }
+        node.spoil();
+    }
+
+    fn object(&mut self, node: &mut Node, shape: &Shape, fields: &'static [Attribute]) -> bool {
+        let (span, key) = (node.span, self.key);
+        let Value::Map(map) = &mut node.value else {
+            self.wrong(node, describe(shape));
+            node.spoil();
+            return true;
+        };
+        let mut misspelt = Vec::new();
+        map.retain(|key, entry| self.entry(key, entry, shape, &mut misspelt));
+        for field in fields {
+            if field.required && !map.contains_key(field.name) && misspelt.is_empty() {
+                self.missing(field.name, key);
+            }
+        }
+        // What was meant to be there is there, only nobody knows its value.
+        for name in misspelt {
+            let mut meant = Node::new(Value::Null, span);
+            meant.spoil();
+            let value = meant;
+            map.entry(name.to_owned())
+                .or_insert(Entry { key: span, value });
+        }
+        self.defaults(node, fields);
+        node.as_map().is_some_and(|map| !map.is_empty())
+    }
+
+    /// Whether the entry stays.
+    fn entry(
+        &mut self,
+        key: &str,
+        entry: &mut Entry,
+        shape: &Shape,
+        misspelt: &mut Vec<&'static str>,
+    ) -> bool {
+        let Some(field) = shape.field(key) else {
+            if !key.starts_with("x-") {
+                misspelt.extend(self.unknown(key, entry.key, shape));
+                return false;
+            }
+            return true;
+        };
+        if entry.value.is_null() && !entry.value.is_broken() {
+            return false;
+        }
+        self.key = entry.key;
+        let says = self.at_key(key, |walk| walk.node(&mut entry.value, &field.shape));
+        says || field.keep
+    }
+
+    fn defaults(&mut self, node: &mut Node, fields: &'static [Attribute]) {
+        let span = node.span;
+        for field in fields {
+            let Some(default) = field.default.filter(|_| node.get(field.name).is_none()) else {
+                continue;
+            };
+            let value = match default {
+                Default::True => Value::Bool(true),
+                Default::Text(text) => Value::String(text.to_owned()),
+                Default::Empty => Value::Map(Box::new(Map::new())),
+            };
+            let mut value = Node::new(value, span);
+            value.history.add(Step::Default);
+            node.put(field.name, value);
+        }
+    }
+
+    fn unknown(&mut self, key: &str, span: Span, shape: &Shape) -> Option<&'static str> {
+        if self.report.is_full() {
+            return None;
+        }
+        let place = match self.path.as_str() {
+            "" => String::new(),
+            path => format!(" in `{path}`"),
+        };
+        let names = || shape.fields().iter().map(|field| field.name);
+        let near = did_you_mean(key, names());
+        let hint = match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if names().count() > FEW => "attributes of your own begin with `x-`".to_owned(),
+            None => {
+                let all: Vec<String> = names().map(|name| format!("`{name}`")).collect();
+                format!("expected {}", all.join(", "))
+            }
+        };
+        let message = format!("unknown attribute `{key}`{place}");
+        self.error("unknown-attribute", message, span).hint(hint);
+        near
+    }
+
+    fn missing(&mut self, name: &str, span: Span) {
+        let message = format!("`{}`: `{name}` is missing", self.path);
+        self.error("invalid-value", message, span);
+    }
+
+    /// Reports a value of a wrong type.
+    fn wrong(&mut self, node: &Node, expected: &str) {
+        let message = match node.as_str() {
+            Some(text) if expected.contains("number") || expected.contains("true") => {
+                format!("`{}` must be {expected}, not `{text}`", self.path)
+            }
+            _ => format!("`{}` must be {expected}, not {}", self.path, node.kind()),
+        };
+        let quoted = node.scalar().filter(|_| expected == "a text");
+        let diagnostic = self.error("wrong-type", message, node.span);
+        if let Some(text) = quoted {
+            diagnostic.hint(format!("write it in quotes: `\"{text}\"`"));
+        }
+    }
+
+    /// Reports a value that is of the right type but makes no sense.
+    fn invalid(&mut self, span: Span, problem: impl AsRef<str>) {
+        let message = format!("`{}`: {}", self.path, problem.as_ref());
+        self.error("invalid-value", message, span);
+    }
+
+    fn twice(&mut self, first: Span, second: Span) {
+        let message = format!("`{}` says the same thing twice", self.path);
+        self.error("repeated", message, second)
+            .also(first, "first said here")
+            .hint("remove one of them");
+    }
+
+    /// Reports an error; if the value came from elsewhere, with the place that it came by.
+    fn error(&mut self, code: &'static str, message: String, span: Span) -> &mut Diagnostic {
+        let via = self.via.last().copied().filter(|(via, _)| *via != span);
+        let diagnostic = self.report.error(code, message);
+        diagnostic.at(span);
+        if let Some((via, how)) = via {
+            diagnostic.also(via, how);
+        }
+        diagnostic
+    }
+
+    fn at_key<T>(&mut self, key: &str, run: impl FnOnce(&mut Self) -> T) -> T {
+        let length = self.path.len();
+        if length > 0 {
+            self.path.push('.');
+        }
+        self.path.push_str(key);
+        let result = run(self);
+        self.path.truncate(length);
+        result
+    }
+
+    fn at_index<T>(&mut self, index: usize, run: impl FnOnce(&mut Self) -> T) -> T {
+        let length = self.path.len();
+        self.path.push_str(&format!("[{index}]"));
+        let result = run(self);
+        self.path.truncate(length);
+        result
+    }
+}
+
+/// How a value came from elsewhere.
+fn detour(step: &Step) -> Option<(Span, &'static str)> {
+    match step {
+        Step::Alias(span) => Some((*span, "used here")),
+        Step::Extends(span) => Some((*span, "extended here")),
+        Step::Include(span) => Some((*span, "included here")),
+        Step::Variables(..) | Step::Over(_) | Step::Default => None,
+    }
+}

@@ -1,0 +1,98 @@
+//! Items of a list that are the same thing: the later one wins at the earlier place.
+
+use super::Conform;
+use crate::compose::schema::Same;
+use crate::compose::source::Span;
+use crate::compose::yaml::Node;
+use crate::compose::yaml::Step;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+/// Removes repetitions, or reports them.
+pub fn unique(walk: &mut Conform<'_>, items: &mut Vec<Node>, same: Same) {
+    if items.len() < 2 {
+        return;
+    }
+    match same {
+        Same::Never => {}
+        Same::Distinct => {
+            if let Some((first, second)) = repeated(items) {
+                walk.twice(first, second);
+            }
+        }
+        _ => fold(items, same),
+    }
+}
+
+fn fold(items: &mut Vec<Node>, same: Same) {
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut kept: Vec<Node> = Vec::with_capacity(items.len());
+    for mut item in items.drain(..) {
+        let Some(identity) = identity(&item, same) else {
+            kept.push(item);
+            continue;
+        };
+        match places.entry(identity) {
+            Entry::Vacant(place) => {
+                place.insert(kept.len());
+                kept.push(item);
+            }
+            Entry::Occupied(place) => {
+                let old = &mut kept[*place.get()];
+                let (span, history) = (old.span, std::mem::take(&mut old.history));
+                if span != item.span {
+                    item.history.over(history, span);
+                }
+                *old = item;
+            }
+        }
+    }
+    *items = kept;
+}
+
+/// What an item is about; `None` = it stands for itself.
+fn identity(item: &Node, same: Same) -> Option<String> {
+    match same {
+        Same::Never | Same::Distinct => None,
+        Same::Equal => item.scalar(),
+        Same::BeforeEquals => {
+            let text = item.as_str()?;
+            Some(text.split('=').next().unwrap_or(text).to_owned())
+        }
+        Same::Key(key) => item.get(key)?.scalar(),
+        Same::Target(folder) => {
+            let target = item.text_at("target").or(item.text_at("source"))?;
+            Some(match target.starts_with('/') {
+                true => target.to_owned(),
+                false => format!("{folder}{target}"),
+            })
+        }
+        Same::Port => {
+            let at = |key: &str| item.get(key).and_then(Node::scalar).unwrap_or_default();
+            let ip = match at("host_ip") {
+                ip if ip.is_empty() => "0.0.0.0".to_owned(),
+                ip => ip,
+            };
+            let target = item.get("target")?.scalar()?;
+            Some(format!(
+                "{ip}:{}:{target}/{}",
+                at("published"),
+                at("protocol")
+            ))
+        }
+    }
+}
+
+/// The places of the first item that is there twice.
+pub fn repeated(items: &[Node]) -> Option<(Span, Span)> {
+    let mut seen: HashMap<&str, Span> = HashMap::new();
+    items.iter().find_map(|item| {
+        let first = seen.insert(item.as_str()?, item.span)?;
+        // An alias that is used twice has one place only.
+        let alias = item.history.steps().iter().find_map(|step| match step {
+            Step::Alias(span) => Some(*span),
+            _ => None,
+        });
+        Some((first, alias.unwrap_or(item.span)))
+    })
+}

@@ -1,0 +1,57 @@
+//! What must hold between the parts of a project, on the canonical tree.
+//!
+//! Invariant: everything is checked; one problem does not hide another; what is broken is not complained about again.
+
+mod cycles;
+mod references;
+mod resources;
+mod service;
+
+use super::diagnostic::Report;
+use super::yaml::Entry;
+use super::yaml::Map;
+use super::yaml::Node;
+use crate::id::ServiceName;
+
+/// Checks the services that are on; `disabled` are those that are not.
+pub fn check(root: &mut Node, disabled: &[ServiceName], report: &mut Report) {
+    references::drop_optional(root);
+    let empty = Map::new();
+    let services = root
+        .get("services")
+        .and_then(Node::as_map)
+        .unwrap_or(&empty);
+    for (name, entry) in services {
+        if entry.value.is_broken() {
+            continue;
+        }
+        report.scope = Some(name.clone());
+        let service = Service { name, entry };
+        service::check(&service, report);
+        references::check(&service, root, disabled, report);
+    }
+    report.scope = None;
+    service::container_names(services, report);
+    resources::check(root, report);
+    cycles::check(services, report);
+}
+
+/// A service with its name and place.
+pub struct Service<'a> {
+    name: &'a str,
+    entry: &'a Entry,
+}
+
+impl<'a> Service<'a> {
+    fn get(&self, key: &str) -> Option<&'a Node> {
+        self.entry.value.get(key)
+    }
+
+    fn items(&self, key: &str) -> &'a [Node] {
+        self.get(key).map_or(&[], Node::items)
+    }
+
+    fn entries(&self, key: &str) -> impl Iterator<Item = (&'a String, &'a Entry)> {
+        self.get(key).into_iter().flat_map(Node::entries)
+    }
+}

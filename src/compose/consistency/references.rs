@@ -1,0 +1,147 @@
+//! Names of other things: they must exist.
+
+use super::Service;
+use crate::compose::diagnostic::Report;
+use crate::compose::diagnostic::did_you_mean;
+use crate::compose::source::Span;
+use crate::compose::yaml::Node;
+use crate::compose::yaml::Value;
+use crate::id::ServiceName;
+use std::collections::BTreeSet;
+
+/// A name that must exist.
+struct Reference<'a> {
+    /// The section it must be in.
+    section: &'static str,
+    name: &'a str,
+    span: Span,
+    verb: &'static str,
+}
+
+/// A dependency that is not required and not there is no dependency.
+pub fn drop_optional(root: &mut Node) {
+    let Some(services) = root.entry_mut("services").and_then(Node::map_mut) else {
+        return;
+    };
+    let names: BTreeSet<String> = services.keys().cloned().collect();
+    for entry in services.values_mut() {
+        let Some(all) = entry.value.entry_mut("depends_on").and_then(Node::map_mut) else {
+            continue;
+        };
+        let optional = |node: &Node| {
+            node.get("required").map(|required| &required.value) == Some(&Value::Bool(false))
+        };
+        all.retain(|name, entry| names.contains(name) || !optional(&entry.value));
+        if all.is_empty()
+            && let Some(map) = entry.value.map_mut()
+        {
+            map.shift_remove("depends_on");
+        }
+    }
+}
+
+/// Checks all names in a service.
+pub fn check(service: &Service<'_>, root: &Node, disabled: &[ServiceName], report: &mut Report) {
+    let mut seen = BTreeSet::new();
+    for reference in references(service) {
+        if seen.insert((reference.section, reference.name, reference.span)) {
+            resolve(&reference, service, root, disabled, report);
+        }
+    }
+}
+
+fn references<'a>(service: &Service<'a>) -> Vec<Reference<'a>> {
+    let mut all = Vec::new();
+    let mut add = |section, name, span, verb| {
+        all.push(Reference {
+            section,
+            name,
+            span,
+            verb,
+        });
+    };
+    let first = |text: &'a str| text.split(':').next().unwrap_or(text);
+    for link in service.items("links") {
+        if let Some(text) = link.as_str() {
+            add("services", first(text), link.span, "refers to");
+        }
+    }
+    for key in ["network_mode", "ipc", "pid", "uts"] {
+        let Some(node) = service.get(key) else {
+            continue;
+        };
+        if let Some(name) = node.as_str().and_then(|text| text.strip_prefix("service:")) {
+            add("services", name, node.span, "refers to");
+        }
+    }
+    for from in service.items("volumes_from") {
+        if let Some(text) = from.as_str().filter(|text| !text.starts_with("container:")) {
+            add("services", first(text), from.span, "refers to");
+        }
+    }
+    for (name, entry) in service.entries("depends_on") {
+        add("services", name, entry.key, "depends on");
+    }
+    for section in ["networks", "models"] {
+        for (name, entry) in service.entries(section) {
+            add(section, name, entry.key, "refers to");
+        }
+    }
+    for mount in service.items("volumes") {
+        let source = mount.get("source");
+        if let (Some("volume"), Some(source)) = (mount.text_at("type"), source)
+            && let Some(name) = source.as_str()
+        {
+            add("volumes", name, source.span, "refers to");
+        }
+    }
+    for section in ["secrets", "configs"] {
+        for mount in service.items(section) {
+            if let Some((source, name)) = mount.get("source").and_then(|n| Some((n, n.as_str()?))) {
+                add(section, name, source.span, "refers to");
+            }
+        }
+    }
+    all
+}
+
+fn resolve(
+    reference: &Reference<'_>,
+    service: &Service<'_>,
+    root: &Node,
+    disabled: &[ServiceName],
+    report: &mut Report,
+) {
+    let (name, section) = (reference.name, reference.section);
+    let known = root.get(section).and_then(Node::as_map);
+    if known.is_some_and(|map| map.contains_key(name))
+        || root.get(section).is_some_and(Node::is_broken)
+        || (section == "networks" && name == "default")
+    {
+        return;
+    }
+    let kind = section.strip_suffix('s').unwrap_or(section);
+    let is_disabled = section == "services" && disabled.iter().any(|other| other.as_str() == name);
+    let (code, state) = match is_disabled {
+        true => ("disabled-service", "disabled"),
+        false => ("undefined", "undefined"),
+    };
+    let near = match report.is_short() {
+        true => known.and_then(|map| did_you_mean(name, map.keys().map(String::as_str))),
+        false => None,
+    };
+    let message = format!(
+        "service `{}` {} {state} {kind} `{name}`",
+        service.name, reference.verb
+    );
+    let diagnostic = report.error(code, message);
+    diagnostic.at(reference.span);
+    match near {
+        _ if is_disabled => diagnostic.hint(format!(
+            "activate a profile of `{name}`, or write `required: false`"
+        )),
+        Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
+        None if kind == "service" => diagnostic.hint(format!("define `{name}` below `services`")),
+        None => diagnostic.hint(format!("define `{name}` below the top-level `{kind}s`")),
+    };
+}

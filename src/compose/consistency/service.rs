@@ -1,0 +1,216 @@
+//! What must hold within a service.
+
+use super::Service;
+use crate::compose::diagnostic::Report;
+use crate::compose::parse::values;
+use crate::compose::source::Span;
+use crate::compose::yaml::Map;
+use crate::compose::yaml::Node;
+use crate::compose::yaml::Value;
+use std::collections::BTreeMap;
+
+/// Checks one service.
+pub fn check(service: &Service<'_>, report: &mut Report) {
+    image(service, report);
+    networking(service, report);
+    mounts(service, report);
+    replicas(service, report);
+    deploy(service, report);
+    health(service, report);
+    for (name, entry) in service.entries("environment") {
+        if name.is_empty() || name.ends_with(char::is_whitespace) {
+            let path = format!("services.{}.environment", service.name);
+            let message = match name.is_empty() {
+                true => format!("`{path}`: a value without a name"),
+                false => format!("`{path}`: `{name}` is not a variable name"),
+            };
+            report.error("invalid-value", message).at(entry.key);
+        }
+    }
+}
+
+fn image(service: &Service<'_>, report: &mut Report) {
+    // `extends` that could not be followed is reported already.
+    let sources = ["image", "build", "provider", "extends"];
+    if sources.iter().any(|key| service.get(key).is_some()) {
+        return;
+    }
+    let message = format!("service `{}` has no image", service.name);
+    report
+        .error("no-image", message)
+        .at(service.entry.key)
+        .hint("add `image` or `build`");
+}
+
+fn networking(service: &Service<'_>, report: &mut Report) {
+    let Some(mode) = service.get("network_mode").and_then(Node::as_str) else {
+        return;
+    };
+    let name = service.name;
+    if let Some(networks) = service.get("networks") {
+        let message = format!("service `{name}` has both `network_mode` and `networks`");
+        report
+            .error("contradiction", message)
+            .at(networks.span)
+            .hint("remove one of them");
+    }
+    let elsewhere = mode.starts_with("service:") || mode.starts_with("container:");
+    if let (true, Some(ports)) = (elsewhere, service.get("ports")) {
+        let message = format!(
+            "service `{name}` publishes ports, but the network of another container is used"
+        );
+        report
+            .error("contradiction", message)
+            .at(ports.span)
+            .hint("publish the ports where the network belongs");
+    }
+}
+
+fn mounts(service: &Service<'_>, report: &mut Report) {
+    let mut all: Vec<(String, Span)> = Vec::new();
+    for (index, mount) in service.items("volumes").iter().enumerate() {
+        if mount.text_at("type") == Some("bind") && mount.get("source").is_none() {
+            let path = format!("services.{}.volumes[{index}]", service.name);
+            let message = format!("`{path}`: `source` is missing");
+            report.error("invalid-value", message).at(mount.span);
+        }
+        if let Some(target) = mount.get("target") {
+            all.extend(
+                target
+                    .as_str()
+                    .map(|text| (values::clean(text), target.span)),
+            );
+        }
+    }
+    for mount in service.items("tmpfs") {
+        if let Some(text) = mount.as_str() {
+            let target = text.split(':').next().unwrap_or(text);
+            all.push((values::clean(target), mount.span));
+        }
+    }
+    for (section, folder) in [("secrets", "/run/secrets/"), ("configs", "/")] {
+        for mount in service.items(section) {
+            let Some(target) = mount.text_at("target").or(mount.text_at("source")) else {
+                continue;
+            };
+            let target = match target.starts_with('/') {
+                true => values::clean(target),
+                false => values::clean(&format!("{folder}{target}")),
+            };
+            let place = mount.get("target").map_or(mount.span, |target| target.span);
+            all.push((target, place));
+        }
+    }
+    let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
+    for (target, span) in &all {
+        if let Some(first) = seen.insert(target, *span) {
+            let message = format!("service `{}` mounts two things at `{target}`", service.name);
+            report
+                .error("mounted-twice", message)
+                .at(*span)
+                .also(first, "one is here")
+                .label("the other is here");
+        }
+    }
+}
+
+fn replicas(service: &Service<'_>, report: &mut Report) {
+    let scale = service.get("scale");
+    let replicas = service
+        .get("deploy")
+        .and_then(|deploy| deploy.get("replicas"));
+    let number = |node: Option<&Node>| match node.map(|node| &node.value) {
+        Some(Value::Int(number)) => Some(*number),
+        _ => None,
+    };
+    let number = number(scale).or(number(replicas)).unwrap_or(1);
+    if number < 2 {
+        return;
+    }
+    if let Some(name) = service.get("container_name") {
+        let message = format!(
+            "service `{}` has {number} replicas, which cannot share one `container_name`",
+            service.name
+        );
+        report
+            .error("contradiction", message)
+            .at(name.span)
+            .hint("remove `container_name`");
+    }
+}
+
+/// What `deploy` and older attributes say of the same thing must be the same.
+fn deploy(service: &Service<'_>, report: &mut Report) {
+    let Some(deploy) = service.get("deploy") else {
+        return;
+    };
+    let pairs: [(&str, &[&str]); 5] = [
+        ("scale", &["replicas"]),
+        ("cpus", &["resources", "limits", "cpus"]),
+        ("mem_limit", &["resources", "limits", "memory"]),
+        ("pids_limit", &["resources", "limits", "pids"]),
+        ("mem_reservation", &["resources", "reservations", "memory"]),
+    ];
+    for (old, path) in pairs {
+        let new = path.iter().try_fold(deploy, |node, key| node.get(key));
+        let (Some(older), Some(newer)) = (service.get(old), new) else {
+            continue;
+        };
+        if older.value == newer.value || older.is_broken() || newer.is_broken() {
+            continue;
+        }
+        let path = path.join(".");
+        let message = format!("`{old}` and `deploy.{path}` have different values");
+        report
+            .error("contradiction", message)
+            .at(newer.span)
+            .also(older.span, format!("`{old}` is given here"))
+            .hint("remove one of them");
+    }
+}
+
+fn health(service: &Service<'_>, report: &mut Report) {
+    let Some(test) = service
+        .get("healthcheck")
+        .and_then(|check| check.get("test"))
+    else {
+        return;
+    };
+    let words: Vec<&str> = test.items().iter().filter_map(Node::as_str).collect();
+    let fine = match words.first() {
+        None => test.is_broken() || words.len() != test.items().len(),
+        Some(&"NONE") => true,
+        Some(&"CMD" | &"CMD-SHELL") => words.len() > 1,
+        Some(_) => false,
+    };
+    if !fine {
+        let message = format!(
+            "`services.{}.healthcheck.test` must start with `CMD`, `CMD-SHELL` or `NONE`, and say what to run",
+            service.name
+        );
+        report
+            .error("invalid-value", message)
+            .at(test.span)
+            .hint("for example `[\"CMD\", \"curl\", \"-f\", \"http://localhost\"]`");
+    }
+}
+
+/// No two services may give their container the same name.
+pub fn container_names(services: &Map, report: &mut Report) {
+    let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
+    for entry in services.values() {
+        let Some(node) = entry.value.get("container_name") else {
+            continue;
+        };
+        let Some(name) = node.as_str() else {
+            continue;
+        };
+        if let Some(first) = seen.insert(name, node.span) {
+            let message = format!("`{name}` is the name of two containers");
+            report
+                .error("name-taken", message)
+                .at(node.span)
+                .also(first, "first used here");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! How a service is connected.
+
+use super::shapes::*;
+use super::*;
+
+/// `networks.*` of a service.
+pub const MEMBERSHIP: &[Attribute] = &[
+    at("aliases", UNIQUE_TEXTS),
+    at("driver_opts", OPTIONS).rejected("endpoints have no options yet"),
+    at("gw_priority", INT),
+    at("interface_name", TEXT),
+    at("ipv4_address", TEXT),
+    at("ipv6_address", TEXT),
+    at("link_local_ips", UNIQUE_TEXTS).rejected("not supported yet"),
+    at("mac_address", TEXT),
+    at("priority", INT),
+];
+
+/// `ports.[]`
+pub const PORT: &[Attribute] = &[
+    at("name", TEXT).note("documentation"),
+    at("mode", TEXT)
+        .or(Default::Text("ingress"))
+        .note("there is no swarm: both words mean the same"),
+    at("host_ip", TEXT),
+    at("target", INT).required(),
+    at("published", TEXT_OR_NUMBER),
+    at("protocol", TEXT)
+        .or(Default::Text("tcp"))
+        .partly("tcp and udp"),
+    at("app_protocol", TEXT).note("documentation"),
+];

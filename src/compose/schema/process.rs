@@ -1,0 +1,88 @@
+//! What runs in a service and around it: dependencies, environment, health, hooks, watching.
+
+use super::shapes::*;
+use super::*;
+
+/// `depends_on.*`
+pub const DEPENDENCY: &[Attribute] = &[
+    at(
+        "condition",
+        word(&[
+            "service_started",
+            "service_healthy",
+            "service_completed_successfully",
+        ]),
+    )
+    .required(),
+    at("restart", BOOL),
+    at("required", BOOL).or(Default::True),
+];
+
+/// `env_file.[]`
+pub const ENV_FILE: &[Attribute] = &[
+    at("path", HOST_PATH).required(),
+    at("required", BOOL).or(Default::True),
+    at("format", TEXT),
+];
+
+/// `extends`
+pub const EXTENDS: &[Attribute] = &[at("service", TEXT).required(), at("file", TEXT)];
+
+/// `healthcheck`
+pub const HEALTHCHECK: &[Attribute] = &[
+    at(
+        "test",
+        list(&TEXT_OR_NUMBER).long(Long::Test).rule(Rule::Replace),
+    ),
+    at("timeout", DURATION).keep(),
+    at("interval", DURATION).keep(),
+    at("retries", INT).keep(),
+    at("start_period", DURATION).keep(),
+    at("start_interval", DURATION).keep(),
+    at("disable", BOOL),
+];
+
+/// `post_start.[]` and `pre_stop.[]`
+pub const HOOK: &[Attribute] = &[
+    at("command", COMMAND).required(),
+    at("user", TEXT),
+    at("privileged", BOOL),
+    at("working_dir", TEXT),
+    at("environment", ENVIRONMENT),
+];
+
+/// `pre_start.[]`
+pub const PRE_START: &[Attribute] = &[
+    at("command", COMMAND),
+    at("image", TEXT),
+    at("user", TEXT),
+    at("privileged", BOOL),
+    at("working_dir", TEXT),
+    at("environment", ENVIRONMENT),
+    at("per_replica", BOOL),
+];
+
+/// `provider`
+pub const PROVIDER: &[Attribute] = &[
+    at("type", TEXT).required(),
+    at("options", map(&PROVIDER_OPTION)),
+];
+
+const PROVIDER_OPTION: Shape = shape(Kind::List(&scalar(Scalar::Label))).long(Long::List);
+
+/// `develop`
+pub const DEVELOP: &[Attribute] = &[at("watch", list(&object(WATCH)))];
+
+const WATCH: &[Attribute] = &[
+    at("path", HOST_PATH).required(),
+    at(
+        "action",
+        word(&["rebuild", "sync", "restart", "sync+restart", "sync+exec"]),
+    )
+    .required(),
+    at("target", TEXT),
+    at("exec", object(HOOK)),
+    at("include", TEXTS.long(Long::List)),
+    at("ignore", TEXTS.long(Long::List)),
+    at("initial_sync", BOOL),
+];

@@ -1,0 +1,31 @@
+//! How much of a machine a service may use.
+
+use super::shapes::*;
+use super::*;
+
+/// `blkio_config`
+pub const BLKIO: &[Attribute] = &[
+    at("weight", INT),
+    at("weight_device", list(&object(WEIGHT))),
+    at("device_read_bps", list(&object(RATE))),
+    at("device_read_iops", list(&object(RATE))),
+    at("device_write_bps", list(&object(RATE))),
+    at("device_write_iops", list(&object(RATE))),
+];
+
+const WEIGHT: &[Attribute] = &[at("path", TEXT), at("weight", INT)];
+
+const RATE: &[Attribute] = &[at("path", TEXT), at("rate", BYTES)];
+
+/// `gpus.[]` and `deploy.resources.reservations.devices.[]`
+pub const DEVICE_REQUEST: &[Attribute] = &[
+    at("capabilities", TEXTS),
+    at("driver", TEXT),
+    at("count", scalar(Scalar::Count)),
+    at("device_ids", TEXTS),
+    at("options", LABELS),
+];
+
+/// `credential_spec`
+pub const CREDENTIAL_SPEC: &[Attribute] =
+    &[at("config", TEXT), at("file", TEXT), at("registry", TEXT)];

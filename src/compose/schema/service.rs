@@ -1,0 +1,213 @@
+//! The rows of a service, in the order in which `config` prints them. Longer values have files of their own.
+
+use super::build::BUILD;
+use super::deploy::DEPLOY;
+use super::mounts::CONFIGS;
+use super::mounts::DEVICE;
+use super::mounts::MOUNT;
+use super::mounts::SECRETS;
+use super::network::MEMBERSHIP;
+use super::network::PORT;
+use super::process::DEPENDENCY;
+use super::process::DEVELOP;
+use super::process::ENV_FILE;
+use super::process::EXTENDS;
+use super::process::HEALTHCHECK;
+use super::process::HOOK;
+use super::process::PRE_START;
+use super::process::PROVIDER;
+use super::resources::BLKIO;
+use super::resources::CREDENTIAL_SPEC;
+use super::resources::DEVICE_REQUEST;
+use super::shapes::*;
+use super::*;
+
+const NO_WINDOWS: &str = "of Windows";
+const NO_V1: &str = "needs control groups of version 1";
+const LATER: &str = "not supported yet";
+
+/// The rows of a service.
+pub const SERVICE: &[Attribute] = &[
+    at("profiles", TEXTS.same(Same::Equal)),
+    at("annotations", LABELS).rejected(LATER),
+    at("attach", BOOL).keep(),
+    at("build", object(BUILD).long(Long::Build))
+        .keep()
+        .rejected(LATER),
+    at("develop", object(DEVELOP))
+        .keep()
+        .accepted("`watch` comes later"),
+    at("blkio_config", object(BLKIO)).rejected(LATER),
+    at("cap_add", UNIQUE_TEXTS),
+    at("cap_drop", UNIQUE_TEXTS),
+    at("cgroup_parent", TEXT).rejected(LATER),
+    at("cgroup", word(&["host", "private"])).rejected(LATER),
+    at("cpu_count", INT).accepted(NO_WINDOWS),
+    at("cpu_percent", NUMBER).accepted(NO_WINDOWS),
+    at("cpu_period", INT).rejected(LATER),
+    at("cpu_quota", INT).rejected(LATER),
+    at("cpu_rt_period", scalar(Scalar::TextOrNumber)).rejected(NO_V1),
+    at("cpu_rt_runtime", scalar(Scalar::TextOrNumber)).rejected(NO_V1),
+    at("cpus", NUMBER),
+    at("cpuset", TEXT),
+    at("cpu_shares", INT),
+    at("command", COMMAND).keep(),
+    at(
+        "configs",
+        list(&object(CONFIGS))
+            .long(Long::Files(None))
+            .same(Same::Target("")),
+    ),
+    at(
+        "container_name",
+        scalar(Scalar::Tested(is_container_name, CONTAINER_NAME)),
+    ),
+    at("credential_spec", object(CREDENTIAL_SPEC))
+        .keep()
+        .rejected(NO_WINDOWS),
+    at(
+        "depends_on",
+        map(&object(DEPENDENCY)).long(Long::Dependencies),
+    ),
+    at("deploy", object(DEPLOY))
+        .keep()
+        .partly("resources, replicas and the restart policy"),
+    at("device_cgroup_rules", TEXTS).rejected(LATER),
+    at(
+        "devices",
+        list(&object(DEVICE))
+            .long(Long::Devices)
+            .same(Same::Key("target")),
+    ),
+    at("dns", SOME_TEXTS),
+    at("dns_opt", TEXTS.same(Same::BeforeEquals)),
+    at("dns_search", SOME_TEXTS),
+    at("domainname", TEXT),
+    at("entrypoint", COMMAND).keep(),
+    at("provider", object(PROVIDER)).keep().rejected(LATER),
+    at("environment", ENVIRONMENT),
+    at(
+        "env_file",
+        list(&object(ENV_FILE))
+            .long(Long::EnvFiles)
+            .same(Same::Key("path")),
+    ),
+    at("expose", list(&TEXT_OR_NUMBER).same(Same::Equal)),
+    at("extends", object(EXTENDS)),
+    at("external_links", TEXTS.same(Same::Distinct)).rejected(LATER),
+    at("extra_hosts", HOSTS),
+    at("group_add", list(&TEXT_OR_NUMBER).same(Same::Distinct)),
+    at("gpus", list(&object(DEVICE_REQUEST)).long(Long::Gpus)).rejected(LATER),
+    at("hostname", TEXT),
+    at("healthcheck", object(HEALTHCHECK)).keep(),
+    at("image", TEXT.path(Path::No)),
+    at("init", BOOL).keep(),
+    at("ipc", TEXT),
+    at("isolation", TEXT).accepted(NO_WINDOWS),
+    at("labels", LABELS),
+    at(
+        "label_file",
+        list(&HOST_PATH).long(Long::List).same(Same::BeforeEquals),
+    ),
+    at("links", UNIQUE_TEXTS),
+    at("logging", object(LOGGING).rule(Rule::SameDriver))
+        .keep()
+        .rejected(LATER),
+    at("mem_limit", BYTES),
+    at("mem_reservation", BYTES),
+    at("memswap_limit", scalar(Scalar::SignedBytes)),
+    at("mem_swappiness", BYTES).rejected(NO_V1),
+    at("mac_address", TEXT).rejected(LATER),
+    at("models", map(&object(SERVICE_MODEL)).long(Long::Names))
+        .rejected("there is no model runner"),
+    at("network_mode", TEXT),
+    at("networks", map(&object(MEMBERSHIP)).long(Long::Names)),
+    at("oom_kill_disable", BOOL).rejected(NO_V1),
+    at("oom_score_adj", INT),
+    at("pid", TEXT),
+    at("pids_limit", INT),
+    at("platform", TEXT),
+    at(
+        "ports",
+        list(&object(PORT)).long(Long::Ports).same(Same::Port),
+    ),
+    at("privileged", BOOL),
+    at(
+        "pull_policy",
+        scalar(Scalar::Tested(is_pull_policy, PULL_POLICY)),
+    ),
+    at("pull_refresh_after", TEXT).rejected(LATER),
+    at("read_only", BOOL),
+    at("restart", TEXT),
+    at("runtime", TEXT).rejected("there is one runtime"),
+    at("scale", INT).keep(),
+    at(
+        "secrets",
+        list(&object(SECRETS))
+            .long(Long::Files(Some("/run/secrets/")))
+            .same(Same::Target("/run/secrets/")),
+    ),
+    at("security_opt", DISTINCT_TEXTS),
+    at("shm_size", BYTES),
+    at("stdin_open", BOOL),
+    at("stop_grace_period", DURATION).keep(),
+    at("stop_signal", TEXT),
+    at("storage_opt", OPTIONS).rejected(LATER),
+    at("sysctls", LABELS),
+    at("tmpfs", SOME_TEXTS),
+    at("tty", BOOL),
+    at("ulimits", ULIMITS),
+    at("use_api_socket", BOOL).rejected("there is no daemon whose socket could be given"),
+    at("user", TEXT),
+    at("userns_mode", TEXT).rejected(LATER),
+    at("uts", TEXT).rejected(LATER),
+    at(
+        "volumes",
+        list(&object(MOUNT))
+            .long(Long::Mounts)
+            .same(Same::Key("target")),
+    ),
+    at("volumes_from", DISTINCT_TEXTS).rejected(LATER),
+    at("working_dir", TEXT),
+    at("pre_start", list(&object(PRE_START))).rejected(LATER),
+    at("post_start", list(&object(HOOK))).rejected(LATER),
+    at("pre_stop", list(&object(HOOK))).rejected(LATER),
+];
+
+const LOGGING: &[Attribute] = &[at("driver", TEXT), at("options", map(&TEXT_OR_NUMBER))];
+
+const SERVICE_MODEL: &[Attribute] = &[at("endpoint_var", TEXT), at("model_var", TEXT)];
+
+const CONTAINER_NAME: &str =
+    "a container name: two or more letters, digits, `_`, `.`, `-`, the first a letter or digit";
+
+fn is_container_name(text: &str) -> bool {
+    text.len() >= 2
+        && text.len() <= 255
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+}
+
+const PULL_POLICY: &str = "a pull policy: use `always`, `never` or `missing`";
+
+fn is_pull_policy(text: &str) -> bool {
+    let words = [
+        "always",
+        "never",
+        "build",
+        "if_not_present",
+        "missing",
+        "refresh",
+        "daily",
+        "weekly",
+    ];
+    let every = |rest: &str| {
+        rest.chars()
+            .all(|c| c.is_ascii_digit() || "wdhms".contains(c))
+            && rest.starts_with(|c: char| c.is_ascii_digit())
+            && !rest.ends_with(|c: char| c.is_ascii_digit())
+    };
+    words.contains(&text) || text.strip_prefix("every_").is_some_and(every)
+}

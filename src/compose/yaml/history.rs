@@ -1,0 +1,63 @@
+//! How a value came to be where it is, for `config --explain` and for the second place of a diagnostic.
+//!
+//! Nearly all values come straight from their place and pay nothing but an empty pointer.
+
+use super::super::source::Span;
+
+/// How many values are remembered over which one stands: a hostile file merges a value thousands of times.
+const MOST: usize = 8;
+
+/// The steps of a value on its way, the last one last.
+#[derive(Debug, Clone, Default)]
+pub struct History(Option<Box<Way>>);
+
+#[derive(Debug, Clone, Default)]
+struct Way {
+    steps: Vec<Step>,
+}
+
+/// One thing that happened to a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// It was written at an anchor; this is the alias.
+    Alias(Span),
+    /// It was made of a text with these variables.
+    Variables(Vec<String>, String),
+    /// It replaced, or was merged over, what stands here.
+    Over(Span),
+    /// It came into a service by an `extends` that stands here.
+    Extends(Span),
+    /// It came into the project by an `include` that stands here.
+    Include(Span),
+    /// Nobody wrote it: it is a default.
+    Default,
+}
+
+impl History {
+    /// Adds a step.
+    pub fn add(&mut self, step: Step) {
+        self.0.get_or_insert_default().steps.push(step);
+    }
+
+    /// Adds the place of an earlier value over which this one stands now, and of those that it stood over.
+    pub fn over(&mut self, earlier: History, span: Span) {
+        let mut steps = earlier.0.map(|way| way.steps).unwrap_or_default();
+        steps.retain(|step| matches!(step, Step::Over(_)));
+        steps.push(Step::Over(span));
+        steps.drain(..steps.len().saturating_sub(MOST));
+        steps.extend(self.0.take().map(|way| way.steps).unwrap_or_default());
+        self.0 = Some(Box::new(Way { steps }));
+    }
+
+    /// All steps.
+    pub fn steps(&self) -> &[Step] {
+        self.0.as_deref().map_or(&[], |way| &way.steps)
+    }
+}
+
+/// Two values are the same whatever way they came.
+impl PartialEq for History {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
