@@ -125,6 +125,9 @@ pub enum Error {
         /// All of them.
         names: Vec<String>,
     },
+    /// A registry, or the way to it.
+    #[error(transparent)]
+    Registry(#[from] super::registry::Error),
     /// A `--change` that cannot be applied.
     #[error("cannot apply change `{change}`: {why}")]
     Change {
@@ -150,6 +153,7 @@ impl Error {
             Self::InUse { .. } => Some(
                 "remove its containers first with `hoist down`, or use `--force` to take its names only".into(),
             ),
+            Self::Registry(error) => error.hint(),
             Self::SeveralNames { .. } => Some("remove it by name, or use `--force`".into()),
             _ => None,
         }

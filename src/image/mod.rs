@@ -3,6 +3,7 @@
 //! ```text
 //!  reference ─▶ Store::resolve ─▶ manifest ─▶ config + unpacked layers ─▶ Image
 //!  archive   ─▶ Store::load, import ─▶ tarball ─▶ unpack (by dirfd) ─▶ commit (rename, then index.json)
+//!  registry  ─▶ Store::pull ─▶ a stream a layer: verified, inflated and unpacked as it comes
 //!  `host`    ─▶ host: a generated layer over the host's own /usr
 //! ```
 //!
@@ -23,6 +24,7 @@ mod host;
 mod import;
 mod oci;
 mod reference;
+pub mod registry;
 mod store;
 mod tarball;
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub(super) const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 pub(super) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 pub(super) const LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 pub(super) const LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
+pub(super) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 pub(super) const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 pub(super) const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 
@@ -95,9 +96,105 @@ impl Platform {
         }
     }
 
-    /// Runs on `self`. Variants (`v2`, `v3` of amd64) beyond the base are never chosen over it, so they are not compared.
+    /// `os/architecture[/variant]`, an architecture alone, with the names that other tools use for them.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let parts: Vec<&str> = text.split('/').collect();
+        let (os, architecture, variant) = match parts.as_slice() {
+            [one] if *one == "linux" => return Some(Self::here()),
+            [architecture] => ("linux", *architecture, None),
+            [os, architecture] => (*os, *architecture, None),
+            [os, architecture, variant] => (*os, *architecture, Some(*variant)),
+            _ => return None,
+        };
+        let word = |text: &str| {
+            !text.is_empty()
+                && text
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+        };
+        if !word(os) || !word(architecture) || !variant.is_none_or(word) {
+            return None;
+        }
+        let (architecture, implied) = match architecture {
+            "x86_64" | "x86-64" => ("amd64", None),
+            "aarch64" => ("arm64", None),
+            "armhf" => ("arm", Some("v7")),
+            "armel" => ("arm", Some("v6")),
+            "i386" => ("386", None),
+            other => (other, None),
+        };
+        Some(Self {
+            architecture: architecture.to_owned(),
+            os: os.to_lowercase(),
+            variant: variant.or(implied).map(str::to_owned),
+            os_version: None,
+        })
+    }
+
+    /// How well what is `offered` runs on `self`, best 0; `None` = not at all.
+    pub(super) fn rank(&self, offered: &Self) -> Option<usize> {
+        if self.os != offered.os {
+            return None;
+        }
+        let accepted = self.accepted();
+        accepted.iter().position(|(architecture, variant)| {
+            *architecture == offered.architecture
+                && offered.variant.as_deref().unwrap_or_default() == *variant
+        })
+    }
+
+    /// Architectures and variants that run, best first. A variant stands for a level of the instruction set: what is
+    /// below the one asked for runs, what is above does not.
+    fn accepted(&self) -> Vec<(&str, &str)> {
+        let variant = self.variant.as_deref().unwrap_or_default();
+        let upto = |levels: &[&'static str], default: &str| -> Vec<&'static str> {
+            let top = if variant.is_empty() { default } else { variant };
+            let at = levels.iter().position(|level| *level == top);
+            levels[at.unwrap_or(levels.len())..].to_vec()
+        };
+        match self.architecture.as_str() {
+            "amd64" => {
+                let levels = upto(&["v4", "v3", "v2", "v1"], "v1");
+                let mut all: Vec<_> = levels.into_iter().map(|level| ("amd64", level)).collect();
+                all.push(("amd64", ""));
+                all
+            }
+            "arm64" if matches!(variant, "" | "v8") => {
+                let below = ["v8", "v7", "v6", "v5"].map(|level| ("arm", level));
+                [("arm64", "v8"), ("arm64", "")]
+                    .into_iter()
+                    .chain(below)
+                    .collect()
+            }
+            "arm" => {
+                let levels = upto(&["v8", "v7", "v6", "v5"], "v7");
+                let mut all: Vec<_> = levels.into_iter().map(|level| ("arm", level)).collect();
+                // What does not say is v7, by the rule of the specification.
+                let at = all
+                    .iter()
+                    .position(|it| it.1 == "v7")
+                    .map_or(all.len(), |at| at + 1);
+                all.insert(at, ("arm", ""));
+                all
+            }
+            other => vec![(other, variant), (other, "")],
+        }
+    }
+
+    /// Runs on `self`.
     pub(super) fn runs(&self, other: &Self) -> bool {
-        self.os == other.os && self.architecture == other.architecture
+        self.rank(other).is_some()
+    }
+}
+
+/// `linux/arm64/v8`.
+impl std::fmt::Display for Platform {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        match &self.variant {
+            Some(variant) => write!(f, "/{variant}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -203,4 +300,62 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(what: &str, bytes: &'a [u8]) -> Resu
 /// Writes JSON; our own types always serialise.
 pub(super) fn write(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("maps with string keys and numbers serialise")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Which of the offers runs best on a platform.
+    fn best<'a>(platform: &str, offers: &[&'a str]) -> Option<&'a str> {
+        let platform = Platform::parse(platform).unwrap();
+        let ranked = offers.iter().filter_map(|offer| {
+            let (os, rest) = offer.split_once('/').unwrap();
+            let (architecture, variant) = match rest.split_once('/') {
+                Some((architecture, variant)) => (architecture, Some(variant.to_owned())),
+                None => (rest, None),
+            };
+            let offered = Platform {
+                os: os.into(),
+                architecture: architecture.into(),
+                variant,
+                os_version: None,
+            };
+            Some((platform.rank(&offered)?, *offer))
+        });
+        ranked.min_by_key(|(rank, _)| *rank).map(|(_, offer)| offer)
+    }
+
+    #[test]
+    fn the_best_variant_that_runs_is_chosen() {
+        let all = [
+            "unknown/unknown",
+            "linux/amd64/v3",
+            "linux/amd64/v2",
+            "linux/amd64",
+            "linux/arm/v5",
+            "linux/arm/v7",
+            "linux/arm/v6",
+            "linux/arm64/v8",
+            "windows/amd64",
+        ];
+        for (platform, chosen) in [
+            ("linux/amd64", Some("linux/amd64")),
+            ("linux/amd64/v2", Some("linux/amd64/v2")),
+            ("linux/amd64/v4", Some("linux/amd64/v3")),
+            ("x86_64", Some("linux/amd64")),
+            ("linux/arm64", Some("linux/arm64/v8")),
+            ("linux/arm/v6", Some("linux/arm/v6")),
+            ("linux/arm", Some("linux/arm/v7")),
+            ("armel", Some("linux/arm/v6")),
+            ("linux/riscv64", None),
+        ] {
+            assert_eq!(best(platform, &all), chosen, "{platform}");
+        }
+        assert_eq!(best("linux/amd64", &["linux/amd64/v2"]), None);
+        assert_eq!(best("linux/arm64", &["linux/arm/v7"]), Some("linux/arm/v7"));
+        for bad in ["", "a/b/c/d", "linux/", "linux/a b"] {
+            assert_eq!(Platform::parse(bad), None, "{bad}");
+        }
+    }
 }

@@ -103,7 +103,7 @@ pub(in crate::image) fn digest_of(hash: Sha256) -> Digest {
 }
 
 /// Digest of bytes in memory.
-pub(super) fn digest(bytes: &[u8]) -> Digest {
+pub(in crate::image) fn digest(bytes: &[u8]) -> Digest {
     digest_of(Sha256::new_with_prefix(bytes))
 }
 

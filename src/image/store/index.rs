@@ -20,6 +20,9 @@ pub(super) const SIZE: &str = "dev.hoist.image.size";
 /// When it was built, RFC 3339.
 pub(super) const CREATED: &str = "org.opencontainers.image.created";
 
+/// The platform that was asked for, if it is another than this machine's.
+pub(in crate::image) const PLATFORM: &str = "dev.hoist.image.platform";
+
 /// Everything one operation adds to the store.
 #[derive(Debug, Default)]
 pub(in crate::image) struct Staged {
@@ -164,13 +167,28 @@ impl Store {
     }
 }
 
-/// Follows indexes to the manifest that runs on this machine.
+/// Follows indexes to the manifest for the platform that the entry was pulled for, or this machine.
 pub(in crate::image) fn choose(
     entry: Descriptor,
     name: &str,
     read: impl Fn(&Descriptor) -> Result<Vec<u8>, Error>,
 ) -> Result<Descriptor, Error> {
-    let here = oci::Platform::here();
+    let platform = entry.annotation(PLATFORM).and_then(oci::Platform::parse);
+    choose_for(
+        entry,
+        name,
+        &platform.unwrap_or_else(oci::Platform::here),
+        read,
+    )
+}
+
+/// Follows indexes to the manifest that fits a platform best.
+pub(in crate::image) fn choose_for(
+    entry: Descriptor,
+    name: &str,
+    platform: &oci::Platform,
+    read: impl Fn(&Descriptor) -> Result<Vec<u8>, Error>,
+) -> Result<Descriptor, Error> {
     let mut entry = entry;
     // Indexes nest at most once in practice; more is a loop or an attack.
     for _ in 0..4 {
@@ -178,17 +196,22 @@ pub(in crate::image) fn choose(
             return Ok(entry);
         }
         let index: Index = oci::parse(entry.digest.as_str(), &read(&entry)?)?;
-        let fits = |manifest: &&Descriptor| {
-            manifest
-                .platform
-                .as_ref()
-                .is_none_or(|platform| here.runs(platform))
+        let fits = |manifest: &Descriptor| match &manifest.platform {
+            Some(offered) => platform.rank(offered),
+            // A nested index, or an image that does not say: worse than any that does.
+            None => Some(usize::MAX),
         };
-        let found = index.manifests.iter().find(fits);
-        entry = found.cloned().ok_or_else(|| Error::Platform {
-            name: name.to_owned(),
-            platform: format!("{}/{}", here.os, here.architecture),
-        })?;
+        let ranked = index
+            .manifests
+            .iter()
+            .filter_map(|it| Some((fits(it)?, it)));
+        let best = ranked.min_by_key(|(rank, _)| *rank);
+        entry = best
+            .map(|(_, it)| it.clone())
+            .ok_or_else(|| Error::Platform {
+                name: name.to_owned(),
+                platform: platform.to_string(),
+            })?;
     }
     Err(Error::malformed(name, "indexes nest too deeply"))
 }

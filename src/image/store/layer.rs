@@ -47,6 +47,22 @@ pub(in crate::image) fn ingest(
     Ok((StagedBlob { digest, size, path }, layer))
 }
 
+/// Unpacks a stream that is kept elsewhere: its digest, its length, and the layer or why it is none.
+pub(in crate::image) fn unpack_passing(
+    work: &Work,
+    name: &str,
+    input: impl Read,
+) -> Result<(Digest, u64, Result<StagedLayer, Error>), Error> {
+    let mut tee = Tee::new(Bounded::new(input, work.limits()?), None);
+    let layer = unpack_stream(work, name, &mut tee);
+    let (digest, size) = tee.finish().map_err(Error::Input)?;
+    let layer = layer.map(|(diff_id, layer)| StagedLayer {
+        diff_id: diff_id.unwrap_or_else(|| digest.clone()),
+        ..layer
+    });
+    Ok((digest, size, layer))
+}
+
 /// Unpacks a blob that is a file, verifying its digest on the way.
 pub(in crate::image) fn unpack_from(
     work: &Work,
@@ -139,7 +155,11 @@ fn make_root(tree: &Path) -> Result<(), Error> {
 
 impl Store {
     /// Unpacks a layer whose blob is in the store and whose folder is not.
-    pub(super) fn unpack_stored(&self, blob: &Digest, diff_id: &Digest) -> Result<(), Error> {
+    pub(in crate::image) fn unpack_stored(
+        &self,
+        blob: &Digest,
+        diff_id: &Digest,
+    ) -> Result<(), Error> {
         let work = Work::new(self)?;
         let layer = unpack_from(&work, &self.blob_path(blob), blob)?;
         layer.verify(diff_id)?;

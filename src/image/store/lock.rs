@@ -23,6 +23,13 @@ impl Lock {
         Self::take(path, FlockOperation::LockShared)
     }
 
+    /// Whether `path` still names the file that is locked: its last holder may have removed it.
+    pub(in crate::image) fn is_at(&self, path: &Path) -> bool {
+        let locked = rustix::fs::fstat(&self._file);
+        let named = rustix::fs::lstat(path);
+        locked.is_ok_and(|locked| named.is_ok_and(|named| named.st_ino == locked.st_ino))
+    }
+
     /// `None` if somebody holds it.
     pub(in crate::image) fn try_exclusive(path: &Path) -> Result<Option<Self>, Error> {
         let file = open(path)?;

@@ -10,6 +10,12 @@ use crate::image::{Error, Name};
 const SHORTEST_ID: usize = 3;
 
 impl Store {
+    /// The entry with exactly this canonical name.
+    pub(in crate::image) fn named(&self, name: &str) -> Result<Option<Descriptor>, Error> {
+        let mut entries = self.index()?.manifests.into_iter();
+        Ok(entries.find(|entry| entry.annotation(REF_NAME) == Some(name)))
+    }
+
     /// Finds an image by name, digest or short id, in this order.
     pub(super) fn find<'a>(&self, index: &'a Index, text: &str) -> Result<&'a Descriptor, Error> {
         if let Some(entry) = find_name(index, text) {

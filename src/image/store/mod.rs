@@ -17,16 +17,18 @@ mod list;
 mod lock;
 mod lookup;
 mod names;
+mod partial;
 mod uses;
 mod work;
 
 pub use collect::GRACE;
 pub use uses::{Hold, Uses};
 
-pub(super) use blob::{StagedBlob, digest_of, read_small, read_verified, stage};
-pub(super) use index::{NewImage, Staged, choose, config_bytes};
-pub(super) use layer::{StagedLayer, ingest, unpack_from};
+pub(super) use blob::{StagedBlob, digest, digest_of, read_small, read_verified, stage};
+pub(super) use index::{NewImage, PLATFORM, Staged, choose, choose_for, config_bytes};
+pub(super) use layer::{StagedLayer, ingest, unpack_from, unpack_passing};
 pub(super) use lock::Lock;
+pub(super) use partial::Partial;
 pub(super) use work::Work;
 
 use super::{Error, Image, Reference, host, oci, transport};
