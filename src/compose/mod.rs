@@ -48,6 +48,7 @@ pub use diagnostic::Severity;
 pub use source::SourceMap;
 
 use crate::id::ProjectName;
+use crate::id::ServiceName;
 use model::Project;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -132,6 +133,22 @@ impl Loaded {
             list: self.unrunnable.clone(),
             sources: self.sources.clone(),
         })
+    }
+
+    /// Where a service names its image, as `file:line:column`.
+    pub fn image_place(&self, service: &ServiceName) -> Option<String> {
+        let image = self.attribute(service, "image")?;
+        Some(self.sources.locate(image.span))
+    }
+
+    /// Whether the image of a service can be built from what the file says.
+    pub fn is_buildable(&self, service: &ServiceName) -> bool {
+        self.attribute(service, "build").is_some()
+    }
+
+    fn attribute(&self, service: &ServiceName, key: &str) -> Option<&yaml::Node> {
+        let services = self.canonical.root.get("services")?;
+        services.get(service.as_str())?.get(key)
     }
 }
 

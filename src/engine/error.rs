@@ -35,9 +35,37 @@ pub enum Error {
     /// Images.
     #[error(transparent)]
     Image(#[from] crate::image::Error),
+    /// An image did not come, or go.
+    #[error("cannot {verb} image `{image}`{}", at(place.as_deref()))]
+    Transfer {
+        /// `pull` or `push`.
+        verb: &'static str,
+        /// As the user wrote it.
+        image: String,
+        /// Where the user wrote it: `file:line:column`.
+        place: Option<String>,
+        /// Why not.
+        #[source]
+        source: Box<crate::image::Error>,
+    },
+    /// The user has asked to stop.
+    #[error("interrupted")]
+    Interrupted,
     /// A record that cannot be read.
     #[error(transparent)]
     Record(#[from] crate::state::store::Error),
+}
+
+/// Configuration of registries that cannot be used, or credentials that do not work.
+impl From<crate::image::registry::Error> for Error {
+    fn from(error: crate::image::registry::Error) -> Self {
+        Self::Image(error.into())
+    }
+}
+
+/// ` (compose.yaml:3:12)`.
+fn at(place: Option<&str>) -> String {
+    place.map_or_else(String::new, |place| format!(" ({place})"))
 }
 
 impl Error {
@@ -62,7 +90,8 @@ impl Error {
             Self::NotRoot => Some("run it again with `sudo`".to_owned()),
             Self::Lost { log, .. } => Some(format!("see `{}`", log.display())),
             Self::Image(error) => error.hint(),
-            Self::Io { .. } | Self::Record(_) => None,
+            Self::Transfer { source, .. } => source.hint(),
+            Self::Io { .. } | Self::Record(_) | Self::Interrupted => None,
         }
     }
 

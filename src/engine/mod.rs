@@ -11,16 +11,22 @@ mod error;
 mod exec;
 mod images;
 mod kill;
+mod login;
+mod logout;
 mod logs;
 mod ls;
 mod ps;
+mod pull;
+mod push;
 mod restart;
 mod rm;
 mod start;
 mod stop;
+mod transfer;
 mod up;
 mod wait;
 
+pub use crate::image::registry::{Kept, Pulled, Pushed, Settings, login_domain};
 pub use crate::image::{ImageSummary, Removed};
 pub use crate::scheduler::supervisor::control::{
     ContainerState, ContainerSummary, Down, Exec, HealthState, Kill, PortSummary, Remove, Select,
@@ -32,9 +38,13 @@ pub use error::Error;
 pub use exec::{ExecEvent, ExecSession, exec};
 pub use images::{images, import, load, rmi, tag};
 pub use kill::kill;
+pub use login::login;
+pub use logout::logout;
 pub use logs::{Attached, LogLine, Logs, Stream, follow, logs};
 pub use ls::{ProjectSummary, ls};
 pub use ps::ps;
+pub use pull::{Policy, Pull, Wanted, When, pull, wanted};
+pub use push::{Push, push};
 pub use restart::restart;
 pub use rm::rm;
 pub use start::start;

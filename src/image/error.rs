@@ -127,7 +127,7 @@ pub enum Error {
     },
     /// A registry, or the way to it.
     #[error(transparent)]
-    Registry(#[from] super::registry::Error),
+    Registry(Box<super::registry::Error>),
     /// A `--change` that cannot be applied.
     #[error("cannot apply change `{change}`: {why}")]
     Change {
@@ -136,6 +136,12 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+}
+
+impl From<super::registry::Error> for Error {
+    fn from(error: super::registry::Error) -> Self {
+        Self::Registry(Box::new(error))
+    }
 }
 
 impl Error {
@@ -147,7 +153,7 @@ impl Error {
                 similar[0]
             )),
             Self::NotFound { name, .. } => Some(format!(
-                "bring it in with `hoist load -i FILE` or `hoist import FILE {name}`, or use `image: host`"
+                "fetch it with `hoist pull {name}`, or bring it in with `hoist load -i FILE`, or use `image: host`"
             )),
             Self::Ambiguous { .. } => Some("give more digits of the id".into()),
             Self::InUse { .. } => Some(

@@ -65,6 +65,24 @@ pub enum What {
     Recreating,
     Recreated,
     Restarting,
+    Pulling,
+    Pulled,
+    Pushing,
+    Pushed,
+    /// Nothing had to be done.
+    Skipped,
+    /// On its way here: bytes so far, of so many, and so many a second.
+    Downloading {
+        done: u64,
+        total: u64,
+        rate: u64,
+    },
+    /// On its way to a registry.
+    Uploading {
+        done: u64,
+        total: u64,
+        rate: u64,
+    },
     /// PID 1 ended.
     Exited {
         code: i32,

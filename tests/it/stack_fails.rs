@@ -19,7 +19,7 @@ const CAUSES: &[Cause] = &[
         "image",
         "image: no/such:image",
         "",
-        &["`no/such:image`", "not in the store"],
+        &["cannot pull image `no/such:image`", "compose.yaml:"],
     ),
     cause(
         "external network",

@@ -77,14 +77,14 @@ pub struct Up {
     /// Answer every question with yes
     #[arg(short, long)]
     pub yes: bool,
-    /// When images are fetched; there is no registry client yet, so they are taken from the store
+    /// When images are fetched from registries, over the file's `pull_policy`
     #[arg(long, value_name = "WHEN")]
-    pub pull: Option<Pull>,
+    pub pull: Option<PullWhen>,
     /// Do not build images
     #[arg(long)]
     pub no_build: bool,
-    /// Fetch without progress
-    #[arg(long, hide = true)]
+    /// Fetch images without progress
+    #[arg(long)]
     pub quiet_pull: bool,
     /// Build without progress
     #[arg(long, hide = true)]
@@ -102,16 +102,27 @@ pub struct Up {
 
 /// `--pull`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Pull {
+pub enum PullWhen {
     /// What the file says
     Policy,
     /// If it is not in the store
     Missing,
     /// Never
     Never,
-    /// Refused: no registry client yet
-    #[value(hide = true)]
+    /// Always; what is here and the same is not fetched again
     Always,
+}
+
+impl PullWhen {
+    /// The word that is to hold instead of the file's, if any.
+    pub fn policy(self) -> Option<&'static str> {
+        match self {
+            Self::Policy => None,
+            Self::Missing => Some("missing"),
+            Self::Never => Some("never"),
+            Self::Always => Some("always"),
+        }
+    }
 }
 
 /// `down`

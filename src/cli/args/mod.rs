@@ -8,13 +8,15 @@
 mod image;
 mod inspect;
 mod lifecycle;
+mod registry;
 
 pub use image::{Images, Import, Load, Rmi, Tag};
 pub use inspect::{
     Completion, Config, ConfigFormat, Exec, Logs, Ls, Man, Port, Ps, Shell, Status, Tail, Version,
     VersionFormat,
 };
-pub use lifecycle::{Down, Kill, Pull, RemoveImages, Restart, Rm, Start, Stop, Up, Wait};
+pub use lifecycle::{Down, Kill, PullWhen, RemoveImages, Restart, Rm, Start, Stop, Up, Wait};
+pub use registry::{Login, Logout, Pull, PullPolicy, Push};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -137,6 +139,14 @@ pub enum Verb {
     Ls(Ls),
     /// Print where a container's port is published
     Port(Port),
+    /// Fetch images from registries
+    Pull(Pull),
+    /// Push images to registries
+    Push(Push),
+    /// Log in to a registry
+    Login(Login),
+    /// Forget the credentials of a registry
+    Logout(Logout),
     /// List images in the store
     Images(Images),
     /// Remove images from the store

@@ -10,10 +10,14 @@ mod follower;
 mod images;
 mod interrupt;
 mod kill;
+mod login;
+mod logout;
 mod logs;
 mod ls;
 mod port;
 mod ps;
+mod pull;
+mod push;
 mod restart;
 mod rm;
 mod selfhelp;
@@ -54,6 +58,10 @@ pub fn run(context: &Context, verb: Verb) -> Result<Exit, Error> {
         Verb::Wait(args) => wait::run(context, args),
         Verb::Ls(args) => ls::run(context, &args),
         Verb::Port(args) => port::run(context, &args),
+        Verb::Pull(args) => pull::run(context, &args),
+        Verb::Push(args) => push::run(context, &args),
+        Verb::Login(args) => login::run(context, &args),
+        Verb::Logout(args) => logout::run(context, &args),
         Verb::Images(args) => images::list(context, &args),
         Verb::Rmi(args) => images::remove(context, &args),
         Verb::Load(args) => images::load(context, &args),
@@ -66,10 +74,9 @@ pub fn run(context: &Context, verb: Verb) -> Result<Exit, Error> {
 }
 
 /// Verbs of docker compose that are not there yet; a typing error would be told otherwise.
-const NOT_YET: [&str; 22] = [
+const NOT_YET: [&str; 20] = [
     "alpha", "attach", "bridge", "build", "commit", "cp", "create", "events", "export", "pause",
-    "publish", "pull", "push", "run", "scale", "stats", "top", "unpause", "volumes", "watch",
-    "viz", "generate",
+    "publish", "run", "scale", "stats", "top", "unpause", "volumes", "watch", "viz", "generate",
 ];
 
 /// Tells what is wrong with a command line, or gives the help that it asked for.
@@ -129,6 +136,12 @@ fn plan(context: &Context, project: &ProjectName, text: &str) -> Result<(), Erro
         .view
         .data(&format!("{text}{end}"))
         .map_err(Error::Output)
+}
+
+/// What is configured about registries.
+fn registries(context: &Context) -> Result<engine::Settings, Error> {
+    let settings = engine::Settings::from_environment(&context.env.vars);
+    Ok(settings.map_err(engine::Error::from)?)
 }
 
 /// Verbs that have no dry run must not run when one is asked for.

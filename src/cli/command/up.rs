@@ -3,7 +3,7 @@
 use super::attached::Attached;
 use super::follower::Follower;
 use super::interrupt;
-use crate::cli::args::{Pull, Up};
+use crate::cli::args::{PullWhen, Up};
 use crate::cli::context::Context;
 use crate::cli::context::no_such_service;
 use crate::cli::exit::{Error, Exit};
@@ -12,6 +12,7 @@ use crate::compose::Loaded;
 use crate::engine;
 use crate::engine::UpReply;
 use crate::id::ServiceName;
+use crate::state::event::Event;
 use nix::sys::signal::Signal;
 use std::collections::HashSet;
 use std::os::fd::AsFd;
@@ -35,6 +36,7 @@ pub fn run(context: &Context, args: &Up) -> Result<Exit, Error> {
     let engine = context.engine();
     let since = super::now();
     let services = selected(args, &loaded);
+    let images = images(context, args, &loaded, &services)?;
     let names: Vec<String> = services.iter().map(ToString::to_string).collect();
     let attachment = Attached {
         context,
@@ -44,7 +46,8 @@ pub fn run(context: &Context, args: &Up) -> Result<Exit, Error> {
         timeout: args.timeout,
         exit_code_from: args.exit_code_from.clone(),
     };
-    let (reply, interrupted) = bring_up(&attachment, request, &signals, attached)?;
+    let work = (images, request);
+    let (reply, interrupted) = bring_up(&attachment, work, &signals, attached)?;
     if attached {
         if interrupted.is_none() {
             reply?;
@@ -61,11 +64,54 @@ pub fn run(context: &Context, args: &Up) -> Result<Exit, Error> {
     Ok(Exit::Done)
 }
 
+/// The images that have to be here first.
+fn images(
+    context: &Context,
+    args: &Up,
+    loaded: &Loaded,
+    services: &[ServiceName],
+) -> Result<Images, Error> {
+    let scaled = |name: &ServiceName| {
+        let flag = args.scale.iter().rfind(|(scaled, _)| scaled == name);
+        let in_file = loaded.project.services.get(name).map(|it| it.scale);
+        flag.map(|(_, count)| *count).or(in_file).unwrap_or(1)
+    };
+    let running: Vec<ServiceName> = services
+        .iter()
+        .filter(|it| scaled(it) > 0)
+        .cloned()
+        .collect();
+    let policy = engine::Policy {
+        flag: args.pull.and_then(PullWhen::policy),
+        otherwise: engine::When::Missing,
+    };
+    let nothing = context.global.dry_run;
+    let images = match nothing {
+        true => Vec::new(),
+        false => engine::wanted(loaded, &running, policy),
+    };
+    Ok(Images {
+        pull: engine::Pull {
+            images,
+            settings: super::registries(context)?,
+            ignore_failures: false,
+            tell_skipped: false,
+        },
+        quiet: args.quiet_pull,
+    })
+}
+
+/// What to fetch before anything is brought up.
+struct Images {
+    pull: engine::Pull,
+    quiet: bool,
+}
+
 /// The reply of the engine, and the signal that interrupted it: the first one cancels what has not begun yet, the second
 /// kills what has, if we are attached to it; one more ends us, whatever the supervisor is doing.
 fn bring_up(
     attachment: &Attached<'_>,
-    request: engine::Up,
+    (images, request): (Images, engine::Up),
     signals: &Signals,
     attached: bool,
 ) -> Result<(Result<UpReply, engine::Error>, Option<Signal>), Error> {
@@ -76,9 +122,16 @@ fn bring_up(
         _ => signals.yield_to(signal),
     };
     let mut progress = attachment.context.progress("up");
+    let engine = attachment.engine;
+    let quiet = images.quiet;
     interrupt::watched(signals, on_signal, || {
+        let mut on_pull = |event: &Event| match quiet {
+            true => {}
+            false => progress.event(event),
+        };
+        engine::pull(engine, &images.pull, &mut on_pull, Some(cancelled.as_fd()))?;
         engine::up(
-            attachment.engine,
+            engine,
             attachment.project,
             request,
             &mut |event| progress.event(event),
@@ -120,12 +173,6 @@ fn refuse(context: &Context, args: &Up) -> Result<(), Error> {
         return not_yet(
             "--build",
             "make the image elsewhere and bring it in with `hoist load -i FILE`",
-        );
-    }
-    if args.pull == Some(Pull::Always) {
-        return not_yet(
-            "--pull always",
-            "bring the image in with `hoist load -i FILE`",
         );
     }
     if args.watch {

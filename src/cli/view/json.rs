@@ -3,6 +3,7 @@
 use super::rows::{self, Phase};
 use crate::state::event::Event;
 use crate::state::event::Subject;
+use crate::state::event::What;
 use serde_json::{Map, Value};
 
 /// One event as a line.
@@ -18,6 +19,17 @@ pub fn line(event: &Event) -> String {
     put("status", status(rows::phase(&event.what)).to_owned());
     put("text", rows::text(&event.what));
     put("details", rows::full_detail(event));
+    if let What::Downloading { done, total, .. } | What::Uploading { done, total, .. } = event.what
+    {
+        let percent = done.saturating_mul(100).checked_div(total).unwrap_or(0);
+        object.insert("current".to_owned(), done.into());
+        object.insert("total".to_owned(), total.into());
+        object.insert("percent".to_owned(), percent.into());
+        return Value::Object(object).to_string() + "\n";
+    }
+    let mut put = |key: &str, value: String| {
+        object.insert(key.to_owned(), Value::String(value));
+    };
     if let Subject::Container { service, id, .. } = &event.subject {
         put("service", service.clone());
         put("container", id.clone());
@@ -53,7 +65,6 @@ pub fn error(message: &str, causes: &[String], hint: Option<&str>) -> String {
 mod tests {
     use super::super::rows::tests::event;
     use super::*;
-    use crate::state::event::What;
 
     #[test]
     fn an_event_is_one_object_with_docker_composes_names() {

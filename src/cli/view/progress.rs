@@ -6,7 +6,15 @@ use super::{View, json, plain};
 use crate::cli::args::{Ansi, ProgressKind};
 use crate::cli::env::Env;
 use crate::state::event::Event;
+use crate::state::event::Subject;
 use crate::state::event::What;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// Time between two lines about the same transfer.
+const PLAIN_PAUSE: Duration = Duration::from_secs(5);
+/// The same for programs.
+const JSON_PAUSE: Duration = Duration::from_secs(1);
 
 /// A way to show progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +55,8 @@ impl Mode {
 pub struct Progress {
     view: View,
     live: Option<Live>,
+    /// When the last line about a transfer was written.
+    told: HashMap<Subject, Instant>,
 }
 
 impl Progress {
@@ -55,6 +65,7 @@ impl Progress {
         Self {
             view: view.clone(),
             live: (view.mode == Mode::Live).then(|| Live::new(view.stderr, verb)),
+            told: HashMap::new(),
         }
     }
 
@@ -63,11 +74,34 @@ impl Progress {
         Self {
             view: view.clone(),
             live: None,
+            told: HashMap::new(),
+        }
+    }
+
+    /// Where each event is a line, a transfer gets one now and then.
+    fn is_too_soon(&mut self, event: &Event) -> bool {
+        let (What::Downloading { .. } | What::Uploading { .. }) = event.what else {
+            return false;
+        };
+        let pause = match self.view.mode {
+            Mode::Json => JSON_PAUSE,
+            _ => PLAIN_PAUSE,
+        };
+        let last = self.told.insert(event.subject.clone(), Instant::now());
+        match last {
+            Some(last) if last.elapsed() < pause => {
+                self.told.insert(event.subject.clone(), last);
+                true
+            }
+            _ => false,
         }
     }
 
     /// Shows an event.
     pub fn event(&mut self, event: &Event) {
+        if self.live.is_none() && self.is_too_soon(event) {
+            return;
+        }
         match (&self.live, self.view.mode) {
             (Some(live), _) => live.event(event),
             (None, Mode::Json) => self.view.say(&json::line(event)),

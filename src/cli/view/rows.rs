@@ -119,6 +119,13 @@ pub fn text(what: &What) -> String {
         What::Recreating => "Recreate",
         What::Recreated => "Recreated",
         What::Restarting => "Restarting",
+        What::Pulling => "Pulling",
+        What::Pulled => "Pulled",
+        What::Pushing => "Pushing",
+        What::Pushed => "Pushed",
+        What::Skipped => "Skipped",
+        What::Downloading { .. } => "Downloading",
+        What::Uploading { .. } => "Uploading",
         What::Exited { code, oom: true } => return format!("Exited ({code}, out of memory)"),
         What::Exited { code, oom: false } => return format!("Exited ({code})"),
         What::Failed { .. } => "Error",
@@ -143,13 +150,28 @@ pub fn detail(event: &Event) -> String {
 
 /// What an event adds to its word for a program.
 pub fn full_detail(event: &Event) -> String {
+    let moved;
     let detail = match &event.what {
         What::Failed { error } => error,
+        What::Downloading { done, total, rate } | What::Uploading { done, total, rate } => {
+            moved = transfer(*done, *total, *rate);
+            &moved
+        }
         What::Warning { text } => text,
         What::Waiting { condition } if event.cause.is_empty() => condition,
         _ => &event.cause,
     };
     super::style::single_line(detail)
+}
+
+/// `12.3MB / 45MB, 8.1MB/s`.
+fn transfer(done: u64, total: u64, rate: u64) -> String {
+    let size = super::human::size;
+    let speed = match rate {
+        0 => String::new(),
+        rate => format!(", {}/s", size(rate)),
+    };
+    format!("{} / {}{speed}", size(done), size(total))
 }
 
 /// How far an event says its subject is.
@@ -162,7 +184,11 @@ pub fn phase(what: &What) -> Phase {
         | What::Killing
         | What::Removing
         | What::Recreating
-        | What::Restarting => Phase::Working,
+        | What::Restarting
+        | What::Pulling
+        | What::Pushing
+        | What::Downloading { .. }
+        | What::Uploading { .. } => Phase::Working,
         What::Failed { .. } | What::Unhealthy => Phase::Failed,
         What::Warning { .. } => Phase::Warning,
         What::Exited { code, .. } if *code != 0 => Phase::Warning,

@@ -1,5 +1,6 @@
 //! One service: what to run, with what, when.
 
+use super::super::parse::values::duration;
 use super::{FileMount, Limits, Mount, NetworkMode, PortMapping, ServiceNetwork, Ulimit};
 use crate::id::ServiceName;
 use indexmap::IndexMap;
@@ -115,6 +116,17 @@ pub struct Service {
 }
 
 impl Service {
+    /// How old the image may get before it is fetched again: `daily`, `weekly`, `every_12h`; `refresh` = at once.
+    pub fn refresh_after(&self) -> Option<Duration> {
+        const DAY: Duration = Duration::from_secs(86_400);
+        match self.pull_policy.as_deref()? {
+            "refresh" => Some(Duration::ZERO),
+            "daily" => Some(DAY),
+            "weekly" => Some(7 * DAY),
+            policy => duration(policy.strip_prefix("every_")?).ok(),
+        }
+    }
+
     /// A service of which nothing but name and image is written; it belongs to no network yet.
     pub fn new(name: ServiceName, image: impl Into<String>) -> Self {
         Self {

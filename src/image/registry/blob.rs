@@ -5,7 +5,8 @@
 //! brings nothing for long, or less than `Patience::least` bytes in `Patience::stall`, is given up.
 
 use super::Error;
-use super::client::{Answer, Ask};
+use super::answer::Answer;
+use super::ask::Ask;
 use super::error::Why;
 use super::meter::Meter;
 use super::source::Source;
@@ -24,7 +25,7 @@ const FURTHER: u64 = 64 << 10;
 pub(super) struct BlobReader<'a> {
     source: &'a Source<'a>,
     wanted: &'a Descriptor,
-    meter: &'a Meter<'a>,
+    meter: &'a Meter,
     file: File,
     /// Bytes in the file.
     stored: u64,
@@ -46,7 +47,7 @@ impl<'a> BlobReader<'a> {
     pub(super) fn new(
         source: &'a Source<'a>,
         wanted: &'a Descriptor,
-        meter: &'a Meter<'a>,
+        meter: &'a Meter,
         file: File,
     ) -> io::Result<Self> {
         let stored = file.metadata()?.len();
@@ -86,7 +87,10 @@ impl<'a> BlobReader<'a> {
             return Ok(n);
         }
         let most = buffer.len().min(whole(self.wanted.size - self.at));
-        while most > 0 {
+        if most == 0 {
+            return Ok(0);
+        }
+        loop {
             match self.receive(&mut buffer[..most]) {
                 Ok(n) => {
                     self.file
@@ -99,7 +103,6 @@ impl<'a> BlobReader<'a> {
                 Err(error) => self.recover(error)?,
             }
         }
-        Ok(0)
     }
 
     fn passed(&mut self, n: usize) {

@@ -3,21 +3,17 @@
 //! Invariants: `Authorization` is sent to the host it was made for and not along a redirect to another; no redirect leads
 //! from TLS to plain text; an answer that is kept in memory has a limit; every wait has one, too.
 
+use super::answer::{Answer, redirect};
+use super::ask::Ask;
 use super::auth::{Asking, Auth, Scope, host_of};
 use super::endpoint::Endpoint;
 use super::error::Why;
 use super::resolve::Resolver;
-use super::settings::{Patience, is_loopback};
+use super::settings::is_loopback;
 use super::{Error, Settings, tls};
-use reqwest::blocking::{Body, Response};
-use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, LOCATION, RANGE, RETRY_AFTER,
-};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, RANGE};
 use reqwest::{Method, Url};
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -36,70 +32,6 @@ pub struct Client {
     bases: Mutex<HashMap<String, String>>,
     stopped: AtomicBool,
     slots: (Mutex<usize>, Condvar),
-}
-
-/// What is asked of a registry.
-#[derive(Debug, Clone)]
-pub(super) struct Ask<'a> {
-    pub method: Method,
-    /// Below the endpoint's base, or a whole URL.
-    pub target: &'a str,
-    pub accept: Option<&'a str>,
-    pub from: Option<u64>,
-    pub payload: Payload,
-    pub content_type: Option<&'a str>,
-    /// First and last byte of a chunk.
-    pub chunk: Option<(u64, u64)>,
-}
-
-/// What is sent along.
-#[derive(Debug, Clone)]
-pub(super) enum Payload {
-    None,
-    Bytes(Vec<u8>),
-    /// A part of a file.
-    File {
-        path: PathBuf,
-        from: u64,
-        length: u64,
-    },
-}
-
-/// What came back, and what it was about.
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub host: String,
-    pub what: String,
-    pub response: Response,
-}
-
-impl<'a> Ask<'a> {
-    pub(super) fn new(method: Method, target: &'a str) -> Self {
-        Self {
-            method,
-            target,
-            accept: None,
-            from: None,
-            payload: Payload::None,
-            content_type: None,
-            chunk: None,
-        }
-    }
-}
-
-impl Payload {
-    fn body(&self) -> Result<Option<Body>, Error> {
-        Ok(match self {
-            Self::None => None,
-            Self::Bytes(bytes) => Some(bytes.clone().into()),
-            Self::File { path, from, length } => {
-                let mut file = File::open(path).map_err(Error::io("read", path))?;
-                file.seek(SeekFrom::Start(*from))
-                    .map_err(Error::io("read", path))?;
-                Some(Body::sized(file.take(*length), *length))
-            }
-        })
-    }
 }
 
 impl Client {
@@ -277,7 +209,8 @@ impl Client {
             request = request.header(CONTENT_RANGE, format!("{first}-{last}"));
         }
         if let Some(body) = ask.payload.body()? {
-            request = request.body(body);
+            let limit = self.settings.patience.stall + ask.payload.allowance();
+            request = request.body(body).timeout(limit);
         }
         let response = request
             .send()
@@ -315,9 +248,13 @@ impl Client {
             if at.bases.len() > 1 {
                 let ping = Ask::new(Method::GET, "/v2/");
                 let url = parse_url(&at.host, &format!("{base}/v2/"))?;
-                if let Err(error) = self.exchange(&url, &ping, None) {
-                    first = first.or(Some(error));
-                    continue;
+                match self.exchange(&url, &ping, None) {
+                    Err(error) if error.is_distrust() => return Err(error),
+                    Err(error) => {
+                        first = first.or(Some(error));
+                        continue;
+                    }
+                    Ok(_) => {}
                 }
             }
             lock().insert(at.host.clone(), base.clone());
@@ -384,113 +321,4 @@ fn parse_url(host: &str, text: &str) -> Result<Url, Error> {
         what: format!("`{text}`"),
         why: error.to_string(),
     })
-}
-
-/// Where an answer sends us.
-fn redirect(answer: &Answer, url: &Url, ask: &Ask<'_>) -> Result<Option<Url>, Error> {
-    let reads = ask.method == Method::GET || ask.method == Method::HEAD;
-    match answer.response.status().as_u16() {
-        307 | 308 => {}
-        301..=303 if reads => {}
-        _ => return Ok(None),
-    }
-    let bad = |why: &str| Error::Answer {
-        host: answer.host.clone(),
-        what: answer.what.clone(),
-        why: why.to_owned(),
-    };
-    let location = answer.response.headers().get(LOCATION);
-    let location = location.and_then(|value| value.to_str().ok());
-    let next = location.and_then(|location| url.join(location).ok());
-    let next = next.ok_or_else(|| bad("it redirects to nowhere"))?;
-    match (url.scheme(), next.scheme()) {
-        (_, "https") | ("http", "http") => Ok(Some(next)),
-        _ => Err(bad("it redirects to what is not HTTPS")),
-    }
-}
-
-impl Answer {
-    /// What the registry says about a refusal, on one line.
-    pub(super) fn message(self, patience: &Patience) -> String {
-        let bytes = limited(self, 64 << 10, patience).unwrap_or_default();
-        super::message::of(&bytes)
-    }
-
-    /// The answer, unless it is a refusal.
-    pub(super) fn good(self, patience: &Patience) -> Result<Self, Error> {
-        let status = self.response.status();
-        if status.is_success() {
-            return Ok(self);
-        }
-        let after = self.response.headers().get(RETRY_AFTER);
-        let after = after.and_then(|value| super::message::wait(value.to_str().ok()?));
-        let (host, what) = (self.host.clone(), self.what.clone());
-        let message = self.message(patience);
-        Err(match status.as_u16() {
-            404 => Error::NotFound {
-                host,
-                what,
-                message,
-            },
-            429 => Error::RateLimited {
-                host,
-                message,
-                after,
-            },
-            status => Error::Status {
-                host,
-                what,
-                status,
-                message,
-                after,
-            },
-        })
-    }
-}
-
-/// Reads an answer whole, if it is no longer than `limit` and comes in time.
-pub(super) fn limited(answer: Answer, limit: u64, patience: &Patience) -> Result<Vec<u8>, Error> {
-    let Answer {
-        host,
-        what,
-        mut response,
-    } = answer;
-    let declared = response.content_length();
-    let too_long = |host: String, what: String| Error::Answer {
-        host,
-        what,
-        why: format!("it is longer than {limit} bytes"),
-    };
-    if declared.is_some_and(|length| length > limit) {
-        return Err(too_long(host, what));
-    }
-    let deadline = Instant::now() + patience.stall * 2;
-    let mut bytes = Vec::new();
-    let mut buffer = [0; 16 << 10];
-    loop {
-        let n = match response.read(&mut buffer) {
-            Ok(0) => return Ok(bytes),
-            Ok(n) => n,
-            Err(error) => {
-                return Err(Error::Cut {
-                    host,
-                    what,
-                    at: bytes.len() as u64,
-                    size: declared.unwrap_or(0),
-                    source: Why::of(&error),
-                });
-            }
-        };
-        bytes.extend_from_slice(&buffer[..n]);
-        if bytes.len() as u64 > limit {
-            return Err(too_long(host, what));
-        }
-        if Instant::now() > deadline {
-            return Err(Error::Stalled {
-                host,
-                what,
-                limit: patience.stall * 2,
-            });
-        }
-    }
 }

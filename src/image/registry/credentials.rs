@@ -1,7 +1,7 @@
 //! Who we are to a registry: docker's `config.json` with its helpers, `auth.json` of the container tools, variables.
 
 use super::settings::read_json;
-use super::{Error, Settings, helper};
+use super::{Error, Settings, keychain};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use serde::Deserialize;
@@ -144,7 +144,7 @@ impl AuthFile {
         repository: &str,
     ) -> Result<Option<Credential>, Error> {
         if let Some(name) = self.helper(domain)
-            && let Some(found) = helper::get(settings, name, key(domain))?
+            && let Some(found) = keychain::get(settings, name, key(domain))?
         {
             return Ok(Some(found));
         }

@@ -207,14 +207,21 @@ impl Error {
     /// Whether trying again may help, and how long the registry wants us to wait.
     pub(super) fn transient(&self) -> Option<Option<Duration>> {
         match self {
-            Self::Unreachable { source, .. } if source.0.contains("certificate") => None,
+            _ if self.is_distrust() => None,
             Self::Unreachable { .. } | Self::Cut { .. } | Self::Stalled { .. } => Some(None),
             Self::RateLimited { after, .. } => Some(*after),
-            Self::Status { status, after, .. } if matches!(status, 408 | 500 | 502..=504) => {
-                Some(*after)
-            }
+            Self::Status {
+                status: 408 | 500 | 502..=504,
+                after,
+                ..
+            } => Some(*after),
             _ => None,
         }
+    }
+
+    /// Whether the other side is there, but not whom we trust: no reason to go on in plain text.
+    pub(super) fn is_distrust(&self) -> bool {
+        matches!(self, Self::Unreachable { source, .. } if source.0.contains("certificate"))
     }
 
     /// Whether another registry that should have the same content may do better.
@@ -243,6 +250,11 @@ fn unreachable_hint(host: &str, why: &str) -> Option<String> {
     if why.contains("UnknownIssuer") {
         return Some(format!(
             "put the certificate of its CA into `/etc/docker/certs.d/{host}/ca.crt`"
+        ));
+    }
+    if why.contains("cannot resolve") {
+        return Some(format!(
+            "without a network, bring images in with `hoist load`, or set a mirror for `{host}` in `registries.json`"
         ));
     }
     why.contains("InvalidContentType").then(|| {

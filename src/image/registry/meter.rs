@@ -2,7 +2,7 @@
 
 use super::Error;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Time between two reports at least.
@@ -23,11 +23,11 @@ pub enum Moved {
 }
 
 /// Who wants to know.
-pub type Observer<'a> = &'a (dyn Fn(Moved) + Sync);
+pub type Observer = Arc<dyn Fn(Moved) + Send + Sync>;
 
 /// Counts for all threads of one image.
-pub(super) struct Meter<'a> {
-    observer: Observer<'a>,
+pub(super) struct Meter {
+    observer: Observer,
     total: u64,
     done: AtomicU64,
     reported: Mutex<Option<Instant>>,
@@ -35,8 +35,16 @@ pub(super) struct Meter<'a> {
     aborted: AtomicBool,
 }
 
-impl<'a> Meter<'a> {
-    pub(super) fn new(observer: Observer<'a>, total: u64) -> Self {
+impl std::fmt::Debug for Meter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Meter")
+            .field("total", &self.total)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Meter {
+    pub(super) fn new(observer: Observer, total: u64) -> Self {
         Self {
             observer,
             total,

@@ -15,23 +15,32 @@
 //! Invariants: nothing a registry says is believed before its digest is verified; every answer has a limit in bytes and
 //! every wait one in time; secrets go to whom they are for, see [`auth`].
 
+mod answer;
+mod ask;
 mod auth;
 mod blob;
+mod challenge;
 mod client;
 mod credentials;
 mod endpoint;
 mod error;
-mod helper;
+mod keychain;
+mod login;
 mod message;
 mod meter;
 mod pull;
+mod push;
 mod resolve;
 mod settings;
 mod source;
 mod tls;
+mod token;
+mod upload;
 
 pub use client::Client;
 pub use error::{Error, Why};
+pub use login::{Kept, login, login_domain, logout};
 pub use meter::{Moved, Observer};
 pub use pull::{PullRequest, Pulled};
+pub use push::Pushed;
 pub use settings::{Patience, Settings};

@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Layers of one image that are fetched at a time.
 const WORKERS: usize = 6;
 /// When a name was last looked up.
-pub(in crate::image) const PULLED: &str = "dev.hoist.image.pulled";
+const PULLED: &str = "dev.hoist.image.pulled";
 
 /// What to pull.
 #[derive(Debug, Clone)]
@@ -43,6 +43,8 @@ pub struct PullRequest {
 pub struct Pulled {
     /// Its canonical name.
     pub name: String,
+    /// As people write it.
+    pub familiar: String,
     /// What the registry calls it by: of an index, if it is one.
     pub digest: Digest,
     /// Docker's image id.
@@ -52,12 +54,19 @@ pub struct Pulled {
 }
 
 impl Store {
+    /// When a name was last looked up in its registry, if it ever was.
+    pub fn pulled(&self, name: &Name) -> Result<Option<jiff::Timestamp>, Error> {
+        let entry = self.named(&stored_name(name))?;
+        let time = entry.as_ref().and_then(|entry| entry.annotation(PULLED));
+        Ok(time.and_then(|text| text.parse().ok()))
+    }
+
     /// Brings an image here, or finds that it is.
     pub fn pull(
         &self,
         client: &Client,
         request: &PullRequest,
-        observer: Observer<'_>,
+        observer: Observer,
     ) -> Result<Pulled, Error> {
         let platform = match &request.platform {
             Some(text) => Platform::parse(text).ok_or_else(|| Error::Reference {
@@ -91,7 +100,7 @@ struct Pull<'a> {
 }
 
 impl Pull<'_> {
-    fn run(&self, platform: &Platform, observer: Observer<'_>) -> Result<Pulled, Error> {
+    fn run(&self, platform: &Platform, observer: Observer) -> Result<Pulled, Error> {
         let stored_name = stored_name(&self.request.name);
         let before = self.store.named(&stored_name)?;
         let root = self.root(before.as_ref())?;
@@ -116,6 +125,7 @@ impl Pull<'_> {
         self.commit(image, &config_bytes, layers)?;
         Ok(Pulled {
             name: stored_name,
+            familiar: text,
             digest,
             id: manifest.config.digest,
             is_new,
@@ -190,7 +200,7 @@ impl Pull<'_> {
         &self,
         manifest: &Manifest,
         diff_ids: &[Digest],
-        observer: Observer<'_>,
+        observer: Observer,
     ) -> Result<BTreeMap<Digest, StagedLayer>, Error> {
         let mut missing: Vec<(&Descriptor, &Digest)> = Vec::new();
         for pair in manifest.layers.iter().zip(diff_ids) {
@@ -316,7 +326,7 @@ fn check_kind(name: &str, manifest: &Manifest) -> Result<(), Error> {
 struct Fetcher<'a> {
     store: &'a Store,
     source: &'a Source<'a>,
-    meter: &'a Meter<'a>,
+    meter: &'a Meter,
 }
 
 impl Fetcher<'_> {

@@ -30,7 +30,15 @@ impl Resolve for Resolver {
                     inner.get_or_init(|| made)
                 }
             };
-            let found = resolver.lookup_ip(name.as_str()).await?;
+            let found = resolver.lookup_ip(name.as_str()).await;
+            let found = found.map_err(|error| {
+                let why = match error.is_no_records_found() {
+                    true => "there is no such name".to_owned(),
+                    false => error.to_string(),
+                };
+                let text = format!("cannot resolve `{}`: {why}", name.as_str());
+                std::io::Error::other(text)
+            })?;
             Ok(addresses(found.iter().collect()))
         })
     }

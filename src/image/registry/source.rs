@@ -1,7 +1,9 @@
 //! Where the parts of one image come from: a registry and its mirrors, asked in order until one has it.
 
+use super::answer::{Answer, limited};
+use super::ask::Ask;
 use super::auth::Scope;
-use super::client::{Answer, Ask, Client, limited};
+use super::client::Client;
 use super::endpoint::Endpoint;
 use super::{Error, Settings};
 use crate::id::Digest;

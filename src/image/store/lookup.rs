@@ -10,6 +10,24 @@ use crate::image::{Error, Name};
 const SHORTEST_ID: usize = 3;
 
 impl Store {
+    /// The entry that a name or id leads to.
+    pub(in crate::image) fn entry<'a>(
+        &self,
+        index: &'a Index,
+        text: &str,
+    ) -> Result<&'a Descriptor, Error> {
+        self.find(index, text)
+    }
+
+    /// Whether a name or id leads to an image.
+    pub fn contains(&self, text: &str) -> Result<bool, Error> {
+        match self.find(&self.index()?, text) {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The entry with exactly this canonical name.
     pub(in crate::image) fn named(&self, name: &str) -> Result<Option<Descriptor>, Error> {
         let mut entries = self.index()?.manifests.into_iter();
