@@ -70,7 +70,7 @@ impl Context {
         Ok(LoadOptions {
             files: global.file,
             stdin,
-            project_directory: global.project_directory,
+            project_directory: global.project_directory.or(global.workdir),
             project_name: global.project_name,
             env_files: global.env_file,
             profiles: global.profile,
@@ -85,6 +85,15 @@ impl Context {
         Ok(loaded)
     }
 
+    /// Loads the project, and refuses what cannot be done here.
+    pub fn load_runnable(&self, options: &LoadOptions) -> Result<Loaded, Error> {
+        let loaded = self.load(options)?;
+        loaded
+            .runnable()
+            .map_err(|found| Error::Compose(Box::new(found)))?;
+        Ok(loaded)
+    }
+
     /// Loads the project without a word, for commands that can do without.
     pub fn try_load(&self) -> Result<Result<Loaded, Diagnostics>, Error> {
         Ok(load(&self.options()?))
@@ -93,6 +102,25 @@ impl Context {
     /// The project's name, from as little as it takes: teardown and looking need no sound file.
     pub fn project(&self) -> Result<ProjectName, Error> {
         project_name(&self.options()?).map_err(|found| Error::Compose(Box::new(found)))
+    }
+
+    /// The services of the file; `None` if there is no file, or none that can be read.
+    pub fn known_services(&self) -> Result<Option<Vec<ServiceName>>, Error> {
+        match self.try_load()? {
+            Ok(loaded) => {
+                let (services, disabled) = (loaded.project.services, loaded.project.disabled);
+                Ok(Some(services.into_keys().chain(disabled).collect()))
+            }
+            Err(found) => {
+                if found.list.iter().any(|problem| problem.code != "no-file") {
+                    self.view.warn(
+                        "the compose file has errors: everything of the project is meant, \
+                         `hoist config` tells what is wrong",
+                    );
+                }
+                Ok(None)
+            }
+        }
     }
 
     /// Refuses names that the file, if there is a sound one, does not have.

@@ -45,7 +45,10 @@ pub fn reentry_failed(error: &dyn std::error::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn dispatch(cli: Cli, env: Env) -> Result<Exit, Error> {
+fn dispatch(mut cli: Cli, env: Env) -> Result<Exit, Error> {
+    if let Some(args::Verb::Run(run)) = &mut cli.verb {
+        cli.global.project_name = run.project_name.take().or(cli.global.project_name);
+    }
     let view = View::new(&cli.global, &env);
     let context = Context {
         global: cli.global,

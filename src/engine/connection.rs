@@ -43,6 +43,11 @@ impl Call<'_> {
     /// Sends the request and gives events to `on_event` until the answer. Every request may be repeated, so one whose
     /// supervisor died is made again with its successor.
     pub fn run(&self, on_event: &mut dyn FnMut(&Event)) -> Result<Answer, Error> {
+        self.open(on_event).map(|(answer, _)| answer)
+    }
+
+    /// The same, for requests that have a second answer: the channel that it comes through.
+    pub fn open(&self, on_event: &mut dyn FnMut(&Event)) -> Result<(Answer, Channel), Error> {
         if !rustix::process::geteuid().is_root() {
             return Err(Error::NotRoot);
         }
@@ -74,12 +79,7 @@ impl Call<'_> {
         &self,
         stream: UnixStream,
         on_event: &mut dyn FnMut(&Event),
-    ) -> Result<Option<Answer>, Error> {
-        let failed = |source| Error::Io {
-            what: "talk to",
-            path: "the supervisor".into(),
-            source,
-        };
+    ) -> Result<Option<(Answer, Channel)>, Error> {
         let mut channel = Channel::new(stream.into());
         channel
             .send(&Ask::Request(self.request.clone()), &[], PATIENCE)
@@ -88,7 +88,9 @@ impl Call<'_> {
         loop {
             match channel.recv() {
                 Ok(Some((Frame::Event(event), _))) => on_event(&event),
-                Ok(Some((Frame::Reply(reply), fds))) => return Ok(Some(Answer { reply, fds })),
+                Ok(Some((Frame::Reply(reply), fds))) => {
+                    return Ok(Some((Answer { reply, fds }, channel)));
+                }
                 Ok(Some((Frame::Error(failure), _))) => return Err(failure.into()),
                 Ok(None) if wait_for(channel.as_fd(), cancel).map_err(failed)? => {
                     cancel = None;
@@ -99,6 +101,27 @@ impl Call<'_> {
                 Err(e) => return Err(failed(e)),
             }
         }
+    }
+}
+
+/// The second answer to a request. `None`: the supervisor went away before.
+pub(super) fn second(channel: &mut Channel) -> Result<Option<Reply>, Error> {
+    loop {
+        match channel.recv() {
+            Ok(Some((Frame::Event(_), _))) => {}
+            Ok(Some((Frame::Reply(reply), _))) => return Ok(Some(reply)),
+            Ok(Some((Frame::Error(failure), _))) => return Err(failure.into()),
+            Ok(None) => drop(wait_for(channel.as_fd(), None).map_err(failed)?),
+            Err(_) => return Ok(None),
+        }
+    }
+}
+
+fn failed(source: io::Error) -> Error {
+    Error::Io {
+        what: "talk to",
+        path: "the supervisor".into(),
+        source,
     }
 }
 

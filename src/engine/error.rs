@@ -32,6 +32,9 @@ pub enum Error {
         /// What it said last, in its own log.
         log: PathBuf,
     },
+    /// A copy that failed.
+    #[error(transparent)]
+    Copy(#[from] super::copy::CopyError),
     /// Images.
     #[error(transparent)]
     Image(#[from] crate::image::Error),
@@ -91,7 +94,7 @@ impl Error {
             Self::Lost { log, .. } => Some(format!("see `{}`", log.display())),
             Self::Image(error) => error.hint(),
             Self::Transfer { source, .. } => source.hint(),
-            Self::Io { .. } | Self::Record(_) | Self::Interrupted => None,
+            Self::Io { .. } | Self::Record(_) | Self::Interrupted | Self::Copy(_) => None,
         }
     }
 

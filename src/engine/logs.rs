@@ -20,6 +20,8 @@ pub use crate::scheduler::supervisor::logs::Stream;
 pub struct Logs {
     /// Named services; empty = all.
     pub services: Vec<String>,
+    /// Only this container, by full id.
+    pub container: Option<String>,
     /// Go on with what comes, also of new containers.
     pub follow: bool,
     /// Begin with the last so many lines of each container.
@@ -176,7 +178,13 @@ impl<'a> Follower<'a> {
     fn add(&mut self, container: &ContainerSummary, tail: Option<usize>) -> Result<(), Error> {
         let services = &self.request.services;
         let wanted = services.is_empty() || services.contains(&container.service);
-        if !wanted || self.sources.iter().any(|s| s.id == container.id) {
+        // as docker compose: what `run` made has shown its output to whoever ran it
+        let one_off = container.number == 0;
+        let meant = match &self.request.container {
+            Some(id) => *id == container.id,
+            None => wanted && !one_off,
+        };
+        if !meant || self.sources.iter().any(|s| s.id == container.id) {
             return Ok(());
         }
         if matches!(

@@ -5,9 +5,12 @@
 //!
 //! Invariants: nothing here prints or ends the process; a verb whose request is refused has changed nothing.
 
+mod attach;
 mod connection;
+pub mod copy;
 mod down;
 mod error;
+mod events;
 mod exec;
 mod images;
 mod kill;
@@ -15,12 +18,17 @@ mod login;
 mod logout;
 mod logs;
 mod ls;
+mod pause;
 mod ps;
 mod pull;
 mod push;
+mod resources;
 mod restart;
 mod rm;
+mod run;
+mod session;
 mod start;
+mod stats;
 mod stop;
 mod transfer;
 mod up;
@@ -29,25 +37,35 @@ mod wait;
 pub use crate::image::registry::{Kept, Pulled, Pushed, Settings, login_domain};
 pub use crate::image::{ImageSummary, Removed};
 pub use crate::scheduler::supervisor::control::{
-    ContainerState, ContainerSummary, Down, Exec, HealthState, Kill, PortSummary, Remove, Select,
-    Start, Up,
+    Attach, Attached as AttachedTo, ContainerState, ContainerSummary, Down, Exec, HealthState,
+    Kill, OneOff, Place, PortSummary, Processes, Remove, Run, Select, Start, Up, Usage,
 };
 pub use crate::state::paths::Paths;
+pub use attach::attach;
 pub use down::down;
 pub use error::Error;
-pub use exec::{ExecEvent, ExecSession, exec};
+pub use events::{Period, events};
+pub use exec::exec;
 pub use images::{images, import, load, rmi, tag};
 pub use kill::kill;
 pub use login::login;
 pub use logout::logout;
 pub use logs::{Attached, LogLine, Logs, Stream, follow, logs};
 pub use ls::{ProjectSummary, ls};
+pub use pause::{pause, unpause};
 pub use ps::ps;
 pub use pull::{Policy, Pull, Wanted, When, pull, wanted};
 pub use push::{Push, push};
+pub use resources::{
+    Network, SOLO, Volume, container, containers, create_volume, leave_solo, networks,
+    remove_network, remove_volume, volumes,
+};
 pub use restart::restart;
 pub use rm::rm;
+pub use run::{RunReply, run};
+pub use session::{Session, SessionEvent};
 pub use start::start;
+pub use stats::{stats, top};
 pub use stop::stop;
 pub use up::{UpReply, up};
 pub use wait::wait;

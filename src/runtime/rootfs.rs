@@ -23,15 +23,8 @@ pub fn detach_propagation() -> Result<(), StartFailure> {
 
 /// Mounts the root filesystem on the folder `place` of this (private) mount namespace. The descriptor is its root.
 pub fn mount_root(rootfs: &Rootfs, place: &Path) -> Result<OwnedFd, StartFailure> {
-    let Rootfs::Overlay { lower, upper, work } = rootfs;
-    let layers = Layers {
-        lower: lower
-            .iter()
-            .map(|p| open_dir(p))
-            .collect::<Result<_, _>>()?,
-        upper: open_dir(upper)?,
-        work: open_dir(work)?,
-    };
+    let Rootfs::Overlay { upper, .. } = rootfs;
+    let layers = Layers::open(rootfs)?;
     match layers.mount() {
         Ok(overlay) => {
             attach(&overlay, CWD, place)
@@ -44,6 +37,15 @@ pub fn mount_root(rootfs: &Rootfs, place: &Path) -> Result<OwnedFd, StartFailure
     }
     .at(Step::Rootfs, || {
         format!("mount the root filesystem on `{}`", upper.display())
+    })
+}
+
+/// Mounts the root filesystem of a container that does not run nowhere at all: it is gone when the descriptor is closed.
+/// Linux ≥ 6.8.
+pub fn detached(rootfs: &Rootfs) -> Result<OwnedFd, StartFailure> {
+    let Rootfs::Overlay { upper, .. } = rootfs;
+    Layers::open(rootfs)?.mount().at(Step::Rootfs, || {
+        format!("mount the root filesystem of `{}`", upper.display())
     })
 }
 
@@ -75,6 +77,18 @@ fn by_fd(fd: &OwnedFd) -> String {
 }
 
 impl Layers {
+    fn open(rootfs: &Rootfs) -> Result<Self, StartFailure> {
+        let Rootfs::Overlay { lower, upper, work } = rootfs;
+        Ok(Self {
+            lower: lower
+                .iter()
+                .map(|p| open_dir(p))
+                .collect::<Result<_, _>>()?,
+            upper: open_dir(upper)?,
+            work: open_dir(work)?,
+        })
+    }
+
     fn mount(&self) -> rustix::io::Result<OwnedFd> {
         let overlay = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
         fsconfig_set_string(overlay.as_fd(), "source", "overlay")?;

@@ -21,6 +21,8 @@ pub struct Stats {
     pub pids: Option<u64>,
     /// Limit of `pids`; `None` = none.
     pub pids_limit: Option<u64>,
+    /// Bytes read from and written to disks.
+    pub block: Option<(u64, u64)>,
     /// Processes killed because of the memory limit.
     pub oom_kills: u64,
 }
@@ -55,9 +57,39 @@ pub(crate) fn memory(usage: Option<u64>, stat: &str) -> Option<u64> {
     usage.map(|usage| usage.saturating_sub(inactive.copied().unwrap_or(0)))
 }
 
+/// Bytes read and written: v2's `8:0 rbytes=1 wbytes=2 …` lines, or v1's `8:0 Read 1`.
+pub(crate) fn block(text: &str) -> (u64, u64) {
+    let (mut read, mut written) = (0, 0);
+    for line in text.lines() {
+        let mut words = line.split_whitespace().skip(1).peekable();
+        while let Some(word) = words.next() {
+            let (key, value) = match word.split_once('=') {
+                Some(pair) => pair,
+                None => (word, words.next().unwrap_or_default()),
+            };
+            let value: u64 = value.parse().unwrap_or(0);
+            match key {
+                "rbytes" | "Read" => read += value,
+                "wbytes" | "Write" => written += value,
+                _ => {}
+            }
+        }
+    }
+    (read, written)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn block_devices_are_added_up_in_both_forms() {
+        let v2 = "8:0 rbytes=10 wbytes=1 rios=3 wios=4\n9:0 rbytes=5 wbytes=2\n";
+        assert_eq!(block(v2), (15, 3));
+        let v1 = "8:0 Read 10\n8:0 Write 1\n8:0 Sync 7\n8:0 Total 11\nTotal 11\n";
+        assert_eq!(block(v1), (10, 1));
+        assert_eq!(block(""), (0, 0));
+    }
 
     #[test]
     fn numbers_and_tables() {

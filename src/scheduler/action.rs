@@ -82,6 +82,16 @@ pub enum Action {
         /// Name or number, e.g. `SIGKILL`.
         signal: String,
     },
+    /// Freeze all its processes.
+    PauseContainer {
+        /// Which.
+        container: ContainerRef,
+    },
+    /// Let them go on.
+    UnpauseContainer {
+        /// Which.
+        container: ContainerRef,
+    },
     /// Remove a container that does not run, with its writable layer and its log.
     RemoveContainer {
         /// Which.
@@ -113,6 +123,8 @@ pub enum Kind {
     StartContainer,
     StopContainer,
     KillContainer,
+    PauseContainer,
+    UnpauseContainer,
     RemoveContainer,
     Await,
 }
@@ -129,6 +141,8 @@ impl Action {
             Self::StartContainer { .. } => Kind::StartContainer,
             Self::StopContainer { .. } => Kind::StopContainer,
             Self::KillContainer { .. } => Kind::KillContainer,
+            Self::PauseContainer { .. } => Kind::PauseContainer,
+            Self::UnpauseContainer { .. } => Kind::UnpauseContainer,
             Self::RemoveContainer { .. } => Kind::RemoveContainer,
             Self::Await { .. } => Kind::Await,
         }
@@ -149,6 +163,8 @@ impl Action {
             | Self::StartContainer { container }
             | Self::StopContainer { container, .. }
             | Self::KillContainer { container, .. }
+            | Self::PauseContainer { container }
+            | Self::UnpauseContainer { container }
             | Self::RemoveContainer { container, .. } => Some(container),
             _ => None,
         }
@@ -188,6 +204,10 @@ impl fmt::Display for Action {
             Self::StopContainer { container, timeout } => {
                 write!(f, "stop container {}", container.name)?;
                 timeout.map_or(Ok(()), |t| write!(f, " within {t:?}"))
+            }
+            Self::PauseContainer { container } => write!(f, "pause container {}", container.name),
+            Self::UnpauseContainer { container } => {
+                write!(f, "unpause container {}", container.name)
             }
             Self::KillContainer { container, signal } => {
                 write!(f, "send {signal} to container {}", container.name)

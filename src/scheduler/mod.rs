@@ -7,6 +7,7 @@ pub mod desired;
 pub mod execute;
 pub mod graph;
 pub mod host;
+pub mod inventory;
 pub mod observed;
 pub mod plan;
 pub mod reconcile;

@@ -103,7 +103,6 @@ fn a_wrong_command_line_is_exit_code_two() {
         ("up --pull always", "`--pull always` is not implemented yet"),
         ("up --watch", "`--watch` is not implemented yet"),
         ("--parallel 0 up -d", "invalid parallelism `0`"),
-        ("run web sh", "`run` is not implemented yet"),
         ("logs --tail few", "--tail"),
         ("logs --since whenever", "invalid time `whenever`"),
         ("ps --filter colour=red", "invalid filter `colour=red`"),

@@ -37,5 +37,6 @@ mod stack_kill;
 mod stack_networks;
 mod stack_options;
 mod stack_order;
+mod verbs;
 mod volumes;
 mod world;

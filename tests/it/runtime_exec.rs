@@ -228,7 +228,10 @@ fn a_container_with_a_terminal_can_be_attached_to_and_logs_what_it_shows() {
     let mut container = bench.launch_with(request, LaunchFds::default());
     container
         .link
-        .send(&ShimCommand::Attach { close_stdin: false })
+        .send(&ShimCommand::Attach {
+            close_stdin: false,
+            lossless: false,
+        })
         .unwrap();
     let ShimEvent::Attached(Attachment::Terminal(socket)) = container.event() else {
         panic!()
@@ -252,7 +255,10 @@ fn stdin_stays_open_until_a_client_that_may_close_it_does() {
     container.started();
     container
         .link
-        .send(&ShimCommand::Attach { close_stdin: false })
+        .send(&ShimCommand::Attach {
+            close_stdin: false,
+            lossless: false,
+        })
         .unwrap();
     let ShimEvent::Attached(Attachment::Pipes { stdin, stdout, .. }) = container.event() else {
         panic!()
@@ -261,7 +267,10 @@ fn stdin_stays_open_until_a_client_that_may_close_it_does() {
     read_until(&mut File::from(stdout), "one");
     container
         .link
-        .send(&ShimCommand::Attach { close_stdin: true })
+        .send(&ShimCommand::Attach {
+            close_stdin: true,
+            lossless: false,
+        })
         .unwrap();
     let ShimEvent::Attached(Attachment::Pipes { stdin, stdout, .. }) = container.event() else {
         panic!()

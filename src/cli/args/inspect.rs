@@ -94,7 +94,7 @@ pub enum Tail {
     Last(usize),
 }
 
-fn tail(text: &str) -> Result<Tail, String> {
+pub(super) fn tail(text: &str) -> Result<Tail, String> {
     match text.parse() {
         Ok(lines) => Ok(Tail::Last(lines)),
         // docker takes every negative number for `all`

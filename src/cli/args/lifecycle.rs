@@ -145,6 +145,60 @@ pub struct Down {
     pub rmi: Option<RemoveImages>,
 }
 
+/// `create`
+#[derive(Debug, Args)]
+pub struct Create {
+    /// Services to create, with what they depend on (default: all)
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<ServiceName>,
+    /// Recreate containers even if nothing about them has changed
+    #[arg(long, conflicts_with = "no_recreate")]
+    pub force_recreate: bool,
+    /// Never recreate a container that exists
+    #[arg(long)]
+    pub no_recreate: bool,
+    /// Remove containers of services that the file does not have
+    #[arg(long)]
+    pub remove_orphans: bool,
+    /// Number of containers of a service, over the file's `scale`
+    #[arg(long, value_name = "SERVICE=N", value_parser = scale)]
+    pub scale: Vec<(ServiceName, u32)>,
+    /// When images are fetched
+    #[arg(long, value_name = "WHEN")]
+    pub pull: Option<PullWhen>,
+    /// Fetch without progress
+    #[arg(long)]
+    pub quiet_pull: bool,
+    /// Build images first
+    #[arg(long, conflicts_with = "no_build")]
+    pub build: bool,
+    /// Do not build images
+    #[arg(long)]
+    pub no_build: bool,
+    /// Answer every question with yes
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// `scale`
+#[derive(Debug, Args)]
+pub struct Scale {
+    /// How many containers each service shall have
+    #[arg(value_name = "SERVICE=N", value_parser = scale, required = true)]
+    pub scale: Vec<(ServiceName, u32)>,
+    /// Leave the services that they depend on alone
+    #[arg(long)]
+    pub no_deps: bool,
+}
+
+/// `pause`, `unpause` and `top`
+#[derive(Debug, Args)]
+pub struct Services {
+    /// Services (default: all)
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<ServiceName>,
+}
+
 /// `--rmi`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum RemoveImages {
@@ -222,6 +276,9 @@ pub struct Rm {
     /// Remove anonymous volumes, too
     #[arg(short = 'v', long)]
     pub volumes: bool,
+    /// Has no effect: all stopped containers are removed
+    #[arg(short, long, hide = true)]
+    pub all: bool,
 }
 
 /// `wait`
@@ -236,7 +293,7 @@ pub struct Wait {
 }
 
 /// Whole seconds, as every `-t` of docker compose counts.
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse() {
         Ok(seconds) => Ok(Duration::from_secs(seconds)),
         Err(_) => Err("must be a whole number of seconds".to_owned()),

@@ -5,18 +5,28 @@
 //!
 //! Invariant: a flag that is accepted is honoured; one that is not is refused in words, never ignored.
 
+pub mod container;
 mod image;
-mod inspect;
+pub mod inspect;
 mod lifecycle;
 mod registry;
+mod resources;
+mod single;
+mod watching;
 
+pub use container::{Container, CreateContainer, Make, RunContainer};
 pub use image::{Images, Import, Load, Rmi, Tag};
 pub use inspect::{
     Completion, Config, ConfigFormat, Exec, Logs, Ls, Man, Port, Ps, Shell, Status, Tail, Version,
     VersionFormat,
 };
-pub use lifecycle::{Down, Kill, PullWhen, RemoveImages, Restart, Rm, Start, Stop, Up, Wait};
+pub use lifecycle::{
+    Create, Down, Kill, PullWhen, RemoveImages, Restart, Rm, Scale, Services, Start, Stop, Up, Wait,
+};
 pub use registry::{Login, Logout, Pull, PullPolicy, Push};
+pub use resources::{Network, Project, RemoveProject, Volume};
+pub use single::{Attach, Cp, Run};
+pub use watching::{Events, Stats, Viz, Volumes};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -79,6 +89,30 @@ pub struct Global {
     /// Say what would be done, and do nothing
     #[arg(long, global = true)]
     pub dry_run: bool,
+    /// Include resources that no service uses
+    #[arg(long, global = true)]
+    pub all_resources: bool,
+    /// Name containers as the first docker-compose did: `app_web_1`
+    #[arg(long, global = true)]
+    pub compatibility: bool,
+    /// Deprecated: use --project-directory
+    #[arg(
+        id = "old_directory",
+        long = "workdir",
+        hide = true,
+        value_name = "DIR",
+        conflicts_with = "project_directory"
+    )]
+    pub workdir: Option<PathBuf>,
+    /// Deprecated: use --ansi never
+    #[arg(long, global = true, hide = true, conflicts_with = "ansi")]
+    pub no_ansi: bool,
+    /// Show more
+    #[arg(long, global = true, hide = true)]
+    pub verbose: bool,
+    /// Registry without TLS for compose files of registries; may be repeated
+    #[arg(long, global = true, hide = true, value_name = "HOST")]
+    pub insecure_registry: Vec<String>,
 }
 
 /// `--progress`.
@@ -120,6 +154,8 @@ pub enum Verb {
     Logs(Logs),
     /// Run a command in a running container
     Exec(Exec),
+    /// Run a one-off command in a container of its own
+    Run(Box<Run>),
     /// Check the compose file and print it in canonical form
     #[command(alias = "convert")]
     Config(Config),
@@ -129,12 +165,32 @@ pub enum Verb {
     Start(Start),
     /// Stop containers and start them again
     Restart(Restart),
+    /// Create containers, do not start them
+    Create(Create),
+    /// Set how many containers services have
+    Scale(Scale),
+    /// Freeze containers
+    Pause(Services),
+    /// Let frozen containers go on
+    Unpause(Services),
     /// Send a signal to containers
     Kill(Kill),
     /// Remove stopped containers
     Rm(Rm),
     /// Block until containers have stopped
     Wait(Wait),
+    /// Attach stdin, stdout and stderr to a running container
+    Attach(Attach),
+    /// Copy files between a container and here
+    Cp(Cp),
+    /// Show what containers use: CPU, memory, network, disk
+    Stats(Stats),
+    /// Show the processes of containers
+    Top(Services),
+    /// Show what happens to containers as it happens
+    Events(Events),
+    /// List the volumes of the project
+    Volumes(Volumes),
     /// List projects
     Ls(Ls),
     /// Print where a container's port is published
@@ -157,12 +213,48 @@ pub enum Verb {
     Import(Import),
     /// Give an image another name
     Tag(Tag),
+    /// Commands about single containers
+    #[command(subcommand)]
+    Container(Container),
+    /// Commands about networks
+    #[command(subcommand)]
+    Network(Network),
+    /// Commands about volumes
+    #[command(subcommand)]
+    Volume(Volume),
+    /// Commands about projects
+    #[command(subcommand)]
+    Project(Project),
+    /// Draw the services as a graph for Graphviz
+    Viz(Viz),
+    /// Commands that are being tried out
+    #[command(subcommand)]
+    Alpha(Alpha),
     /// Print the version
     Version(Version),
     /// Print a completion script for a shell
     Completion(Completion),
     /// Write the man pages into a folder
     Man(Man),
+}
+
+/// `alpha`
+#[derive(Debug, Subcommand)]
+pub enum Alpha {
+    /// Draw the services as a graph for Graphviz
+    Viz(Viz),
+    /// Set how many containers services have
+    Scale(Scale),
+    /// Say what a command would do, and do nothing: `alpha dry-run -- up -d`
+    DryRun(DryRun),
+}
+
+/// `alpha dry-run`
+#[derive(Debug, Args)]
+pub struct DryRun {
+    /// Command and its flags
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub command: Vec<String>,
 }
 
 #[cfg(test)]

@@ -122,7 +122,7 @@ impl Attached<'_> {
         let request = Kill {
             services: self.services.clone(),
             signal: "SIGKILL".to_owned(),
-            remove_orphans: false,
+            ..Kill::default()
         };
         let mut progress = Progress::beside_logs(view);
         let killed = engine::kill(self.engine, self.project, request, &mut |event| {

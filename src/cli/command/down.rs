@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 /// Takes the project down. It needs no sound file: what was brought up is known without it.
 pub fn run(context: &Context, args: &Down) -> Result<Exit, Error> {
     let project = context.project()?;
-    let known = known_services(context)?;
+    let known = context.known_services()?;
     if let Some(known) = &known {
         let name = args.services.iter().find(|name| !known.contains(name));
         if let Some(name) = name {
@@ -41,31 +41,6 @@ pub fn run(context: &Context, args: &Down) -> Result<Exit, Error> {
         remove_images(context, images);
     }
     Ok(Exit::Done)
-}
-
-/// The services of the file; `None` if there is no file, or none that can be read.
-fn known_services(context: &Context) -> Result<Option<Vec<ServiceName>>, Error> {
-    match context.try_load()? {
-        Ok(loaded) => {
-            let project = loaded.project;
-            Ok(Some(
-                project
-                    .services
-                    .into_keys()
-                    .chain(project.disabled)
-                    .collect(),
-            ))
-        }
-        Err(found) => {
-            if found.list.iter().any(|problem| problem.code != "no-file") {
-                context.view.warn(
-                    "the compose file has errors: everything of the project is taken down, \
-                     `hoist config` tells what is wrong",
-                );
-            }
-            Ok(None)
-        }
-    }
 }
 
 /// The images that `--rmi` asks to remove. `local` ones are those built here without a name: there are none yet.

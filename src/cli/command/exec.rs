@@ -1,17 +1,20 @@
 //! `exec`.
 
-use super::terminal;
+use super::terminal::{self, Manner};
 use crate::cli::args::Exec;
 use crate::cli::context::Context;
 use crate::cli::exit::{Error, Exit};
 use crate::cli::signals::Signals;
-use crate::cli::term::{self, RawMode};
+use crate::cli::term;
 use crate::engine;
 use std::io::{self, IsTerminal};
 
 /// Runs a command in a container; its exit code is ours.
 pub fn run(context: &Context, args: Exec) -> Result<Exit, Error> {
-    super::refuse_dry_run(context, "exec")?;
+    if context.global.dry_run {
+        let words = format!("execute `{}` in `{}`", args.command.join(" "), args.service);
+        return super::would(context, &words);
+    }
     let project = context.project()?;
     let tty = wants_tty(context, &args)?;
     let detach = args.detach;
@@ -25,6 +28,7 @@ pub fn run(context: &Context, args: Exec) -> Result<Exit, Error> {
     let request = engine::Exec {
         service: args.service,
         index: args.index,
+        container: None,
         command: args.command,
         tty: tty.then(term::size),
         stdin: args.interactive && !detach,
@@ -38,14 +42,11 @@ pub fn run(context: &Context, args: Exec) -> Result<Exit, Error> {
     if detach {
         return Ok(Exit::Done);
     }
-    let raw = match tty {
-        true => Some(RawMode::enter().map_err(Error::io("set the terminal to raw mode"))?),
-        false => None,
+    let manner = Manner {
+        raw: tty,
+        ..Manner::default()
     };
-    let result = terminal::run(&context.view, session, &signals, tty);
-    // before signals take effect again, and before an error is shown
-    drop(raw);
-    result
+    terminal::run(&context.view, session, &signals, manner)
 }
 
 /// A terminal at both ends gives one to the command; asking for one without having one is an error.
@@ -61,7 +62,7 @@ fn wants_tty(context: &Context, args: &Exec) -> Result<bool, Error> {
 }
 
 /// `KEY` alone takes the value from here, and is left out if it has none.
-fn environment(context: &Context, given: Vec<String>) -> Vec<String> {
+pub fn environment(context: &Context, given: Vec<String>) -> Vec<String> {
     let resolve = |entry: String| {
         if entry.contains('=') {
             return Some(entry);

@@ -26,6 +26,7 @@ pub fn run(context: &Context, args: &Logs) -> Result<Exit, Error> {
     };
     let request = engine::Logs {
         services: args.services.clone(),
+        container: None,
         follow: args.follow,
         tail: match args.tail {
             Tail::All => None,
@@ -90,7 +91,7 @@ fn order(context: &Context) -> Result<Vec<String>, Error> {
 }
 
 /// A time, `2026-01-02T13:23:37Z`, a date, seconds since the epoch; or a while ago, `1h30m`. In nanoseconds.
-fn point(text: &str, now: Timestamp) -> Option<i64> {
+pub fn point(text: &str, now: Timestamp) -> Option<i64> {
     let time = if let Ok(time) = text.parse::<Timestamp>() {
         time
     } else if let Ok(date) = text.parse::<jiff::civil::DateTime>() {
@@ -107,7 +108,7 @@ fn point(text: &str, now: Timestamp) -> Option<i64> {
     i64::try_from(time.as_nanosecond()).ok()
 }
 
-fn not_a_time(flag: &str, text: &str) -> Error {
+pub fn not_a_time(flag: &str, text: &str) -> Error {
     Error::usage(
         format!("invalid time `{text}` for `{flag}`"),
         Some("write a time as `2026-01-02T13:23:37Z`, or a while as `42m`".to_owned()),

@@ -2,9 +2,15 @@
 //!
 //! Invariants: a verb decides nothing about containers, the engine does; nothing here writes but through the view.
 
+mod attach;
 mod attached;
 mod config;
+mod container;
+mod container_run;
+mod cp;
+mod create;
 mod down;
+mod events;
 mod exec;
 mod follower;
 mod images;
@@ -14,32 +20,45 @@ mod login;
 mod logout;
 mod logs;
 mod ls;
+mod overlay;
+mod pause;
 mod port;
+mod project;
 mod ps;
 mod pull;
 mod push;
+mod resources;
 mod restart;
 mod rm;
+mod run;
+mod scale;
 mod selfhelp;
 mod start;
+mod stats;
 mod stop;
 mod terminal;
+mod top;
 mod up;
 mod version;
+mod viz;
+mod volumes;
 mod wait;
 
-use super::args::Verb;
+use super::args::{Alpha, Cli, DryRun, Verb};
 use super::context::Context;
 use super::exit::{Error, Exit};
 use super::view::View;
 use super::view::listing::{Fields, Form};
 use super::view::template;
+use crate::compose::LoadOptions;
 use crate::engine;
 use crate::engine::Engine;
 use crate::engine::UpReply;
 use crate::id::ProjectName;
 use crate::state::event::Event;
+use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use std::path::PathBuf;
 
 /// Runs a verb.
 pub fn run(context: &Context, verb: Verb) -> Result<Exit, Error> {
@@ -49,13 +68,30 @@ pub fn run(context: &Context, verb: Verb) -> Result<Exit, Error> {
         Verb::Ps(args) => ps::run(context, &args),
         Verb::Logs(args) => logs::run(context, &args),
         Verb::Exec(args) => exec::run(context, args),
+        Verb::Run(args) => run::run(context, &args),
         Verb::Config(args) => config::run(context, &args),
         Verb::Stop(args) => stop::run(context, args),
         Verb::Start(args) => start::run(context, args),
         Verb::Restart(args) => restart::run(context, args),
+        Verb::Create(args) => create::run(context, &args),
+        Verb::Scale(args) | Verb::Alpha(Alpha::Scale(args)) => scale::run(context, &args),
+        Verb::Pause(args) => pause::pause(context, args),
+        Verb::Unpause(args) => pause::unpause(context, args),
         Verb::Kill(args) => kill::run(context, args),
         Verb::Rm(args) => rm::run(context, args),
         Verb::Wait(args) => wait::run(context, args),
+        Verb::Attach(args) => attach::run(context, &args),
+        Verb::Cp(args) => cp::run(context, &args),
+        Verb::Stats(args) => stats::run(context, &args),
+        Verb::Top(args) => top::run(context, args),
+        Verb::Events(args) => events::run(context, &args),
+        Verb::Volumes(args) => volumes::run(context, &args),
+        Verb::Viz(args) | Verb::Alpha(Alpha::Viz(args)) => viz::run(context, &args),
+        Verb::Alpha(Alpha::DryRun(args)) => dry_run(context, args),
+        Verb::Container(args) => container::run(context, args),
+        Verb::Network(args) => resources::network(context, args),
+        Verb::Volume(args) => resources::volume(context, args),
+        Verb::Project(args) => project::run(context, args),
         Verb::Ls(args) => ls::run(context, &args),
         Verb::Port(args) => port::run(context, &args),
         Verb::Pull(args) => pull::run(context, &args),
@@ -74,9 +110,8 @@ pub fn run(context: &Context, verb: Verb) -> Result<Exit, Error> {
 }
 
 /// Verbs of docker compose that are not there yet; a typing error would be told otherwise.
-const NOT_YET: [&str; 20] = [
-    "alpha", "attach", "bridge", "build", "commit", "cp", "create", "events", "export", "pause",
-    "publish", "run", "scale", "stats", "top", "unpause", "volumes", "watch", "viz", "generate",
+const NOT_YET: [&str; 7] = [
+    "bridge", "build", "commit", "export", "publish", "watch", "generate",
 ];
 
 /// Tells what is wrong with a command line, or gives the help that it asked for.
@@ -151,6 +186,72 @@ fn refuse_dry_run(context: &Context, verb: &str) -> Result<(), Error> {
         return Err(Error::usage(message, None));
     }
     Ok(())
+}
+
+/// The dry run of a verb that has no plan.
+fn would(context: &Context, words: &str) -> Result<Exit, Error> {
+    show(context, &format!("{words}\n"))
+}
+
+/// `alpha dry-run -- COMMAND…`: the same as `--dry-run COMMAND…`.
+fn dry_run(context: &Context, args: DryRun) -> Result<Exit, Error> {
+    let words = std::iter::once("hoist".to_owned()).chain(args.command);
+    let cli = match Cli::try_parse_from(words) {
+        Ok(cli) => cli,
+        Err(refused) => return self::refused(&context.view, &refused),
+    };
+    let Some(verb) = cli.verb else {
+        return Err(Error::usage("no command to try", None));
+    };
+    let mut global = context.global.clone();
+    global.dry_run = true;
+    let context = Context {
+        global,
+        env: context.env.clone(),
+        view: context.view.clone(),
+    };
+    run(&context, verb)
+}
+
+/// There is no builder: what asks for it says so.
+fn refuse_build(build: bool) -> Result<(), Error> {
+    if build {
+        return Err(Error::usage(
+            "`--build` is not implemented yet",
+            Some("make the image elsewhere and bring it in with `hoist load -i FILE`".to_owned()),
+        ));
+    }
+    Ok(())
+}
+
+/// The variables of `--env-from-file`, read as `env_file` is.
+fn environment_of_files(context: &Context, files: &[PathBuf]) -> Result<Vec<String>, Error> {
+    if files.is_empty() {
+        return Ok(Vec::new());
+    }
+    let options = context.options()?;
+    let files: Vec<PathBuf> = files
+        .iter()
+        .map(|file| options.working_directory.join(file))
+        .collect();
+    let document = serde_json::json!({
+        "name": "flags",
+        "services": { "flags": { "image": "host", "env_file": files } },
+    });
+    let document = document.to_string().replace('$', "$$");
+    let loaded = context.load(&LoadOptions {
+        files: vec![PathBuf::from("-")],
+        stdin: Some(document.into_bytes()),
+        project_name: Some("flags".to_owned()),
+        env_files: Vec::new(),
+        profiles: Vec::new(),
+        services: Vec::new(),
+        ..options
+    })?;
+    let services = loaded.project.services.into_values();
+    let environment = services.flat_map(|service| service.environment);
+    let pair = |(key, value): (String, Option<String>)| Some(format!("{key}={}", value?));
+    Ok(environment.filter_map(pair).collect())
 }
 
 /// Reads `--format`.

@@ -13,7 +13,7 @@ pub fn run(context: &Context, args: &Port) -> Result<Exit, Error> {
     let containers = engine::ps(&context.engine(), &project)?;
     let container = containers
         .iter()
-        .filter(|it| it.service == args.service)
+        .filter(|it| it.service == args.service && it.number > 0)
         .filter(|it| args.index.is_none_or(|index| it.number == index))
         .min_by_key(|it| it.number)
         .ok_or_else(|| {

@@ -43,7 +43,7 @@ pub fn run(context: &Context, args: &Ps) -> Result<Exit, Error> {
             .iter()
             .map(|it| containers::row(it, now, args.no_trunc))
             .collect();
-        FIELDS.render(&rows, &form)
+        FIELDS.fitted(&rows, &form, context.view.columns())
     };
     show(context, &text)
 }
@@ -100,7 +100,7 @@ impl<'a> Filter<'a> {
         let named = self.services.is_empty() || self.services.contains(&container.service);
         let stated = match self.states.as_slice() {
             // as docker compose: what is running, or about to be again
-            [] => self.all || lives(container.state),
+            [] => self.all || (lives(container.state) && container.number > 0),
             states => states.iter().any(|state| is(*state, container.state)),
         };
         let labelled = self.labels.iter().all(|(key, wanted)| {

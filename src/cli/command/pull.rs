@@ -1,7 +1,7 @@
 //! `pull`: images of services, and images by name.
 
 use super::show;
-use crate::cli::args::Pull;
+use crate::cli::args::{Pull, PullWhen};
 use crate::cli::context::{Context, no_such_service};
 use crate::cli::exit::{Error, Exit};
 use crate::cli::view::progress::{Mode, Progress};
@@ -9,6 +9,7 @@ use crate::compose::Loaded;
 use crate::engine;
 use crate::engine::{Policy, Pulled, Wanted, When};
 use crate::id::ServiceName;
+use crate::state::event::Event;
 use std::collections::HashSet;
 
 /// What the words on the command line mean.
@@ -81,6 +82,40 @@ fn with_dependencies(loaded: &Loaded, named: Vec<ServiceName>) -> Vec<ServiceNam
         .filter(|name| wanted.contains(*name))
         .cloned()
         .collect()
+}
+
+/// Fetches what these services (all if none is named) and what they depend on lack, as `up` does.
+pub fn needed(
+    context: &Context,
+    loaded: &Loaded,
+    services: &[ServiceName],
+    (pull, quiet): (Option<PullWhen>, bool),
+) -> Result<(), Error> {
+    if context.global.dry_run {
+        return Ok(());
+    }
+    let services = match services {
+        [] => loaded.project.services.keys().cloned().collect(),
+        named => with_dependencies(loaded, named.to_vec()),
+    };
+    let policy = Policy {
+        flag: pull.and_then(PullWhen::policy),
+        otherwise: When::Missing,
+    };
+    let request = engine::Pull {
+        images: engine::wanted(loaded, &services, policy),
+        settings: super::registries(context)?,
+        ignore_failures: false,
+        tell_skipped: false,
+    };
+    let mut progress = context.progress("pull");
+    let mut show = |event: &Event| {
+        if !quiet {
+            progress.event(event);
+        }
+    };
+    engine::pull(&context.engine(), &request, &mut show, None)?;
+    Ok(())
 }
 
 /// Fetches images.

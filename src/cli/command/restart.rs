@@ -16,6 +16,7 @@ pub fn run(context: &Context, args: Restart) -> Result<Exit, Error> {
         timeout: args.timeout,
         no_deps: args.no_deps,
         dry_run: context.global.dry_run,
+        ..Select::default()
     };
     change(context, "restart", &project, |engine, on_event| {
         engine::restart(engine, &project, request, on_event)

@@ -19,15 +19,7 @@ pub fn run(context: &Context, args: Rm) -> Result<Exit, Error> {
         context.view.say("No stopped containers\n");
         return Ok(Exit::Done);
     }
-    if context.global.dry_run {
-        let plan: String = names
-            .iter()
-            .map(|name| format!("remove {name}\n"))
-            .collect();
-        super::plan(context, &project, &plan)?;
-        return Ok(Exit::Done);
-    }
-    if !args.force {
+    if !args.force && !context.global.dry_run {
         let question = format!("Going to remove {}\nAre you sure?", names.join(", "));
         if !context.view.confirm(&question) {
             return Ok(Exit::Done);
@@ -37,6 +29,8 @@ pub fn run(context: &Context, args: Rm) -> Result<Exit, Error> {
         services: args.services,
         stop: args.stop,
         volumes: args.volumes,
+        dry_run: context.global.dry_run,
+        ..Remove::default()
     };
     change(context, "rm", &project, |engine, on_event| {
         engine::rm(engine, &project, request, on_event)
@@ -57,6 +51,6 @@ fn doomed(context: &Context, args: &Rm, project: &ProjectName) -> Result<Vec<Str
         args.services.is_empty() || args.services.iter().any(|name| name.as_str() == it.service)
     };
     let containers = engine::ps(&context.engine(), project)?.into_iter();
-    let doomed = containers.filter(|it| gone(it) && named(it));
+    let doomed = containers.filter(|it| gone(it) && named(it) && it.number > 0);
     Ok(doomed.map(|it| it.name).collect())
 }

@@ -15,6 +15,7 @@ pub fn run(context: &Context, args: Start) -> Result<Exit, Error> {
         wait: args.wait,
         wait_timeout: args.wait_timeout,
         dry_run: context.global.dry_run,
+        ..engine::Start::default()
     };
     change(context, "start", &project, |engine, on_event| {
         engine::start(engine, &project, request, on_event)

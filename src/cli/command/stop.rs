@@ -14,8 +14,8 @@ pub fn run(context: &Context, args: Stop) -> Result<Exit, Error> {
     let request = Select {
         services: args.services,
         timeout: args.timeout,
-        no_deps: false,
         dry_run: context.global.dry_run,
+        ..Select::default()
     };
     change(context, "stop", &project, |engine, on_event| {
         engine::stop(engine, &project, request, on_event)

@@ -10,9 +10,11 @@ use crate::engine::Select;
 
 /// Blocks until containers have stopped; its code is that of the last one.
 pub fn run(context: &Context, args: Wait) -> Result<Exit, Error> {
-    super::refuse_dry_run(context, "wait")?;
     context.check_services(&args.services)?;
     let project = context.project()?;
+    if context.global.dry_run {
+        return super::would(context, "wait until the containers have stopped");
+    }
     let request = Select {
         services: args.services,
         ..Select::default()

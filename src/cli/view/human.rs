@@ -52,6 +52,30 @@ pub fn size(bytes: u64) -> String {
     format!("{text}{}", UNITS[unit])
 }
 
+/// `12.3MiB`: powers of 1024, four significant digits, as docker shows memory.
+pub fn binary(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    let digits = match value {
+        _ if unit == 0 => 0,
+        v if v >= 1000.0 => 0,
+        v if v >= 100.0 => 1,
+        v if v >= 10.0 => 2,
+        _ => 3,
+    };
+    let text = format!("{value:.digits$}");
+    let text = match digits {
+        0 => text.as_str(),
+        _ => text.trim_end_matches('0').trim_end_matches('.'),
+    };
+    format!("{text}{}", UNITS[unit])
+}
+
 /// `2026-01-02 15:04:05 +0000 UTC`, in the zone of this machine.
 pub fn date(nanoseconds: i64) -> String {
     let Ok(time) = jiff::Timestamp::from_nanosecond(nanoseconds.into()) else {
@@ -86,6 +110,13 @@ mod tests {
             assert_eq!(duration(Duration::from_secs(seconds)), text, "{seconds}");
         }
         assert_eq!(between(5, 3), "Less than a second");
+    }
+
+    #[test]
+    fn memory_is_counted_in_powers_of_two() {
+        for (bytes, text) in [(0, "0B"), (1536, "1.5KiB"), (47_710_208, "45.5MiB")] {
+            assert_eq!(binary(bytes), text);
+        }
     }
 
     #[test]

@@ -53,10 +53,18 @@ impl Fields {
         names.join(" ")
     }
 
+    /// `rows` in `form`; a plain table on a terminal of `width` columns leaves out what has no room.
+    pub fn fitted(&self, rows: &[Map<String, Value>], form: &Form, width: Option<usize>) -> String {
+        match (form, width) {
+            (Form::Table, Some(width)) => table::fit(&self.lines(rows), width),
+            _ => self.render(rows, form),
+        }
+    }
+
     /// `rows` in `form`.
     pub fn render(&self, rows: &[Map<String, Value>], form: &Form) -> String {
         match form {
-            Form::Table => self.table(rows),
+            Form::Table => table::align(&self.lines(rows)),
             Form::Json if self.array => {
                 let array = Value::Array(rows.iter().cloned().map(Value::Object).collect());
                 array.to_string() + "\n"
@@ -87,14 +95,14 @@ impl Fields {
             .collect()
     }
 
-    fn table(&self, rows: &[Map<String, Value>]) -> String {
+    /// The cells of the default table, header first.
+    fn lines(&self, rows: &[Map<String, Value>]) -> Vec<Vec<String>> {
         let headers = self.headers();
         let cells = |row: &Map<String, Value>| {
             let cell = |field: &&str| row.get(*field).and_then(Value::as_str).unwrap_or("");
             self.table.iter().map(cell).map(str::to_owned).collect()
         };
-        let lines: Vec<Vec<String>> = std::iter::once(&headers).chain(rows).map(cells).collect();
-        table::align(&lines)
+        std::iter::once(&headers).chain(rows).map(cells).collect()
     }
 }
 

@@ -8,6 +8,7 @@
 pub mod containers;
 pub mod error;
 pub mod facts;
+pub mod happening;
 pub mod human;
 pub mod images;
 pub mod json;
@@ -15,11 +16,14 @@ pub mod lines;
 pub mod listing;
 pub mod live;
 pub mod plain;
+pub mod processes;
 pub mod progress;
+pub mod resources;
 pub mod rows;
 pub mod style;
 pub mod table;
 pub mod template;
+pub mod usage;
 
 use super::args::Global;
 use super::env::Env;
@@ -57,6 +61,12 @@ impl View {
             stderr,
             mode,
         }
+    }
+
+    /// Columns of stdout, if it is a terminal.
+    pub fn columns(&self) -> Option<usize> {
+        let size = facts::size(io::stdout()).filter(|_| self.stdout.terminal);
+        size.map(|(columns, _)| columns)
     }
 
     /// Writes data to stdout.

@@ -114,6 +114,10 @@ pub fn text(what: &What) -> String {
         What::Stopped => "Stopped",
         What::Killing => "Killing",
         What::Killed => "Killed",
+        What::Pausing => "Pausing",
+        What::Paused => "Paused",
+        What::Unpausing => "Unpausing",
+        What::Unpaused => "Unpaused",
         What::Removing => "Removing",
         What::Removed => "Removed",
         What::Recreating => "Recreate",
@@ -135,8 +139,8 @@ pub fn text(what: &What) -> String {
 }
 
 /// Causes that the verb on the command line says already, or that are so common that nobody asks for them.
-const EVIDENT: [&str; 8] = [
-    "down", "stop", "kill", "rm", "restart", "start", "new", "none yet",
+const EVIDENT: [&str; 10] = [
+    "pause", "unpause", "down", "stop", "kill", "rm", "restart", "start", "new", "none yet",
 ];
 
 /// What an event adds to its word for a human: the error, the text, the condition, the cause unless it is evident.
@@ -182,6 +186,8 @@ pub fn phase(what: &What) -> Phase {
         | What::Waiting { .. }
         | What::Stopping
         | What::Killing
+        | What::Pausing
+        | What::Unpausing
         | What::Removing
         | What::Recreating
         | What::Restarting

@@ -2,8 +2,12 @@
 //!
 //! Invariant: what is printed reads back as the same project.
 
+mod dot;
 mod order;
 mod yaml;
+
+pub use dot::Graph;
+pub use dot::dot;
 
 use super::canonical::Canonical;
 use super::yaml::Node;

@@ -77,6 +77,19 @@ impl Cgroup {
         self.set_frozen(false)
     }
 
+    /// Whether every process is stopped.
+    pub fn is_frozen(&self) -> bool {
+        let says = |folder: &Folder, file, word: &str| {
+            let text = folder.read(file).ok().flatten();
+            text.is_some_and(|text| text.lines().any(|line| line == word))
+        };
+        match (&self.v2, self.v1_of("freezer")) {
+            (Some(folder), _) => says(folder, "cgroup.events", "frozen 1"),
+            (None, Some(folder)) => says(folder, "freezer.state", "FROZEN"),
+            (None, None) => false,
+        }
+    }
+
     fn set_frozen(&self, frozen: bool) -> Result<(), Error> {
         if let Some(folder) = &self.v2 {
             folder.write("cgroup.freeze", if frozen { "1" } else { "0" })?;

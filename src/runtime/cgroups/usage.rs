@@ -64,7 +64,18 @@ impl Cgroup {
         let threads = || text(self.v2.as_ref(), "cgroup.threads").lines().count() as u64;
         result.pids = result.pids.or_else(|| self.v2.is_some().then(threads));
         self.count_cpu(&mut result);
+        self.count_block(&mut result);
         result
+    }
+
+    /// Bytes moved between the container and disks.
+    fn count_block(&self, result: &mut Stats) {
+        let (folder, file) = match self.pure {
+            true => (self.v2.as_ref(), "io.stat"),
+            false => (self.v1_of("blkio"), "blkio.throttle.io_service_bytes"),
+        };
+        let text = folder.and_then(|folder| folder.read(file).ok().flatten());
+        result.block = text.map(|text| stats::block(&text));
     }
 
     /// CPU time: v2 counts it in every cgroup, also without the controller.

@@ -108,6 +108,8 @@ pub enum ShimCommand {
     Attach {
         /// When the client closes its end of stdin, the container sees the end of input (without terminal).
         close_stdin: bool,
+        /// The container waits while the client does not keep up; otherwise the client loses output.
+        lossless: bool,
     },
     /// Kill what is left of the container, remove its cgroup and our files, and exit.
     Release,
@@ -188,7 +190,7 @@ pub enum ShimEvent {
 pub enum Attachment {
     /// One bidirectional stream socket: what is written is typed, what is read is what the terminal shows.
     Terminal(OwnedFd),
-    /// Pipes. A reader that is slow loses output here (never in the log).
+    /// Pipes. A reader that is slow loses output here (never in the log), unless it asked for all of it.
     Pipes {
         /// Write end of stdin, if the container has `stdin`.
         stdin: Option<OwnedFd>,

@@ -132,7 +132,10 @@ impl Shim {
             ShimCommand::Start | ShimCommand::Release => {}
             ShimCommand::Signal { signal, all } => self.signal(*signal, *all),
             ShimCommand::Resize { rows, cols } => self.streams.resize(*rows, *cols),
-            ShimCommand::Attach { close_stdin } => self.attach(*close_stdin),
+            ShimCommand::Attach {
+                close_stdin,
+                lossless,
+            } => self.attach(*close_stdin, *lossless),
         }
     }
 
@@ -154,8 +157,8 @@ impl Shim {
         }
     }
 
-    fn attach(&mut self, close_stdin: bool) {
-        let (event, fds) = match self.streams.attach(close_stdin) {
+    fn attach(&mut self, close_stdin: bool, lossless: bool) {
+        let (event, fds) = match self.streams.attach(close_stdin, lossless) {
             Ok(attached) => attached,
             Err(e) => {
                 let text = format!("attach: {}", crate::runtime::error::reason(&e));

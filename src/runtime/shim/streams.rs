@@ -1,6 +1,7 @@
 //! What a container writes and reads: FIFOs or a terminal on one side, the log and attached clients on the other.
 
-use super::clients::{Client, hung_up, read_keys, reader_gone, show};
+use super::clients;
+use super::clients::{Client, End, read_keys, show};
 use super::intake::{Intake, Turn};
 use super::kept;
 use super::protocol::{LaunchFds, LaunchRequest, WireEvent};
@@ -19,6 +20,8 @@ use std::time::{Duration, Instant};
 
 /// Read at once from a terminal, whose bytes cannot be copied before they are taken.
 const CHUNK: usize = 16 << 10;
+/// Rounds of reading that leave nothing: pipes hold so little that what a client is owed then fits into memory.
+const ALL: usize = usize::MAX;
 /// How long after a refusal a full disk is tried again.
 const REST: Duration = Duration::from_millis(250);
 
@@ -151,11 +154,16 @@ impl Streams {
         }
     }
 
-    /// A new client: what it is told and given.
-    pub(super) fn attach(&mut self, close_stdin: bool) -> io::Result<(WireEvent, Vec<OwnedFd>)> {
+    /// A new client: what it is told and given. A `lossless` one misses nothing: while it does not take what it is owed,
+    /// the container waits.
+    pub(super) fn attach(
+        &mut self,
+        close_stdin: bool,
+        lossless: bool,
+    ) -> io::Result<(WireEvent, Vec<OwnedFd>)> {
         if self.tty {
             let (ours, theirs) = channel::pair()?;
-            self.clients.push(Client::Terminal(ours));
+            self.clients.push(Client::terminal(ours, lossless));
             let event = WireEvent::Attached {
                 terminal: true,
                 stdin: false,
@@ -170,8 +178,8 @@ impl Streams {
         let (read_out, out) = stdio::output_pipe()?;
         let (read_err, err) = stdio::output_pipe()?;
         self.clients.push(Client::Pipes {
-            out: Some(out),
-            err: Some(err),
+            out: Some(End::new(out, lossless)),
+            err: Some(End::new(err, lossless)),
         });
         let event = WireEvent::Attached {
             terminal: false,
@@ -206,37 +214,44 @@ impl Streams {
     /// What to wait for.
     pub(super) fn poll(&self) -> Vec<(BorrowedFd<'_>, PollFlags)> {
         let fifos = [
-            (self.fifos.out.as_fd(), PollFlags::IN),
-            (self.fifos.err.as_fd(), PollFlags::IN),
+            (Stream::Out, self.fifos.out.as_fd()),
+            (Stream::Err, self.fifos.err.as_fd()),
         ];
         let mut fds: Vec<_> = fifos
             .into_iter()
-            .filter(|_| self.full.until.is_none())
+            .filter(|(stream, _)| self.full.until.is_none() && !self.is_owed(*stream))
+            .map(|(_, fd)| (fd, PollFlags::IN))
             .collect();
         if let Some(terminal) = &self.terminal {
-            let mut what = PollFlags::IN;
+            let mut what = PollFlags::empty();
+            what.set(PollFlags::IN, !self.is_owed(Stream::Out));
             what.set(PollFlags::OUT, !self.typed.is_empty());
             fds.push((terminal.master.as_fd(), what));
         }
         for client in &self.clients {
-            match client {
-                Client::Terminal(socket) if self.typed.is_empty() => {
-                    fds.push((socket.as_fd(), PollFlags::IN));
-                }
-                Client::Terminal(socket) => fds.push((socket.as_fd(), PollFlags::empty())),
-                // Only to hear that the reader is gone.
-                Client::Pipes { out, err } => fds.extend(
-                    out.iter()
-                        .chain(err)
-                        .map(|fd| (fd.as_fd(), PollFlags::empty())),
-                ),
-            }
+            fds.extend(client.poll(self.typed.is_empty()));
         }
         fds
     }
 
+    /// Whether a client that must miss nothing has yet to take what came from `stream` before.
+    fn is_owed(&self, stream: Stream) -> bool {
+        self.clients.iter().any(|c| c.is_owed(stream))
+    }
+
+    /// Whether somebody has yet to take what it must not miss.
+    pub(super) fn owes(&self) -> bool {
+        self.clients.iter().any(Client::is_owed_anything)
+    }
+
+    /// Stays until every client that must miss nothing has what it is owed, or has gone.
+    pub(super) fn settle(&mut self) {
+        clients::settle(std::mem::take(&mut self.clients));
+    }
+
     /// Moves what is there now, in bounded portions.
     pub(super) fn pump(&mut self) {
+        self.clients.iter_mut().for_each(Client::pay);
         self.type_in();
         if self.full.until.is_some_and(|until| until <= Instant::now()) {
             self.full.until = None;
@@ -252,8 +267,8 @@ impl Streams {
     /// Reads until nothing is left.
     pub(super) fn drain(&mut self) {
         self.full.until = None;
-        self.read_terminal(usize::MAX);
-        self.read_fifos(usize::MAX);
+        self.read_terminal(ALL);
+        self.read_fifos(ALL);
     }
 
     /// Whether there was anything in the last of at most so many rounds.
@@ -263,6 +278,9 @@ impl Streams {
             for _ in 0..rounds {
                 if self.full.until.is_some() {
                     return busy;
+                }
+                if rounds != ALL && self.is_owed(stream) {
+                    break;
                 }
                 let fifo = match stream {
                     Stream::Out => &self.fifos.out,
@@ -305,6 +323,9 @@ impl Streams {
         };
         let mut buffer = vec![0; CHUNK];
         for _ in 0..rounds {
+            if rounds != ALL && self.clients.iter().any(|c| c.is_owed(Stream::Out)) {
+                break;
+            }
             match rustix::io::read(&terminal.master, &mut buffer[..]) {
                 Ok(count) if count > 0 => {
                     if self.log.write(Stream::Out, &buffer[..count]).is_err() {
@@ -320,27 +341,14 @@ impl Streams {
 
     /// From the clients' keyboards to the terminal.
     fn type_in(&mut self) {
-        let mut gone = false;
         for client in &mut self.clients {
-            match client {
-                Client::Terminal(socket) if self.typed.is_empty() => {
-                    gone |= !read_keys(socket, &mut self.typed);
-                }
-                Client::Terminal(_) => {}
-                Client::Pipes { out, err } => {
-                    for end in [out, err] {
-                        if end.as_ref().is_some_and(reader_gone) {
-                            *end = None;
-                        }
-                    }
-                }
+            client.look();
+            if let Some(keyboard) = client.keyboard()
+                && self.typed.is_empty()
+                && !read_keys(keyboard, &mut self.typed)
+            {
+                client.leave();
             }
-        }
-        if gone {
-            self.clients.retain(|c| match c {
-                Client::Terminal(socket) => !hung_up(socket),
-                Client::Pipes { .. } => true,
-            });
         }
         self.clients.retain(Client::is_there);
         let Some(terminal) = &self.terminal else {

@@ -121,6 +121,8 @@ fn subjects(action: &Action) -> Vec<Subject> {
         | Action::StartContainer { container }
         | Action::StopContainer { container, .. }
         | Action::KillContainer { container, .. }
+        | Action::PauseContainer { container }
+        | Action::UnpauseContainer { container }
         | Action::RemoveContainer { container, .. } => vec![subject(container)],
         Action::Await { containers, .. } => containers.iter().map(subject).collect(),
     }
@@ -140,6 +142,8 @@ fn beginning(action: &Action) -> What {
         Action::StartContainer { .. } => What::Starting,
         Action::StopContainer { .. } => What::Stopping,
         Action::KillContainer { .. } => What::Killing,
+        Action::PauseContainer { .. } => What::Pausing,
+        Action::UnpauseContainer { .. } => What::Unpausing,
         Action::Await { condition, .. } => What::Waiting {
             condition: in_words(*condition).to_owned(),
         },
@@ -160,6 +164,8 @@ fn end(action: &Action) -> What {
         Action::StartContainer { .. } => What::Started,
         Action::StopContainer { .. } => What::Stopped,
         Action::KillContainer { .. } => What::Killed,
+        Action::PauseContainer { .. } => What::Paused,
+        Action::UnpauseContainer { .. } => What::Unpaused,
         Action::Await { condition, .. } => match condition {
             Condition::Started => What::Running,
             Condition::Healthy => What::Healthy,

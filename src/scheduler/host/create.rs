@@ -11,6 +11,7 @@ use crate::scheduler::execute::HostError;
 use crate::scheduler::supervisor::assemble;
 use crate::scheduler::supervisor::container::Container;
 use crate::scheduler::supervisor::container::Status;
+use crate::scheduler::supervisor::control::OneOff;
 use crate::scheduler::supervisor::launch::Launch;
 use crate::state::record::{self, ContainerRecord};
 use crate::state::store;
@@ -53,19 +54,25 @@ impl RealHost {
         paths.make().map_err(failed)?;
         like_top_layer(&paths.upper(), &image).map_err(failed)?;
         let joined = joins.iter().map(|c| c.id.clone()).collect();
-        let launch = self.launch_of(of, (service, &image), inherits, joined)?;
+        let mut launch = self.launch_of(of, (service, &image), inherits, joined)?;
+        let one_off = self.one_off.as_ref().filter(|(key, _)| *key == of.service);
+        let one_off = one_off.map(|(_, one_off)| one_off);
+        if let Some(one_off) = one_off {
+            launch.auto_remove = one_off.auto_remove;
+            launch.nameless = !one_off.use_aliases;
+        }
         write_hostname(&paths.etc(), &launch.spec.hostname).map_err(failed)?;
         let record = ContainerRecord {
             version: record::VERSION,
             id: of.id.clone(),
             name: of.name.clone(),
-            service: of.service.to_string(),
-            number: of.number,
+            service: one_off.map_or(&of.service, |o| &o.of).to_string(),
+            number: if one_off.is_some() { 0 } else { of.number },
             image: service.image.clone(),
             image_id: image.id.clone(),
             config_hash: self.service_hash(service)?,
             created: self.project.now(),
-            labels: labels(model, service, of, &self.service_hash(service)?),
+            labels: labels(model, (service, one_off), of, &self.service_hash(service)?),
             launch,
         };
         store::write(&paths.record(), &record)
@@ -155,7 +162,7 @@ fn write_hostname(etc: &Path, hostname: &str) -> std::io::Result<()> {
 /// The service's labels and compose's own set.
 fn labels(
     model: &Project,
-    service: &Service,
+    (service, one_off): (&Service, Option<&OneOff>),
     of: &ContainerRef,
     hash: &Digest,
 ) -> BTreeMap<String, String> {
@@ -175,9 +182,15 @@ fn labels(
         .collect();
     let own = [
         ("project", model.name.to_string()),
-        ("service", service.name.to_string()),
+        (
+            "service",
+            one_off.map_or(&service.name, |o| &o.of).to_string(),
+        ),
         ("container-number", of.number.to_string()),
-        ("oneoff", "False".to_owned()),
+        (
+            "oneoff",
+            if one_off.is_some() { "True" } else { "False" }.to_owned(),
+        ),
         ("config-hash", hash.hex().to_owned()),
         ("project.working_dir", model.directory.display().to_string()),
         ("project.config_files", files.join(",")),

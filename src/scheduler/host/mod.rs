@@ -14,12 +14,16 @@ use super::action::{Action, ContainerRef};
 use super::execute::{Host, HostError, WaitOutcome};
 use super::supervisor::container::{Container, Phase, Status, Waiting};
 use super::supervisor::control::HealthState;
+use super::supervisor::control::OneOff;
 use super::supervisor::machine::Command;
 use super::supervisor::project::Project;
 use crate::compose::model;
 use crate::compose::model::Condition;
+use crate::id::ServiceName;
 use crate::id::VolumeName;
 use crate::image::Image;
+use crate::runtime::cgroups::Cgroup;
+use crate::runtime::shim::protocol::Attachment;
 use crate::runtime::signals;
 use crate::volumes::named;
 use std::cell::RefCell;
@@ -33,6 +37,17 @@ pub const CONFIG_HASH: &str = "com.docker.compose.config-hash";
 /// A program that cannot run as it was told has ended by now.
 const SETTLED: Duration = Duration::from_millis(100);
 
+/// A wish to be attached to a container that is about to start.
+#[derive(Debug, Clone)]
+pub struct AttachWish {
+    /// Its name.
+    pub container: String,
+    /// Hand over stdin, too.
+    pub stdin: bool,
+    /// Size of its terminal.
+    pub terminal: Option<(u16, u16)>,
+}
+
 /// Performs the actions of one request.
 pub struct RealHost {
     /// The project that exists.
@@ -41,6 +56,12 @@ pub struct RealHost {
     pub model: Option<Rc<model::Project>>,
     /// Fingerprints to keep with what is created: services, networks and volumes by name.
     pub hashes: HashMap<String, crate::id::Digest>,
+    /// Whom somebody wants to be attached to from the first byte on.
+    pub attach: Option<AttachWish>,
+    /// What came of it.
+    pub attached: RefCell<Option<Attachment>>,
+    /// The service of the model whose container is a one-off one of another service.
+    pub one_off: Option<(ServiceName, OneOff)>,
     images: RefCell<HashMap<String, Rc<Image>>>,
     /// From the first image on, so that none goes before its container is on record.
     hold: RefCell<Option<crate::image::Hold>>,
@@ -58,6 +79,9 @@ impl RealHost {
             project,
             model,
             hashes,
+            attach: None,
+            attached: RefCell::default(),
+            one_off: None,
             images: RefCell::default(),
             hold: RefCell::default(),
             connector: Rc::default(),
@@ -154,6 +178,34 @@ impl RealHost {
         Ok(())
     }
 
+    /// Freezes or thaws all processes of a container.
+    async fn freeze(&self, of: &ContainerRef, frozen: bool) -> Result<(), HostError> {
+        let container = self.container(of)?;
+        let wanted = if frozen {
+            Phase::Paused
+        } else {
+            Phase::Running
+        };
+        if !container.lives() || container.status.borrow().phase == wanted {
+            return Ok(());
+        }
+        let path = container.record.launch.spec.cgroup.path.clone();
+        let set = move || {
+            let cgroup = Cgroup::open(&path)?;
+            if frozen {
+                cgroup.freeze()
+            } else {
+                cgroup.thaw()
+            }
+        };
+        let verb = if frozen { "pause" } else { "unpause" };
+        let failed = |e| HostError::because(format!("cannot {verb} container `{}`", of.name), e);
+        blocking(set).await.map_err(failed)?;
+        container
+            .ask(|answer| Command::Frozen(frozen, answer))
+            .await
+    }
+
     async fn remove_container(&self, of: &ContainerRef, volumes: bool) -> Result<(), HostError> {
         let Some(container) = self.project.container(&of.id) else {
             return self.remove_half_made(of);
@@ -212,7 +264,8 @@ impl RealHost {
         let code = |s: &Status| s.exit_code.map_or("unknown".to_owned(), |c| c.to_string());
         match condition {
             Condition::Started => {
-                let is_up = |s: &Status| s.phase == Phase::Running || ended(s);
+                let is_up =
+                    |s: &Status| matches!(s.phase, Phase::Running | Phase::Paused) || ended(s);
                 container.until(is_up).await;
                 let age = self.project.now() - container.status.borrow().started;
                 let rest = SETTLED.saturating_sub(Duration::from_nanos(age.unsigned_abs()));
@@ -285,6 +338,8 @@ impl Host for RealHost {
                 }
             }
             Action::KillContainer { container, signal } => self.kill(container, signal).await,
+            Action::PauseContainer { container } => self.freeze(container, true).await,
+            Action::UnpauseContainer { container } => self.freeze(container, false).await,
             Action::RemoveContainer { container, volumes } => {
                 self.remove_container(container, *volumes).await
             }

@@ -21,6 +21,7 @@ use crate::scheduler::supervisor::machine::{Command, SHIM_LOST};
 use crate::state::event::What;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use tokio::sync::oneshot;
 
 /// How often a launch is tried whose zygote or shim was killed on the way.
 const TRIES: usize = 3;
@@ -42,6 +43,7 @@ impl RealHost {
         let phase = container.status.borrow().phase;
         match phase {
             Phase::Running => return Ok(()),
+            Phase::Paused => return self.freeze(of, false).await,
             Phase::Restarting => return container.ask(Command::Hurry).await,
             Phase::Created | Phase::Starting | Phase::Exited => {}
         }
@@ -91,26 +93,45 @@ impl RealHost {
                 e,
             )
         };
-        for _ in 1..TRIES {
+        for attempt in 1.. {
             let link = self
                 .project
                 .launch(self.request(container)?, &container.kept.borrow())
                 .map_err(failed)?;
-            match container
-                .ask(|answer| Command::Launched(link, answer))
-                .await
-            {
-                Err(error) if error.message.starts_with(SHIM_LOST) => {}
+            match self.begin(container, link).await {
+                Err(error) if error.message.starts_with(SHIM_LOST) && attempt < TRIES => {}
                 other => return other,
             }
         }
-        let link = self
-            .project
-            .launch(self.request(container)?, &container.kept.borrow())
-            .map_err(failed)?;
-        container
-            .ask(|answer| Command::Launched(link, answer))
-            .await
+        Ok(())
+    }
+
+    /// Hands the shim to the container's machine and waits for its word. A container that somebody wants to be attached to
+    /// was held back for that.
+    async fn begin(&self, container: &Container, link: ShimLink) -> Started {
+        let launched = container.ask(|answer| Command::Launched(link, answer));
+        let Some(wish) = self
+            .attach
+            .as_ref()
+            .filter(|w| w.container == container.record.name)
+        else {
+            return launched.await;
+        };
+        let (sender, attachment) = oneshot::channel();
+        let attach = async {
+            // Told after `Launched`: a future runs its part up to the first wait when it is polled first.
+            let commands = &container.commands;
+            let _ = commands.send(Command::Attach {
+                close_stdin: wish.stdin,
+                lossless: true,
+                answer: sender,
+            });
+            let _ = commands.send(Command::Begin);
+            attachment.await
+        };
+        let (started, attached) = tokio::join!(biased; launched, attach);
+        self.attached.replace(attached.ok());
+        started
     }
 
     /// Makes or joins the network namespace; what the shim is to hold comes back.
@@ -223,13 +244,17 @@ impl RealHost {
         let paths = &self.project.paths;
         let installation = &self.project.installation;
         let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
+        let wish = self
+            .attach
+            .as_ref()
+            .filter(|wish| wish.container == container.record.name);
         Ok(LaunchRequest {
             run_dir: container.paths.run.clone(),
             log_dir: container.paths.log(),
             log_limits: LogLimits::default(),
             spec: self.spec(container)?,
-            hold: false,
-            terminal: None,
+            hold: wish.is_some(),
+            terminal: wish.and_then(|wish| wish.terminal),
             watchdog: Some(Watchdog {
                 supervisor_lock: paths.lock(),
                 supervisor_args: vec![

@@ -19,7 +19,9 @@ use std::collections::HashMap;
 /// The services that are meant, dependencies first, disabled ones last.
 fn meant<'a>(context: &Context<'a>) -> Vec<&'a ServiceName> {
     let desired = context.desired;
-    let all = desired.services.keys().chain(&desired.disabled);
+    let disabled = desired.disabled.iter();
+    let disabled = disabled.filter(|name| !desired.services.contains_key(*name));
+    let all = desired.services.keys().chain(disabled);
     all.filter(|name| context.names(name)).collect()
 }
 
@@ -53,6 +55,44 @@ pub(super) fn kill(context: &Context<'_>, signal: &str) -> Plan {
             }
         }
     }
+    let orphans = context.observed.containers.iter();
+    for orphan in orphans.filter(|c| context.options.remove_orphans && context.is_orphan(c)) {
+        if orphan.state.is_alive() {
+            let action = Action::KillContainer {
+                container: orphan.reference(),
+                signal: signal.to_owned(),
+            };
+            plan.add(action, Cause::Orphan, &[]);
+        }
+    }
+    plan
+}
+
+/// Plans a `pause`.
+pub(super) fn pause(context: &Context<'_>) -> Plan {
+    frozen(context, State::Running, "pause")
+}
+
+/// Plans an `unpause`.
+pub(super) fn unpause(context: &Context<'_>) -> Plan {
+    frozen(context, State::Paused, "unpause")
+}
+
+fn frozen(context: &Context<'_>, from: State, verb: &'static str) -> Plan {
+    let mut plan = Plan::default();
+    for service in meant(context) {
+        for container in context.containers_of(service) {
+            if container.state != from {
+                continue;
+            }
+            let container = container.reference();
+            let action = match from {
+                State::Paused => Action::UnpauseContainer { container },
+                _ => Action::PauseContainer { container },
+            };
+            plan.add(action, Cause::Asked(verb), &[]);
+        }
+    }
     plan
 }
 
@@ -83,11 +123,12 @@ pub(super) fn remove(context: &Context<'_>, stop: bool, volumes: bool) -> Plan {
 /// Plans a `start`.
 pub(super) fn start(context: &Context<'_>, wait: bool) -> Result<Plan, PlanError> {
     for service in meant(context) {
-        let wanted = context
-            .desired
-            .services
-            .get(service)
-            .is_some_and(|s| s.scale > 0);
+        let wanted = context.options.containers.is_empty()
+            && context
+                .desired
+                .services
+                .get(service)
+                .is_some_and(|s| s.scale > 0);
         if wanted && context.containers_of(service).is_empty() {
             return Err(PlanError::NoContainer(service.clone()));
         }

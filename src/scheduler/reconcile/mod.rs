@@ -44,6 +44,8 @@ pub struct Options {
     pub verb: Verb,
     /// Services named on the command line; empty = all.
     pub services: Vec<ServiceName>,
+    /// Only these containers, one-off ones too; empty = all of the services.
+    pub containers: Vec<ContainerId>,
     /// Leave dependencies (and dependents) alone, wait for nothing: `--no-deps`.
     pub no_deps: bool,
     /// `up`, `down`: also remove containers whose service is not in the project.
@@ -71,6 +73,10 @@ pub enum Verb {
     },
     /// Stop and start, without applying changes.
     Restart,
+    /// Freeze what runs.
+    Pause,
+    /// Let what is frozen go on.
+    Unpause,
     /// Send a signal to what runs.
     Kill {
         /// Name or number.
@@ -187,6 +193,8 @@ pub fn reconcile(
         Verb::Stop => Ok(lifecycle::stop(&context)),
         Verb::Start { wait } => lifecycle::start(&context, *wait),
         Verb::Restart => lifecycle::restart(&context),
+        Verb::Pause => Ok(lifecycle::pause(&context)),
+        Verb::Unpause => Ok(lifecycle::unpause(&context)),
         Verb::Kill { signal } => Ok(lifecycle::kill(&context, signal)),
         Verb::Remove { stop, volumes } => Ok(lifecycle::remove(&context, *stop, *volumes)),
     }
@@ -220,12 +228,15 @@ impl<'a> Context<'a> {
         self.options.services.is_empty() || self.options.services.contains(service)
     }
 
-    /// The containers of a service, by number, without one-off ones.
+    /// The containers of a service, by number, without one-off ones; if containers are chosen, only those.
     fn containers_of(&self, service: &ServiceName) -> Vec<&'a ObservedContainer> {
+        let chosen = &self.options.containers;
+        let meant = |c: &ObservedContainer| match chosen.as_slice() {
+            [] => !c.one_off,
+            chosen => chosen.contains(&c.id),
+        };
         let all = self.observed.containers.iter();
-        let mut own: Vec<_> = all
-            .filter(|c| c.service == *service && !c.one_off)
-            .collect();
+        let mut own: Vec<_> = all.filter(|c| c.service == *service && meant(c)).collect();
         own.sort_by(|a, b| (a.number, &a.id).cmp(&(b.number, &b.id)));
         own
     }

@@ -62,6 +62,8 @@ pub enum Phase {
     Starting,
     /// PID 1 lives.
     Running,
+    /// PID 1 lives, frozen.
+    Paused,
     /// PID 1 ended, the next start is scheduled.
     Restarting,
     /// PID 1 ended.
@@ -74,6 +76,7 @@ impl Phase {
         match self {
             Self::Created | Self::Starting => ContainerState::Created,
             Self::Running => ContainerState::Running,
+            Self::Paused => ContainerState::Paused,
             Self::Restarting => ContainerState::Restarting,
             Self::Exited => ContainerState::Exited,
         }
@@ -120,9 +123,19 @@ impl Container {
         found.unwrap_or_else(|_| self.status.borrow().clone())
     }
 
-    /// Whether PID 1 lives.
+    /// Whether PID 1 lives and is not frozen.
     pub fn is_running(&self) -> bool {
         self.status.borrow().phase == Phase::Running
+    }
+
+    /// Whether PID 1 lives.
+    pub fn lives(&self) -> bool {
+        matches!(self.status.borrow().phase, Phase::Running | Phase::Paused)
+    }
+
+    /// Made by `run`, outside the service's replicas.
+    pub fn is_one_off(&self) -> bool {
+        self.record.number == 0
     }
 }
 

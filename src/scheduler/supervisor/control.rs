@@ -1,7 +1,11 @@
 //! The words between a command and its project's supervisor: messages over a unix stream socket.
 //!
 //! A connection carries one [`Request`]. The answer is any number of [`Frame::Event`]s and one [`Frame::Reply`] or
-//! [`Frame::Error`]; descriptors (of an exec) travel with the reply. A client that goes away cancels nothing.
+//! [`Frame::Error`]; descriptors (of an exec) travel with the reply. A client that goes away cancels nothing. A
+//! [`Reply::Attached`] is followed by a second reply, [`Reply::Exits`], once the container has ended.
+
+mod single;
+mod verbs;
 
 use crate::id::ProjectName;
 use crate::id::ServiceName;
@@ -11,6 +15,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use self::single::{
+    Attach, Attached, OneOff, Place, Processes, Root, Run, Signal, TerminalSize, Usage, WaitFor,
+};
+pub use self::verbs::{Exec, Kill, Remove};
 pub use crate::runtime::channel::Channel;
 pub use crate::runtime::exec::{ExecCommand, ExecControl, ExecEvent};
 
@@ -50,10 +58,30 @@ pub enum Request {
     Exec(Exec),
     /// Block until containers have exited.
     Wait(Select),
+    /// Bring up one container, with all it needs, and attach to it.
+    Run(Box<Run>),
+    /// Attach to a running container.
+    Attach(Attach),
+    /// Block until one container has exited.
+    WaitFor(WaitFor),
+    /// Send a signal to PID 1 of one container.
+    Signal(Signal),
+    /// Set the size of a container's terminal.
+    Resize(TerminalSize),
+    /// Freeze containers.
+    Pause(Select),
+    /// Let them go on.
+    Unpause(Select),
+    /// What containers use.
+    Usage(Select),
+    /// What runs in containers.
+    Processes(Select),
+    /// The file system of a container, by descriptor.
+    Root(Place),
 }
 
 /// `up`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Up {
     /// The project as `compose::Canonical::text` wrote it.
     pub canonical: String,
@@ -113,6 +141,9 @@ pub struct Select {
     pub timeout: Option<Duration>,
     /// Leave dependents alone (`restart --no-deps`).
     pub no_deps: bool,
+    /// Only these, by full id; empty = all of the services.
+    #[serde(default)]
+    pub containers: Vec<String>,
     /// Answer with the plan, change nothing.
     pub dry_run: bool,
 }
@@ -122,59 +153,15 @@ pub struct Select {
 pub struct Start {
     /// Named services; empty = all.
     pub services: Vec<ServiceName>,
+    /// Only these, by full id; empty = all of the services.
+    #[serde(default)]
+    pub containers: Vec<String>,
     /// Wait until running and healthy.
     pub wait: bool,
     /// Limit of that wait.
     pub wait_timeout: Option<Duration>,
     /// Answer with the plan, change nothing.
     pub dry_run: bool,
-}
-
-/// `kill`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Kill {
-    /// Named services; empty = all.
-    pub services: Vec<ServiceName>,
-    /// Signal name or number, `SIGKILL` by default.
-    pub signal: String,
-    /// Containers of unknown services, too.
-    pub remove_orphans: bool,
-}
-
-/// `rm`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Remove {
-    /// Named services; empty = all.
-    pub services: Vec<ServiceName>,
-    /// Stop running ones first.
-    pub stop: bool,
-    /// Remove anonymous volumes, too.
-    pub volumes: bool,
-}
-
-/// `exec`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Exec {
-    /// Service.
-    pub service: String,
-    /// Replica number; `None` = the lowest.
-    pub index: Option<u32>,
-    /// Argument vector.
-    pub command: Vec<String>,
-    /// Allocate a terminal of this size (rows, columns).
-    pub tty: Option<(u16, u16)>,
-    /// Keep stdin open.
-    pub stdin: bool,
-    /// `KEY=value` on top of the container's environment.
-    pub env: Vec<String>,
-    /// Instead of the container's user.
-    pub user: Option<String>,
-    /// Instead of the container's working directory.
-    pub workdir: Option<String>,
-    /// All capabilities.
-    pub privileged: bool,
-    /// Do not wait for its end.
-    pub detach: bool,
 }
 
 /// What the supervisor says.
@@ -264,8 +251,17 @@ pub enum Reply {
     Containers(Vec<ContainerSummary>),
     /// Answer to [`Request::Exec`]; descriptors: control, then the pty master, or stdin (if open), stdout, stderr.
     Exec,
-    /// Answer to [`Request::Wait`]: container name and exit code.
+    /// Answer to [`Request::Wait`], and the end of an attachment: container name and exit code.
     Exits(Vec<(String, i32)>),
+    /// Answer to [`Request::Run`] and [`Request::Attach`]; descriptors: the terminal's socket, or stdin (if open), stdout,
+    /// stderr; none if it was not asked for.
+    Attached(Attached),
+    /// Answer to [`Request::Usage`].
+    Usage(Vec<Usage>),
+    /// Answer to [`Request::Processes`].
+    Processes(Vec<Processes>),
+    /// Answer to [`Request::Root`]; descriptors: the root folder, then one a mount.
+    Root(Root),
 }
 
 /// A container as tables show it.

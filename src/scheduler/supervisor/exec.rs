@@ -1,5 +1,6 @@
 //! `exec`: another process in a running container, its streams handed to the client.
 
+use super::container::Container;
 use super::control::{Exec, Failure, Reply};
 use super::project::Project;
 use crate::runtime::capabilities;
@@ -13,14 +14,20 @@ pub fn start(project: &Project, request: &Exec) -> Result<(Reply, Vec<OwnedFd>),
     let mut replicas: Vec<_> = project
         .all()
         .into_iter()
-        .filter(|c| c.record.service == request.service)
+        .filter(|c| match &request.container {
+            Some(id) => c.record.id.as_str() == id,
+            None => c.record.service == request.service && !c.is_one_off(),
+        })
         .collect();
     replicas.sort_by_key(|c| c.record.number);
     let wanted = |number: u32| request.index.is_none_or(|index| index == number);
     let container = replicas
         .iter()
         .find(|c| wanted(c.record.number) && c.is_running());
-    let container = container.ok_or_else(|| not_running(request, replicas.len()))?;
+    let container = container.ok_or_else(|| {
+        let paused = replicas.iter().find(|c| c.lives());
+        paused.map_or_else(|| not_running(request, replicas.len()), |c| frozen(c))
+    })?;
     let (pid, start_time) = container
         .status
         .borrow()
@@ -53,6 +60,14 @@ pub fn start(project: &Project, request: &Exec) -> Result<(Reply, Vec<OwnedFd>),
     let fds =
         std::iter::once(control.into_socket()).chain([stdin, stdout, stderr].into_iter().flatten());
     Ok((Reply::Exec, fds.collect()))
+}
+
+fn frozen(container: &Container) -> Failure {
+    let (name, service) = (&container.record.name, &container.record.service);
+    Failure::text(format!(
+        "container `{name}` is paused, nothing can be executed in it"
+    ))
+    .with_hint(format!("hoist unpause {service}"))
 }
 
 fn not_running(request: &Exec, replicas: usize) -> Failure {

@@ -28,6 +28,8 @@ pub struct Job {
     pub walk: Walk,
     /// Only tell the plan.
     pub dry_run: bool,
+    /// The one container it is about, by name, for who asked to run it.
+    pub single: Option<String>,
 }
 
 impl Verbs {
@@ -59,6 +61,7 @@ impl Verbs {
         let options = Options {
             verb,
             services: request.services.clone(),
+            containers: Vec::new(),
             no_deps: request.no_deps,
             remove_orphans: request.remove_orphans,
             timeout: request.timeout,
@@ -78,6 +81,7 @@ impl Verbs {
             host,
             walk,
             dry_run: request.dry_run,
+            single: None,
         })
     }
 
@@ -142,7 +146,8 @@ impl Verbs {
     ) -> Result<Job, Failure> {
         let mut desired = observe::desired(&self.project, known);
         // A service without a container is nothing to stop, and no mistake.
-        desired.disabled.clone_from(&options.services);
+        let absent = |name: &&ServiceName| !desired.services.contains_key(*name);
+        desired.disabled = options.services.iter().filter(absent).cloned().collect();
         let plan = self.plan(&desired, options)?;
         let host = RealHost::new(self.project.clone(), None, HashMap::new());
         Ok(Job {
@@ -150,11 +155,13 @@ impl Verbs {
             host,
             walk: Walk::default(),
             dry_run,
+            single: None,
         })
     }
 
     pub(super) fn start(&self, request: &Start) -> Result<Job, Failure> {
-        let options = options(Verb::Start { wait: request.wait }, &request.services, None);
+        let mut options = options(Verb::Start { wait: request.wait }, &request.services, None);
+        options.containers = ids(&request.containers);
         let mut job = self.existing(&options, request.dry_run, None)?;
         job.walk.deadline = request.wait_timeout;
         Ok(job)
@@ -162,23 +169,30 @@ impl Verbs {
 
     pub(super) fn restart(&self, request: &Select) -> Result<Job, Failure> {
         let mut options = options(Verb::Restart, &request.services, request.timeout);
-        options.no_deps = request.no_deps;
+        options.no_deps = request.no_deps || !request.containers.is_empty();
+        options.containers = ids(&request.containers);
         self.existing(&options, request.dry_run, None)
     }
 
     pub(super) fn stop(&self, request: &Select) -> Result<Job, Failure> {
-        self.existing(
-            &options(Verb::Stop, &request.services, request.timeout),
-            request.dry_run,
-            None,
-        )
+        self.selected(Verb::Stop, request)
+    }
+
+    /// A verb that asks for no more than which containers.
+    pub(super) fn selected(&self, verb: Verb, request: &Select) -> Result<Job, Failure> {
+        let mut options = options(verb, &request.services, request.timeout);
+        options.containers = ids(&request.containers);
+        self.existing(&options, request.dry_run, None)
     }
 
     pub(super) fn kill(&self, request: &Kill) -> Result<Job, Failure> {
         let verb = Verb::Kill {
             signal: request.signal.clone(),
         };
-        self.existing(&options(verb, &request.services, None), false, None)
+        let mut options = options(verb, &request.services, None);
+        options.containers = ids(&request.containers);
+        options.remove_orphans = request.remove_orphans;
+        self.existing(&options, request.dry_run, request.known.as_deref())
     }
 
     pub(super) fn remove(&self, request: &Remove) -> Result<Job, Failure> {
@@ -186,7 +200,9 @@ impl Verbs {
             stop: request.stop,
             volumes: request.volumes,
         };
-        self.existing(&options(verb, &request.services, None), false, None)
+        let mut options = options(verb, &request.services, None);
+        options.containers = ids(&request.containers);
+        self.existing(&options, request.dry_run, None)
     }
 
     pub(super) fn down(&self, request: &Down) -> Result<Job, Failure> {
@@ -203,10 +219,18 @@ fn options(verb: Verb, services: &[ServiceName], timeout: Option<Duration>) -> O
     Options {
         verb,
         services: services.to_vec(),
+        containers: Vec::new(),
         no_deps: false,
         remove_orphans: false,
         timeout,
     }
+}
+
+fn ids(texts: &[String]) -> Vec<ContainerId> {
+    texts
+        .iter()
+        .filter_map(|text| ContainerId::new(text).ok())
+        .collect()
 }
 
 fn image_facts(host: &RealHost, name: &str) -> Option<ImageFacts> {

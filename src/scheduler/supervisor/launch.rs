@@ -56,6 +56,12 @@ pub struct Launch {
     pub exposed: Vec<String>,
     /// Whether attached `up` shows its output.
     pub attach: bool,
+    /// Removed with its anonymous volumes once it has ended.
+    #[serde(default)]
+    pub auto_remove: bool,
+    /// It does not answer to the names of its service.
+    #[serde(default)]
+    pub nameless: bool,
 }
 
 /// Networking of a container.

@@ -50,12 +50,13 @@ fn membership(
     interface: &InterfaceSpec,
 ) -> dns::Membership {
     let record = &container.record;
-    let mut names = vec![
-        record.service.clone(),
-        record.name.clone(),
-        record.id.short().to_owned(),
-    ];
-    if let Networking::Networks(members) = &record.launch.network {
+    let mut names = vec![record.name.clone(), record.id.short().to_owned()];
+    if !record.launch.nameless {
+        names.push(record.service.clone());
+    }
+    if let Networking::Networks(members) = &record.launch.network
+        && !record.launch.nameless
+    {
         let here = members.iter().filter(|m| m.network == interface.network);
         names.extend(here.flat_map(|m| m.aliases.iter().cloned()));
     }

@@ -86,12 +86,13 @@ fn container(container: &Container) -> Option<ObservedContainer> {
         name: record.name.clone(),
         service: ServiceName::new(&record.service).ok()?,
         number: record.number,
-        one_off: false,
+        one_off: container.is_one_off(),
         config: record.config_hash.clone(),
         image: record.image_id.clone(),
         state: match status.phase {
             Phase::Created => State::Created,
             Phase::Starting | Phase::Running => State::Running,
+            Phase::Paused => State::Paused,
             Phase::Restarting => State::Restarting,
             Phase::Exited => State::Exited {
                 code: status.exit_code.unwrap_or(255),
@@ -129,7 +130,7 @@ pub fn desired(project: &Project, known: Option<&[ServiceName]>) -> Desired {
         let service = services
             .entry(name.clone())
             .or_insert_with(|| service(project, name, &container));
-        service.scale += 1;
+        service.scale += u32::from(!container.is_one_off());
     }
     let present: Vec<ServiceName> = services.keys().cloned().collect();
     for service in services.values_mut() {

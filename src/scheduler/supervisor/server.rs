@@ -1,6 +1,6 @@
 //! The control socket: one task a client.
 
-use super::control::{Ask, Channel, Frame, Request};
+use super::control::{Ask, Channel, Frame, Reply, Request};
 use super::project::Project;
 use super::verbs::Verbs;
 use super::watch;
@@ -43,6 +43,8 @@ impl Server {
 
     /// Accepts clients; ends when the last one has left and no container lives (or is about to).
     pub async fn run(self: Rc<Self>, listener: UnixListener) -> io::Result<()> {
+        // A predecessor may have died before it did it.
+        self.verbs.sweep().await;
         loop {
             tokio::select! {
                 accepted = listener.accept() => {
@@ -50,12 +52,24 @@ impl Server {
                     self.clone().serve(OwnedFd::from(stream.into_std()?));
                 }
                 () = self.left.notified() => {}
-                () = self.project.quiet() => {}
+                () = self.project.quiet() => self.clone().tidy(),
             }
             if self.clients.get() == 0 && !self.project.is_alive() {
+                // What came to rest last may not have been seen to.
+                self.verbs.sweep().await;
                 return Ok(());
             }
         }
+    }
+
+    /// Removes what was to be removed after its end. It counts as a client, so that we stay for it.
+    fn tidy(self: Rc<Self>) {
+        self.clients.set(self.clients.get() + 1);
+        tokio::task::spawn_local(async move {
+            self.verbs.sweep().await;
+            self.clients.set(self.clients.get() - 1);
+            self.left.notify_one();
+        });
     }
 
     fn serve(self: Rc<Self>, socket: OwnedFd) {
@@ -107,6 +121,15 @@ impl Server {
             let _ = outbox.send((Frame::Event(event), Vec::new()));
         };
         let _ = outbox.send(match self.verbs.run(request, cancel, &mut sink).await {
+            Ok(Some((Reply::Attached(attached), fds))) if !fds.is_empty() => {
+                // Looked up before it can be removed.
+                let end = self.verbs.end_of(&attached.container);
+                let _ = outbox.send((Frame::Reply(Reply::Attached(attached)), fds));
+                match end {
+                    Ok(end) => (Frame::Reply(end.await), Vec::new()),
+                    Err(failure) => (Frame::Error(failure), Vec::new()),
+                }
+            }
             Ok(Some((reply, fds))) => (Frame::Reply(reply), fds),
             // Hung up on, the client asks the next supervisor.
             Ok(None) => return,

@@ -1,15 +1,17 @@
 //! Requests made plans, and plans made true.
 
-use super::container::Phase;
-use super::control::{Exec, Failure, Reply, Request, Select};
+use super::container::{Container, Phase};
+use super::control::{Exec, Failure, Reply, Request, Run, Select};
 use super::jobs::Job;
+use super::look;
 use super::project::Project;
+use super::single;
 use super::summary;
-use crate::id::ServiceName;
 use crate::runtime::sys;
 use crate::scheduler::action::Kind;
 use crate::scheduler::execute::{Cancel, ExecuteError, HostError, execute};
 use crate::scheduler::plan::Plan;
+use crate::scheduler::reconcile::Verb;
 use crate::state::event::{Event, Subject, What};
 use crate::state::store;
 use std::cell::{Cell, RefCell};
@@ -28,6 +30,9 @@ pub struct Verbs {
 }
 
 type Sink<'a> = &'a mut dyn FnMut(Event);
+
+/// The end of a verb that was carried out.
+pub(super) type Done = Result<(Reply, Vec<OwnedFd>), Failure>;
 
 /// What a request comes to; `None` = hang up, the next supervisor answers.
 type Answer = Result<Option<(Reply, Vec<OwnedFd>)>, Failure>;
@@ -53,6 +58,30 @@ impl Verbs {
             Request::Ps => Reply::Containers(summary::all(&self.project)),
             Request::Exec(exec) => return self.exec(&exec).map(Some),
             Request::Wait(select) => self.wait(&select).await?,
+            Request::WaitFor(wait) => self.end_of(&wait.container)?.await,
+            Request::Attach(attach) => return self.attach(&attach).await.map(Some),
+            Request::Signal(signal) => self.signal(&signal).await?,
+            Request::Resize(size) => self.resize(&size)?,
+            Request::Usage(select) => {
+                Reply::Usage(look::usage(&self.project, &self.chosen(&select)?))
+            }
+            Request::Processes(select) => Reply::Processes(look::processes(&self.chosen(&select)?)),
+            Request::Root(place) => {
+                let container = single::find(&self.project, &place)?;
+                return look::root(&self.project, &container).map(Some);
+            }
+            Request::Run(run) => {
+                let mut sink = renamed(&run, sink);
+                return self.rise(cancel, &mut sink, |v| v.run_one(&run)).await;
+            }
+            Request::Pause(select) => {
+                let job = |v: &Self| v.selected(Verb::Pause, &select);
+                return self.rise(cancel, sink, job).await;
+            }
+            Request::Unpause(select) => {
+                let job = |v: &Self| v.selected(Verb::Unpause, &select);
+                return self.rise(cancel, sink, job).await;
+            }
             Request::Up(up) => return self.rise(cancel, sink, |v| v.up(&up)).await,
             Request::Start(start) => return self.rise(cancel, sink, |v| v.start(&start)).await,
             Request::Restart(select) => {
@@ -67,7 +96,7 @@ impl Verbs {
     }
 
     /// A verb that starts things: a later one that stops things may cancel it.
-    async fn rise(
+    pub(super) async fn rise(
         &self,
         cancel: &Cancel,
         sink: Sink<'_>,
@@ -111,28 +140,22 @@ impl Verbs {
         if let Some(rising) = &*self.rising.borrow() {
             rising.cancel();
         }
-        let reply = self.walk(job(self), cancel, sink).await?;
-        Ok(Some((reply, Vec::new())))
+        self.walk(job(self), cancel, sink).await.map(Some)
     }
 
     /// Gives the project's folders back if nothing of it is (or was ever) there.
-    fn leave(&self, done: Result<Reply, Failure>) -> Answer {
+    fn leave(&self, done: Done) -> Answer {
         let left = self.project.leave_if_empty();
         self.left.set(!matches!(left, Ok(false)));
-        let reply = done?;
+        let done = done?;
         left.map_err(|e| failure(&e))?;
-        Ok(Some((reply, Vec::new())))
+        Ok(Some(done))
     }
 
-    async fn walk(
-        &self,
-        job: Result<Job, Failure>,
-        cancel: &Cancel,
-        sink: Sink<'_>,
-    ) -> Result<Reply, Failure> {
+    async fn walk(&self, job: Result<Job, Failure>, cancel: &Cancel, sink: Sink<'_>) -> Done {
         let job = job?;
         if job.dry_run {
-            return Ok(Reply::Plan(job.plan.to_string()));
+            return Ok((Reply::Plan(job.plan.to_string()), Vec::new()));
         }
         let starts = job
             .plan
@@ -157,15 +180,21 @@ impl Verbs {
         }
         // A supervisor lives for days after the minute of its most work.
         sys::process::trim_heap();
-        executed
-            .map(|()| Reply::Done)
-            .map_err(|e| execution_failure(&e))
+        executed.map_err(|e| {
+            let failure = execution_failure(&e);
+            single::with_code(&self.project, job.single.as_deref(), failure)
+        })?;
+        match &job.single {
+            Some(name) => single::attached(&self.project, name, job.host.attached.take()),
+            None => Ok((Reply::Done, Vec::new())),
+        }
     }
 
     async fn wait(&self, request: &Select) -> Result<Reply, Failure> {
-        let chosen = self.chosen(&request.services)?;
+        let chosen = self.chosen(request)?;
         let mut exits = Vec::new();
-        for container in chosen {
+        let alone = |c: &Rc<Container>| c.is_one_off() && request.containers.is_empty();
+        for container in chosen.into_iter().filter(|c| !alone(c)) {
             let status = container
                 .until(|s| matches!(s.phase, Phase::Created | Phase::Exited))
                 .await;
@@ -184,10 +213,8 @@ impl Verbs {
         ))
     }
 
-    fn chosen(
-        &self,
-        services: &[ServiceName],
-    ) -> Result<Vec<Rc<super::container::Container>>, Failure> {
+    fn chosen(&self, request: &Select) -> Result<Vec<Rc<super::container::Container>>, Failure> {
+        let (services, containers) = (&request.services, &request.containers);
         let all = self.project.all();
         for service in services {
             if !all.iter().any(|c| c.record.service == service.as_str()) {
@@ -196,15 +223,31 @@ impl Verbs {
                 )));
             }
         }
-        let fits = |name: &str| services.is_empty() || services.iter().any(|s| s.as_str() == name);
-        Ok(all
-            .into_iter()
-            .filter(|c| fits(&c.record.service))
-            .collect())
+        let named = |name: &str| services.is_empty() || services.iter().any(|s| s.as_str() == name);
+        let chosen = |id: &str| containers.is_empty() || containers.iter().any(|c| c == id);
+        let mut all = all;
+        all.retain(|c| named(&c.record.service) && chosen(c.record.id.as_str()));
+        all.sort_by(|a, b| {
+            (&a.record.service, a.record.number).cmp(&(&b.record.service, b.record.number))
+        });
+        Ok(all)
     }
 
     fn exec(&self, request: &Exec) -> Result<(Reply, Vec<OwnedFd>), Failure> {
         super::exec::start(&self.project, request)
+    }
+}
+
+/// Events of a one-off container tell the service it is of, not the one that was made up for it.
+fn renamed<'a>(run: &'a Run, sink: Sink<'a>) -> impl FnMut(Event) + 'a {
+    move |mut event| {
+        if let (Subject::Container { service, .. }, Some(one_off)) =
+            (&mut event.subject, &run.one_off)
+            && run.up.services.iter().any(|key| key.as_str() == service)
+        {
+            *service = one_off.of.to_string();
+        }
+        sink(event);
     }
 }
 

@@ -36,6 +36,7 @@ fn planned(desired: &Desired, observed: &Observed, options: &Options) -> Result<
 
 fn asking(verb: Verb) -> Options {
     Options {
+        containers: Vec::new(),
         verb,
         services: vec![],
         no_deps: false,

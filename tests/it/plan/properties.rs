@@ -181,6 +181,7 @@ fn up_options() -> impl Strategy<Value = Options> {
             renew_anonymous_volumes: renew,
         };
         Options {
+            containers: Vec::new(),
             no_deps,
             remove_orphans,
             services,

@@ -153,6 +153,7 @@ impl<'a> Simulated<'a> {
                     }
                 }
             }
+            Action::PauseContainer { .. } | Action::UnpauseContainer { .. } => {}
             Action::RemoveContainer { container, .. } => {
                 if find(&mut world, &container.id).is_some_and(|c| c.state.is_alive()) {
                     return Err(format!("{} is running", container.name));

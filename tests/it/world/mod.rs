@@ -218,6 +218,24 @@ impl World {
             .collect()
     }
 
+    /// Kills the supervisor of the box's only project.
+    pub fn kill_supervisor(&self) {
+        let found = self.processes().into_iter();
+        for (pid, _) in found.filter(|(_, words)| words.starts_with("hoist-supervisor")) {
+            self.kill("-KILL", pid);
+        }
+    }
+
+    /// Looks again and again until something holds.
+    #[track_caller]
+    pub fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !holds() {
+            assert!(Instant::now() < deadline, "waited in vain: {what}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// A TCP connection made inside the box's network namespace.
     pub fn connect(&self, address: &str) -> std::io::Result<TcpStream> {
         let address: SocketAddr = address.parse().expect("a test writes `ip:port`");
@@ -318,6 +336,11 @@ impl Running {
             stderr: text(self.stderr),
             took,
         }
+    }
+
+    /// The next line of standard output if it is there already.
+    pub fn ready_line(&self) -> Option<String> {
+        self.lines.try_recv().ok()
     }
 
     /// The next line of standard output, without its newline; `None` at its end.

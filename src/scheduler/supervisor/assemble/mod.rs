@@ -159,6 +159,8 @@ impl Parts<'_> {
             volumes,
             exposed: launch::exposed(service, self.image),
             attach: service.attach,
+            auto_remove: false,
+            nameless: false,
         })
     }
 

@@ -66,13 +66,18 @@ impl Machine {
     /// Found running by a new supervisor: its life goes on, only our memory is new.
     pub(super) fn adopted(&mut self, pid: i32, start_time: u64) {
         let life = self.recall();
+        let frozen = self.is_frozen();
         self.pidfd = identity::open_pid(pid, start_time).ok().flatten();
         if life.started <= life.finished {
             // Our predecessor was killed before it heard of this start.
             return self.started(pid, start_time);
         }
         self.set(|s| {
-            s.phase = Phase::Running;
+            s.phase = if frozen {
+                Phase::Paused
+            } else {
+                Phase::Running
+            };
             s.process = Some((pid, start_time));
             s.started = life.started;
         });

@@ -24,6 +24,7 @@ impl Machine {
     /// The shim is gone, for good or by force.
     pub(super) fn link_closed(&mut self) {
         self.link = None;
+        self.attaching.clear();
         let (phase, process) = {
             let status = self.container.status.borrow();
             (status.phase, status.process)

@@ -15,6 +15,7 @@
 mod health;
 mod life;
 mod loss;
+mod pause;
 mod stop;
 
 use self::health::schedule;
@@ -24,7 +25,7 @@ use crate::compose::model::RestartPolicy;
 use crate::runtime::RuntimeError;
 use crate::runtime::shim::ShimLink;
 use crate::runtime::shim::orphan::UNBORN;
-use crate::runtime::shim::protocol::{Exit, ShimCommand, ShimEvent};
+use crate::runtime::shim::protocol::{Attachment, Exit, ShimCommand, ShimEvent};
 use crate::scheduler::execute::HostError;
 use crate::scheduler::supervisor::container::{Answer, Container, Phase, Status};
 use crate::scheduler::supervisor::health::{Input, Monitor, Probe};
@@ -33,11 +34,12 @@ use crate::scheduler::supervisor::project::Project;
 use crate::scheduler::supervisor::restart::Restarts;
 use crate::scheduler::supervisor::watch;
 use crate::state::event::What;
+use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::io::unix::AsyncFd;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 /// How the error begins when a shim was killed before its container started: the launch can be repeated.
@@ -63,6 +65,21 @@ pub enum Command {
     Stop(Option<Duration>, Answer),
     /// Send a signal to PID 1.
     Signal(i32, Answer),
+    /// Hand over its streams; unanswered if there are none.
+    Attach {
+        /// The end of the client's input is the end of the container's.
+        close_stdin: bool,
+        /// The container waits for a client that does not keep up.
+        lossless: bool,
+        /// Where they go.
+        answer: oneshot::Sender<Attachment>,
+    },
+    /// Start what was held back.
+    Begin,
+    /// Another size of its terminal: rows, columns.
+    Resize(u16, u16),
+    /// All its processes are frozen, or go on.
+    Frozen(bool, Answer),
     /// End the task; only for a container without processes.
     Forget,
 }
@@ -89,6 +106,8 @@ pub struct Machine {
     probe: Option<JoinHandle<Probe>>,
     /// Pidfd of PID 1: it tells the exit status when its shim cannot.
     pidfd: Option<OwnedFd>,
+    /// Who waits to be attached, in the order of their asking.
+    attaching: VecDeque<oneshot::Sender<Attachment>>,
     /// Shims that were given to a running container in vain.
     in_vain: u32,
 }
@@ -132,6 +151,7 @@ impl Machine {
             stopping: Vec::new(),
             probe: None,
             pidfd: None,
+            attaching: VecDeque::new(),
             in_vain: 0,
         };
         tokio::task::spawn_local(machine.run());
@@ -166,6 +186,7 @@ impl Machine {
     fn next_timer(&self) -> Option<Instant> {
         let probe = match self.probe {
             Some(_) => None,
+            None if self.is_paused() => None,
             None => self.health.as_ref().and_then(Monitor::next_probe),
         };
         [self.restart_at, self.kill_at, probe]
@@ -192,6 +213,22 @@ impl Machine {
                 self.by_user |= signal == libc::SIGKILL
                     || signal == self.container.record.launch.spec.stop_signal;
                 let _ = answer.send(self.signal(signal, false));
+            }
+            Command::Attach {
+                close_stdin,
+                lossless,
+                answer,
+            } => self.hand_over(close_stdin, lossless, answer),
+            Command::Begin => {
+                // A shim that cannot be told is gone, and its link says so.
+                let _ = self.tell(&ShimCommand::Start);
+            }
+            Command::Resize(rows, cols) => {
+                let _ = self.tell(&ShimCommand::Resize { rows, cols });
+            }
+            Command::Frozen(frozen, answer) => {
+                self.frozen(frozen);
+                let _ = answer.send(Ok(()));
             }
             Command::Orphaned((pid, start_time)) => {
                 self.adopted(pid, start_time);
@@ -228,7 +265,11 @@ impl Machine {
             ShimEvent::Exited(exit) => self.exited(&exit),
             ShimEvent::Hello { status, kept } => self.greeted(status, kept),
             ShimEvent::Streams(fds) => self.container.kept.borrow_mut().replace_streams(fds),
-            ShimEvent::Attached(_) => {}
+            ShimEvent::Attached(attachment) => {
+                if let Some(answer) = self.attaching.pop_front() {
+                    let _ = answer.send(attachment);
+                }
+            }
         }
     }
 
@@ -252,6 +293,7 @@ impl Machine {
             self.start_again();
         }
         if self.probe.is_none()
+            && !self.is_paused()
             && let Some(monitor) = &mut self.health
             && monitor.next_probe().is_some_and(|at| at <= now)
         {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 impl Machine {
     pub(super) fn stop(&mut self, timeout: Option<Duration>, answer: Answer) {
         let phase = self.container.status.borrow().phase;
-        if self.link.is_none() && phase != Phase::Running {
+        if self.link.is_none() && !self.container.lives() {
             let _ = answer.send(Ok(()));
             return;
         }
@@ -21,7 +21,7 @@ impl Machine {
             self.remember();
         }
         match phase {
-            Phase::Running => self.ask_to_stop(timeout),
+            Phase::Running | Phase::Paused => self.ask_to_stop(timeout),
             Phase::Restarting => {
                 self.set(|s| s.phase = Phase::Exited);
                 self.remember();
@@ -43,15 +43,22 @@ impl Machine {
     }
 
     pub(super) fn signal(&self, signal: i32, all: bool) -> Result<(), HostError> {
-        if !self.container.is_running() {
+        if !self.container.lives() {
             return Err(HostError::new(
                 self.sentence("there is no process to signal in container"),
             ));
         }
-        match self.container.status.borrow().process {
-            Some(process) if self.link.is_none() => self.signal_orphan(process, signal),
-            _ => self.tell(&ShimCommand::Signal { signal, all }),
+        let process = self.container.status.borrow().process;
+        match process {
+            Some(process) if self.link.is_none() => self.signal_orphan(process, signal)?,
+            _ => self.tell(&ShimCommand::Signal { signal, all })?,
         }
+        let ends =
+            signal == libc::SIGKILL || signal == self.container.record.launch.spec.stop_signal;
+        if ends && self.is_paused() {
+            self.thaw();
+        }
+        Ok(())
     }
 
     fn signal_orphan(&self, (pid, start_time): (i32, u64), signal: i32) -> Result<(), HostError> {

@@ -1,0 +1,274 @@
+//! Flags of `container`: single containers, of projects and of their own.
+
+use super::inspect::Tail;
+use super::lifecycle::seconds;
+use super::resources::{Names, Prune};
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `container`
+#[derive(Debug, Subcommand)]
+pub enum Container {
+    /// Create and start a container from an image
+    Run(Box<RunContainer>),
+    /// Create a container from an image
+    Create(Box<CreateContainer>),
+    /// List containers
+    #[command(aliases = ["list", "ps"])]
+    Ls(ListContainers),
+    /// Start containers
+    Start(Names),
+    /// Stop containers
+    Stop(Stop),
+    /// Stop containers and start them again
+    Restart(Stop),
+    /// Send a signal to containers
+    Kill(Kill),
+    /// Freeze containers
+    Pause(Names),
+    /// Let frozen containers go on
+    Unpause(Names),
+    /// Remove containers
+    #[command(alias = "remove")]
+    Rm(Remove),
+    /// Block until containers have ended, and print their exit codes
+    Wait(Names),
+    /// Show what a container wrote
+    Logs(Logs),
+    /// Run a command in a running container
+    Exec(Exec),
+    /// Show all that is known of containers
+    Inspect(Names),
+    /// Show the processes of a container
+    Top(One),
+    /// Remove containers that have ended
+    Prune(Prune),
+}
+
+/// What a container is made of, in the words of `docker run`.
+#[derive(Debug, Args)]
+pub struct Make {
+    /// Image
+    pub image: String,
+    /// Command and its arguments, instead of the image's
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub command: Vec<String>,
+    /// Project of the container; it has one of its own.
+    #[arg(
+        id = "project_name",
+        long = "project-name",
+        value_name = "NAME",
+        hide = true
+    )]
+    pub project_name: Option<String>,
+    /// Name the container (default: made from the image)
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Set a variable, `KEY=VALUE` or `KEY` for the value here; may be repeated
+    #[arg(short, long, value_name = "KEY[=VALUE]")]
+    pub env: Vec<String>,
+    /// Set the variables of a file; may be repeated
+    #[arg(id = "env_file", long = "env-file", value_name = "FILE")]
+    pub env_file: Vec<PathBuf>,
+    /// Mount a volume or a folder of the host; may be repeated
+    #[arg(short, long, value_name = "SOURCE:TARGET[:MODE]")]
+    pub volume: Vec<String>,
+    /// Mount a tmpfs; may be repeated
+    #[arg(long, value_name = "TARGET")]
+    pub tmpfs: Vec<String>,
+    /// Publish a port; may be repeated
+    #[arg(short, long, value_name = "[HOST:]CONTAINER")]
+    pub publish: Vec<String>,
+    /// Network: `host`, `none`, `container:NAME`, or the name of one that is there
+    #[arg(long, value_name = "NETWORK")]
+    pub network: Option<String>,
+    /// Run as this user
+    #[arg(short, long, value_name = "USER[:GROUP]")]
+    pub user: Option<String>,
+    /// Run in this folder
+    #[arg(short, long, value_name = "DIR")]
+    pub workdir: Option<String>,
+    /// Replace the entrypoint
+    #[arg(long, value_name = "COMMAND")]
+    pub entrypoint: Option<String>,
+    /// Name of the machine inside
+    #[arg(long, value_name = "NAME")]
+    pub hostname: Option<String>,
+    /// Set a label; may be repeated
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    pub label: Vec<String>,
+    /// When it is started again: `no`, `always`, `on-failure[:N]`, `unless-stopped`
+    #[arg(long, value_name = "POLICY")]
+    pub restart: Option<String>,
+    /// CPUs it may use
+    #[arg(long, value_name = "N")]
+    pub cpus: Option<String>,
+    /// Memory it may use, such as `512m`
+    #[arg(short, long, value_name = "BYTES")]
+    pub memory: Option<String>,
+    /// Processes and threads it may have
+    #[arg(long, value_name = "N")]
+    pub pids_limit: Option<i64>,
+    /// Add a capability; may be repeated
+    #[arg(long, value_name = "CAP")]
+    pub cap_add: Vec<String>,
+    /// Drop a capability; may be repeated
+    #[arg(long, value_name = "CAP")]
+    pub cap_drop: Vec<String>,
+    /// Allow everything
+    #[arg(long)]
+    pub privileged: bool,
+    /// Run an init as its first process
+    #[arg(long)]
+    pub init: bool,
+    /// Mount the root filesystem read-only
+    #[arg(long)]
+    pub read_only: bool,
+    /// Keep stdin open
+    #[arg(short, long)]
+    pub interactive: bool,
+    /// Allocate a terminal
+    #[arg(short, long)]
+    pub tty: bool,
+    /// Remove the container when it has ended
+    #[arg(long = "rm", conflicts_with = "restart")]
+    pub remove: bool,
+}
+
+/// `container run`
+#[derive(Debug, Args)]
+pub struct RunContainer {
+    /// What it is made of.
+    #[command(flatten)]
+    pub make: Make,
+    /// Run in the background and print the container's id
+    #[arg(short, long)]
+    pub detach: bool,
+    /// Keys that leave the container running
+    #[arg(long, value_name = "KEYS")]
+    pub detach_keys: Option<String>,
+}
+
+/// `container create`
+#[derive(Debug, Args)]
+pub struct CreateContainer {
+    /// What it is made of.
+    #[command(flatten)]
+    pub make: Make,
+}
+
+/// `container ls`
+#[derive(Debug, Args)]
+pub struct ListContainers {
+    /// Show those that do not run, too
+    #[arg(short, long)]
+    pub all: bool,
+    /// Print only ids
+    #[arg(short, long, conflicts_with = "format")]
+    pub quiet: bool,
+    /// `table`, `json`, or a template such as `{{.Names}}`
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "table",
+        hide_default_value = true
+    )]
+    pub format: String,
+    /// Do not cut long texts
+    #[arg(long)]
+    pub no_trunc: bool,
+}
+
+/// `container stop` and `restart`
+#[derive(Debug, Args)]
+pub struct Stop {
+    /// Names or ids
+    #[arg(value_name = "CONTAINER", required = true)]
+    pub names: Vec<String>,
+    /// Time to stop before the kill
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+}
+
+/// `container kill`
+#[derive(Debug, Args)]
+pub struct Kill {
+    /// Names or ids
+    #[arg(value_name = "CONTAINER", required = true)]
+    pub names: Vec<String>,
+    /// Signal to send, name or number
+    #[arg(short, long, value_name = "SIGNAL", default_value = "SIGKILL")]
+    pub signal: String,
+}
+
+/// `container rm`
+#[derive(Debug, Args)]
+pub struct Remove {
+    /// Names or ids
+    #[arg(value_name = "CONTAINER", required = true)]
+    pub names: Vec<String>,
+    /// Stop what runs first
+    #[arg(short, long)]
+    pub force: bool,
+    /// Remove anonymous volumes, too
+    #[arg(short = 'v', long)]
+    pub volumes: bool,
+}
+
+/// `container logs`
+#[derive(Debug, Args)]
+pub struct Logs {
+    /// Name or id
+    #[arg(value_name = "CONTAINER")]
+    pub name: String,
+    /// Keep showing lines as they are written
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Only this many lines from the end
+    #[arg(short = 'n', long, value_name = "N", value_parser = super::inspect::tail, default_value = "all", hide_default_value = true)]
+    pub tail: Tail,
+    /// Show when each line was written
+    #[arg(short, long)]
+    pub timestamps: bool,
+}
+
+/// `container exec`
+#[derive(Debug, Args)]
+pub struct Exec {
+    /// Name or id
+    #[arg(value_name = "CONTAINER")]
+    pub name: String,
+    /// Command and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub command: Vec<String>,
+    /// Run in the background
+    #[arg(short, long)]
+    pub detach: bool,
+    /// Keep stdin open
+    #[arg(short, long)]
+    pub interactive: bool,
+    /// Allocate a terminal
+    #[arg(short, long)]
+    pub tty: bool,
+    /// Set a variable; may be repeated
+    #[arg(short, long, value_name = "KEY[=VALUE]")]
+    pub env: Vec<String>,
+    /// Run as this user
+    #[arg(short, long, value_name = "USER[:GROUP]")]
+    pub user: Option<String>,
+    /// Run in this folder
+    #[arg(short, long, value_name = "DIR")]
+    pub workdir: Option<String>,
+    /// Run with all capabilities
+    #[arg(long)]
+    pub privileged: bool,
+}
+
+/// One container.
+#[derive(Debug, Args)]
+pub struct One {
+    /// Name or id
+    #[arg(value_name = "CONTAINER")]
+    pub name: String,
+}

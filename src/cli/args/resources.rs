@@ -1,0 +1,134 @@
+//! Flags of the commands about what the whole installation has: `network`, `volume`, `container`, `project`.
+
+use super::inspect::Ls;
+use super::lifecycle::seconds;
+use clap::{Args, Subcommand};
+use std::time::Duration;
+
+/// `network`
+#[derive(Debug, Subcommand)]
+pub enum Network {
+    /// List networks
+    #[command(alias = "list")]
+    Ls(List),
+    /// Show all that is known of networks
+    Inspect(Names),
+    /// Remove networks that no container is on
+    #[command(alias = "remove")]
+    Rm(Remove),
+    /// Remove the networks of projects that have no container
+    Prune(Prune),
+}
+
+/// `volume`
+#[derive(Debug, Subcommand)]
+pub enum Volume {
+    /// List volumes
+    #[command(alias = "list")]
+    Ls(List),
+    /// Make a volume
+    Create(CreateVolume),
+    /// Show all that is known of volumes
+    Inspect(Names),
+    /// Remove volumes, with all that is in them
+    #[command(alias = "remove")]
+    Rm(Remove),
+    /// Remove volumes without a name that no container mounts
+    Prune(PruneVolumes),
+}
+
+/// `project`
+#[derive(Debug, Subcommand)]
+pub enum Project {
+    /// List projects
+    #[command(alias = "list")]
+    Ls(Ls),
+    /// Show all that is known of projects
+    Inspect(Names),
+    /// Take projects down
+    #[command(alias = "remove")]
+    Rm(RemoveProject),
+    /// Take projects down of which nothing runs
+    Prune(Prune),
+}
+
+/// `ls`
+#[derive(Debug, Args)]
+pub struct List {
+    /// Print only names
+    #[arg(short, long, conflicts_with = "format")]
+    pub quiet: bool,
+    /// Only with this property: `name=TEXT`, `label=KEY[=VALUE]`, `dangling=true`
+    #[arg(short = 'f', long, value_name = "KEY=VALUE")]
+    pub filter: Vec<String>,
+    /// `table`, `json`, or a template such as `{{.Name}}`
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "table",
+        hide_default_value = true
+    )]
+    pub format: String,
+}
+
+/// Names of things.
+#[derive(Debug, Args)]
+pub struct Names {
+    /// Names
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
+}
+
+/// `rm`
+#[derive(Debug, Args)]
+pub struct Remove {
+    /// Names
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
+    /// One that is not there is no error
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+/// `prune`
+#[derive(Debug, Args)]
+pub struct Prune {
+    /// Do not ask
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+/// `volume prune`
+#[derive(Debug, Args)]
+pub struct PruneVolumes {
+    /// Those with a name, too
+    #[arg(short, long)]
+    pub all: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+/// `volume create`
+#[derive(Debug, Args)]
+pub struct CreateVolume {
+    /// Name
+    pub name: String,
+    /// Set a label; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub label: Vec<String>,
+}
+
+/// `project rm`
+#[derive(Debug, Args)]
+pub struct RemoveProject {
+    /// Names
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
+    /// Remove their volumes, too
+    #[arg(short, long)]
+    pub volumes: bool,
+    /// Time to stop before the kill
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+}

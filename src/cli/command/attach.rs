@@ -1,0 +1,47 @@
+//! `attach`.
+
+use super::terminal::{self, Manner};
+use crate::cli::args::Attach;
+use crate::cli::context::Context;
+use crate::cli::exit::{Error, Exit};
+use crate::cli::signals::Signals;
+use crate::cli::term;
+use crate::engine;
+use crate::engine::Place;
+use std::io::{self, IsTerminal};
+
+/// Attaches to a running container; its exit code is ours, unless the user leaves it.
+pub fn run(context: &Context, args: &Attach) -> Result<Exit, Error> {
+    let keys = match &args.detach_keys {
+        Some(keys) => terminal::detach_keys(keys)?,
+        None => terminal::default_keys(),
+    };
+    let project = context.project()?;
+    if context.global.dry_run {
+        return super::would(context, &format!("attach to `{}`", args.service));
+    }
+    let here = io::stdin().is_terminal();
+    let signals = Signals::hold(&terminal::WITH_TTY).map_err(Error::io("hold signals back"))?;
+    let request = engine::Attach {
+        place: Place {
+            service: args.service.clone(),
+            index: args.index,
+            container: None,
+        },
+        stdin: !args.no_stdin,
+        lossless: false,
+        terminal: here.then(term::size),
+    };
+    let (_, mut session) = engine::attach(&context.engine(), &project, request)?;
+    let tty = session.terminal.is_some();
+    if args.no_stdin {
+        session.stdin = None;
+    }
+    let manner = Manner {
+        raw: tty && here && !args.no_stdin,
+        forward: args.sig_proxy,
+        no_input: args.no_stdin,
+        detach_keys: Some(keys),
+    };
+    terminal::run(&context.view, session, &signals, manner)
+}

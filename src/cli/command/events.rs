@@ -1,0 +1,79 @@
+//! `events`.
+
+use super::logs::{not_a_time, point};
+use crate::cli::args::Events;
+use crate::cli::context::Context;
+use crate::cli::exit::{Error, Exit};
+use crate::cli::view::happening;
+use crate::cli::view::happening::Facts;
+use crate::engine;
+use crate::engine::Engine;
+use crate::engine::Period;
+use crate::id::ProjectName;
+use crate::state::event::Event;
+use crate::state::event::Subject;
+use jiff::Timestamp;
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+/// Shows what happens to containers. It needs no care for signals: every line is written whole.
+pub fn run(context: &Context, args: &Events) -> Result<Exit, Error> {
+    context.check_services(&args.services)?;
+    let now = Timestamp::now();
+    let time = |flag: &str, text: &Option<String>| match text {
+        Some(text) => point(text, now)
+            .map(Some)
+            .ok_or_else(|| not_a_time(flag, text)),
+        None => Ok(None),
+    };
+    let period = Period {
+        since: time("--since", &args.since)?,
+        until: time("--until", &args.until)?,
+    };
+    let (engine, project) = (context.engine(), context.project()?);
+    let mut known = Known::default();
+    let mut broken = None;
+    engine::events(&engine, &project, period, None, &mut |event| {
+        let Subject::Container { service, .. } = &event.subject else {
+            return ControlFlow::Continue(());
+        };
+        if !args.services.is_empty() && !args.services.iter().any(|s| s.as_str() == service) {
+            return ControlFlow::Continue(());
+        }
+        let text = happening::lines(event, known.of(&engine, &project, event), args.json);
+        match context.view.data(&text) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                broken = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    match broken {
+        Some(error) => Err(Error::Output(error)),
+        None => Ok(Exit::Done),
+    }
+}
+
+/// Image and labels of containers, by id; asked for once each.
+#[derive(Default)]
+struct Known(HashMap<String, Facts>);
+
+impl Known {
+    fn of(&mut self, engine: &Engine, project: &ProjectName, event: &Event) -> Option<&Facts> {
+        let Subject::Container { id, .. } = &event.subject else {
+            return None;
+        };
+        if !self.0.contains_key(id) {
+            // Of one that is gone there is no more to tell.
+            for container in engine::ps(engine, project).unwrap_or_default() {
+                let facts = Facts {
+                    image: container.image,
+                    labels: container.labels,
+                };
+                self.0.insert(container.id, facts);
+            }
+        }
+        self.0.get(id)
+    }
+}

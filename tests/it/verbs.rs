@@ -1,0 +1,415 @@
+//! Verbs about one container or a few: run, attach, cp, pause, top, stats, events, scale, and single containers.
+
+use crate::world::World;
+
+const COMPOSE: &str = "\
+name: vb
+services:
+  web:
+    image: host
+    init: true
+    command: [sleep, '1000']
+    stop_grace_period: 1s
+    environment: {A: one, B: two}
+    ports: ['127.0.0.1:8099:80']
+    volumes: [data:/data]
+    depends_on: [db]
+  db:
+    image: host
+    command: [perl, -e, '$$|=1; $$SIG{TERM}=sub{print \"bye\\n\"; exit 0}; while(1){print \"tick\\n\"; select undef,undef,undef,0.05}']
+volumes: {data: {}}
+";
+
+fn world(name: &str) -> World {
+    let world = World::new(name);
+    world.write("compose.yaml", COMPOSE);
+    world
+}
+
+fn down(world: &World) {
+    world.hoist(&["down", "-v", "-t", "0"]).ok();
+    world.assert_no_trace();
+}
+
+fn names(world: &World, all: &str) -> String {
+    world
+        .hoist(&["ps", all, "--format", "{{.Service}} {{.State}}"])
+        .ok()
+        .stdout
+}
+
+#[test]
+fn run_has_the_service_with_what_the_flags_change_and_gives_the_exit_code() {
+    let world = world("vb-run");
+    let script = "echo $A $B $(id -u) $(pwd) $0; exit 7";
+    let flags = [
+        "run", "--rm", "-e", "A=x$y", "-u", "1:1", "-w", "/tmp", "web",
+    ];
+    let words = [&flags[..], &["sh", "-c", script, "name"]].concat();
+    let output = world.hoist(&words).ended(7);
+    assert_eq!(output.stdout, "x$y two 1 /tmp name\n");
+    assert!(
+        output.stderr.contains("Container vb-db-1  Started"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(names(&world, "-a"), "db running\n", "--rm leaves nothing");
+    // the port of the service is not published by run: two can run
+    world.hoist(&["up", "-d"]).ok();
+    let second = world.hoist(&["run", "--rm", "web", "true"]);
+    second.ok();
+    let clash = world.hoist(&["run", "--rm", "-P", "web", "true"]);
+    assert_ne!(clash.code, 0, "-P publishes it, and it is taken");
+    down(&world);
+}
+
+#[test]
+fn run_passes_stdin_and_every_byte_of_a_slow_readers_output() {
+    let world = world("vb-stdin");
+    let hoist = env!("CARGO_BIN_EXE_hoist");
+    let script = format!(
+        "echo data | {hoist} run --rm --no-deps web cat; \
+         {hoist} run --rm --no-deps web head -c 3000000 /dev/zero 2>/dev/null | (sleep 1; wc -c)"
+    );
+    let output = world.run(&["sh", "-c", &script]).ok();
+    assert_eq!(output.stdout, "data\n3000000\n");
+    down(&world);
+}
+
+#[test]
+fn run_without_a_program_ends_with_127_and_an_entrypoint_silences_the_command() {
+    let world = world("vb-entry");
+    world
+        .hoist(&["run", "--rm", "--no-deps", "web", "no-such-program"])
+        .ended(127);
+    let flags = [
+        "run",
+        "--rm",
+        "--no-deps",
+        "--entrypoint",
+        "sh -c",
+        "web",
+        "exit 3",
+    ];
+    world.hoist(&flags).ended(3);
+    assert_eq!(names(&world, "-a"), "");
+    down(&world);
+}
+
+#[test]
+fn a_one_off_container_stands_outside_of_its_services_replicas() {
+    let world = world("vb-oneoff");
+    let id = world
+        .hoist(&["run", "-d", "--name", "mine", "web", "sleep", "99"])
+        .ok()
+        .stdout;
+    assert_eq!(id.trim().len(), 64);
+    assert_eq!(
+        names(&world, "--orphans"),
+        "db running\n",
+        "`ps` shows it with -a only"
+    );
+    assert_eq!(names(&world, "-a"), "db running\nweb running\n");
+    let lookup = "perl -e 'exit(gethostbyname($ARGV[0]) ? 0 : 1)'";
+    let asks = |name: &str| {
+        world
+            .hoist(&["exec", "db", "sh", "-c", &format!("{lookup} {name}")])
+            .code
+    };
+    assert_eq!(
+        (asks("mine"), asks("web")),
+        (0, 1),
+        "it has its own name, not the service's"
+    );
+    world.hoist(&["up", "-d"]).ok();
+    assert_eq!(asks("web"), 0);
+    let labels = world.hoist(&[
+        "ps",
+        "-a",
+        "--filter",
+        "name=mine",
+        "--format",
+        "{{.Labels}}",
+    ]);
+    assert!(
+        labels
+            .ok()
+            .stdout
+            .contains("com.docker.compose.oneoff=True")
+    );
+    down(&world);
+}
+
+#[test]
+fn what_run_started_is_removed_after_its_end_although_the_client_and_the_supervisor_were_killed() {
+    let world = world("vb-orphan");
+    let run = world.start_hoist(&[
+        "run",
+        "--rm",
+        "--no-deps",
+        "web",
+        "sh",
+        "-c",
+        "echo up; sleep 2",
+    ]);
+    while run.line().is_some_and(|line| line != "up") {}
+    world.kill("-KILL", run.pid);
+    world.kill_supervisor();
+    world.until("the container is gone", || names(&world, "-a").is_empty());
+    down(&world);
+}
+
+#[test]
+fn attach_shows_what_comes_and_ends_with_the_container() {
+    let world = world("vb-attach");
+    world.hoist(&["up", "-d", "db"]).ok();
+    let attach = world.start_hoist(&["attach", "--no-stdin", "db"]);
+    assert_eq!(attach.line().as_deref(), Some("tick"));
+    world.hoist(&["stop", "db"]).ok();
+    let output = attach.wait().ended(0);
+    assert!(output.stdout.ends_with("bye\n"), "{}", output.stdout);
+    let refused = world.hoist(&["attach", "db"]).ended(1);
+    assert!(
+        refused.stderr.contains("hint: hoist start db"),
+        "{}",
+        refused.stderr
+    );
+    down(&world);
+}
+
+#[test]
+fn cp_goes_both_ways_also_with_a_stopped_container_and_into_its_volumes() {
+    let world = world("vb-cp");
+    world.write("f.txt", "hello\n");
+    world.write("dir/sub/g.txt", "deep\n");
+    world.hoist(&["up", "-d", "web"]).ok();
+    for state in ["running", "stopped"] {
+        world.hoist(&["cp", "f.txt", "web:/data/f"]).ok();
+        world.hoist(&["cp", "dir", "web:/root/"]).ok();
+        world.hoist(&["cp", "web:/data/f", "back"]).ok();
+        world.hoist(&["cp", "web:/root/dir/.", "back.dir"]).ok();
+        let read = |path| std::fs::read_to_string(world.project().join(path)).unwrap();
+        assert_eq!(
+            (read("back"), read("back.dir/sub/g.txt")),
+            ("hello\n".into(), "deep\n".into())
+        );
+        let script =
+            "hoist cp web:/data - | tar tf -".replace("hoist", env!("CARGO_BIN_EXE_hoist"));
+        let list = world.run(&["sh", "-c", &script]).ok().stdout;
+        assert!(list.contains("data/f"), "{state}: {list}");
+        let missing = world.hoist(&["cp", "web:/nowhere", "x"]).ended(1);
+        assert!(missing.stderr.contains("/nowhere"), "{}", missing.stderr);
+        std::fs::remove_file(world.project().join("back")).unwrap();
+        std::fs::remove_dir_all(world.project().join("back.dir")).unwrap();
+        world.hoist(&["stop", "-t", "0", "web"]).ok();
+    }
+    world.hoist(&["start", "web"]).ok();
+    assert_eq!(
+        world
+            .hoist(&["exec", "web", "cat", "/root/dir/sub/g.txt"])
+            .ok()
+            .stdout,
+        "deep\n"
+    );
+    down(&world);
+}
+
+#[test]
+fn a_paused_container_does_nothing_is_no_place_for_exec_and_stops_all_the_same() {
+    let world = world("vb-pause");
+    world.hoist(&["up", "-d"]).ok();
+    world.hoist(&["pause", "db"]).ok();
+    assert_eq!(names(&world, "--orphans"), "db paused\nweb running\n");
+    let exec = world.hoist(&["exec", "db", "true"]).ended(1);
+    assert!(
+        exec.stderr.contains("hint: hoist unpause db"),
+        "{}",
+        exec.stderr
+    );
+    let lines = || world.hoist(&["logs", "db"]).ok().stdout.lines().count();
+    assert_eq!(lines(), lines());
+    // its successor sees it, too
+    world.kill_supervisor();
+    assert_eq!(names(&world, "--orphans"), "db paused\nweb running\n");
+    world.hoist(&["unpause"]).ok();
+    assert_eq!(names(&world, "--orphans"), "db running\nweb running\n");
+    world.hoist(&["pause"]).ok();
+    let stop = world.hoist(&["stop", "db"]).ok();
+    assert!(stop.took.as_secs() < 8, "the signal was heard");
+    assert!(world.hoist(&["logs", "db"]).ok().stdout.ends_with("bye\n"));
+    down(&world);
+}
+
+#[test]
+fn top_and_stats_tell_of_every_container_and_events_of_what_happened() {
+    let world = world("vb-look");
+    world.hoist(&["up", "-d"]).ok();
+    let top = world.hoist(&["top"]).ok().stdout;
+    assert!(
+        top.starts_with("SERVICE") && top.contains("sleep 1000"),
+        "{top}"
+    );
+    let stats = world
+        .hoist(&["stats", "--no-stream", "--format", "json"])
+        .ok()
+        .stdout;
+    let rows: Vec<serde_json::Value> = stats
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    assert_eq!(rows.len(), 2);
+    assert!(
+        rows.iter()
+            .all(|row| row["PIDs"] != "--" && row["CPUPerc"] != "--"),
+        "{stats}"
+    );
+    world.hoist(&["kill", "db"]).ok();
+    let events = world
+        .hoist(&["events", "--json", "--since", "1m", "--until", "0s", "db"])
+        .ok()
+        .stdout;
+    let actions: Vec<String> = events
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .inspect(|event| assert_eq!(event["service"], "db"))
+        .map(|event| event["action"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(actions[..2], ["create", "start"]);
+    assert!(
+        actions.contains(&"die".to_owned()) && actions.contains(&"kill".to_owned()),
+        "{actions:?}"
+    );
+    down(&world);
+}
+
+#[test]
+fn events_are_told_as_they_happen() {
+    let world = world("vb-events");
+    world.hoist(&["up", "-d", "db"]).ok();
+    let events = world.start_hoist(&["events"]);
+    world.until("a pause is told", || {
+        world.hoist(&["pause", "db"]).ok();
+        world.hoist(&["unpause", "db"]).ok();
+        events
+            .ready_line()
+            .is_some_and(|line| line.contains("container pause"))
+    });
+    world.kill("-INT", events.pid);
+    events.wait();
+    down(&world);
+}
+
+#[test]
+fn create_scale_and_named_start() {
+    let world = world("vb-scale");
+    world.hoist(&["create"]).ok();
+    assert_eq!(names(&world, "-a"), "db created\nweb created\n");
+    world.hoist(&["start", "db"]).ok();
+    world.hoist(&["stop", "db"]).ok();
+    world.hoist(&["start", "db"]).ok();
+    assert_eq!(names(&world, "-a"), "db running\nweb created\n");
+    world.hoist(&["scale", "db=3"]).ok();
+    assert_eq!(names(&world, "--orphans").lines().count(), 3);
+    world.hoist(&["scale", "db=1"]).ok();
+    assert_eq!(names(&world, "--orphans").lines().count(), 1);
+    let unknown = world.hoist(&["scale", "bd=1"]).ended(1);
+    assert!(
+        unknown.stderr.contains("did you mean `db`?"),
+        "{}",
+        unknown.stderr
+    );
+    down(&world);
+}
+
+#[test]
+fn a_dry_run_changes_nothing_whatever_the_verb() {
+    let world = world("vb-dry");
+    world.hoist(&["up", "-d"]).ok();
+    let before = names(&world, "-a");
+    for words in [
+        &["kill"][..],
+        &["stop"],
+        &["rm", "-s", "-f"],
+        &["restart"],
+        &["pause"],
+        &["down", "-v"],
+        &["run", "--rm", "web", "true"],
+        &["exec", "web", "rm", "-rf", "/data"],
+        &["cp", "compose.yaml", "web:/data/x"],
+        &["scale", "db=4"],
+        &["create", "--force-recreate"],
+        &["up", "-d", "--force-recreate"],
+        &["attach", "db"],
+        &["wait", "db"],
+        &["container", "rm", "-f", "vb-db-1"],
+        &["volume", "create", "new"],
+        &["network", "rm", "vb_default"],
+    ] {
+        world.hoist(&[&["--dry-run"], words].concat()).ok();
+        assert_eq!(names(&world, "-a"), before, "{words:?}");
+    }
+    assert_eq!(
+        world.hoist(&["volume", "ls", "-q"]).ok().stdout,
+        "vb_data\n"
+    );
+    assert_eq!(world.hoist(&["exec", "web", "ls", "/data"]).ok().stdout, "");
+    down(&world);
+}
+
+#[test]
+fn a_single_container_is_a_project_that_goes_with_it() {
+    let world = world("vb-solo");
+    let run = world.hoist(&[
+        "container",
+        "run",
+        "--rm",
+        "-e",
+        "A=1",
+        "host",
+        "sh",
+        "-c",
+        "echo $A; exit 4",
+    ]);
+    assert_eq!(run.ended(4).stdout, "1\n");
+    world
+        .hoist(&[
+            "container",
+            "run",
+            "-d",
+            "--name",
+            "solo",
+            "-v",
+            "keep:/k",
+            "host",
+            "sleep",
+            "99",
+        ])
+        .ok();
+    let list = world
+        .hoist(&["container", "ls", "--format", "{{.Names}} {{.State}}"])
+        .ok()
+        .stdout;
+    assert_eq!(list, "solo running\n");
+    world
+        .hoist(&["container", "exec", "solo", "touch", "/k/x"])
+        .ok();
+    world.hoist(&["container", "stop", "-t", "0", "solo"]).ok();
+    world.hoist(&["container", "start", "solo"]).ok();
+    let refused = world.hoist(&["container", "rm", "solo"]).ended(1);
+    assert!(
+        refused.stderr.contains("remove it with `-f`"),
+        "{}",
+        refused.stderr
+    );
+    let used = world.hoist(&["volume", "rm", "keep"]).ended(1);
+    assert!(
+        used.stderr.contains("in use by container `solo`"),
+        "{}",
+        used.stderr
+    );
+    world.hoist(&["container", "rm", "-f", "solo"]).ok();
+    assert_eq!(world.hoist(&["project", "ls", "-a", "-q"]).ok().stdout, "");
+    assert_eq!(world.hoist(&["network", "ls", "-q"]).ok().stdout, "");
+    world.hoist(&["volume", "rm", "keep"]).ok();
+    world.assert_no_trace();
+}
