@@ -135,7 +135,7 @@ fn request(
             parallel: context.parallel()?,
             ..engine::Up::default()
         },
-        one_off: make.remove.then(|| OneOff {
+        one_off: make.remove.then_some(OneOff {
             of: service,
             auto_remove: true,
             use_aliases: true,

@@ -313,7 +313,7 @@ impl Pump<'_> {
             PollFd::new(self.signals, PollFlags::IN),
             PollFd::new(&self.left, PollFlags::IN),
         ];
-        let told = self.code.is_none().then(|| fds.len());
+        let told = self.code.is_none().then_some(fds.len());
         if told.is_some() {
             let session = self.session.as_fd();
             fds.push(PollFd::from_borrowed_fd(session, PollFlags::IN));
