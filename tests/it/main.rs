@@ -26,6 +26,7 @@ mod network_rules;
 mod network_world;
 mod plan;
 mod probe;
+mod registry;
 mod runtime;
 mod runtime_attacks;
 mod runtime_bench;

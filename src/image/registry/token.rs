@@ -101,7 +101,7 @@ impl TokenService<'_> {
             query.append_pair("client_id", CLIENT_ID);
         }
         let header = login.map(|(user, secret)| basic_header(user, secret));
-        self.fetch(Ask::new(Method::GET, url.as_str()), header)
+        self.fetch(&url, &Ask::new(Method::GET, url.as_str()), header)
     }
 
     fn post(&self, fields: &[(&str, &str)]) -> Result<Granted, Error> {
@@ -121,13 +121,18 @@ impl TokenService<'_> {
         let mut ask = Ask::new(Method::POST, self.realm.as_str());
         ask.payload = Payload::Bytes(body);
         ask.content_type = Some("application/x-www-form-urlencoded");
-        self.fetch(ask, None)
+        self.fetch(&self.realm, &ask, None)
     }
 
-    fn fetch(&self, ask: Ask<'_>, header: Option<HeaderValue>) -> Result<Granted, Error> {
+    fn fetch(
+        &self,
+        url: &Url,
+        ask: &Ask<'_>,
+        header: Option<HeaderValue>,
+    ) -> Result<Granted, Error> {
         let client = self.asking.client;
         let host = host_of(&self.realm);
-        let answer = client.exchange(&self.realm, &ask, header.as_ref())?;
+        let answer = client.exchange(url, ask, header.as_ref())?;
         let status = answer.response.status();
         let answer = Answer {
             what: "a token".to_owned(),
