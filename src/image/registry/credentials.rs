@@ -163,7 +163,8 @@ impl AuthFile {
             .iter()
             .filter(|(key, _)| is_prefix(key))
             .max_by_key(|(key, _)| key.len());
-        let found = longest.or_else(|| self.auths.iter().find(|(key, _)| host_of(key) == domain));
+        let of_host = |key: &str| host_of(key) == domain && !is_part(key);
+        let found = longest.or_else(|| self.auths.iter().find(|(key, _)| of_host(key)));
         found.map_or(Ok(None), |(key, entry)| entry.credential(key))
     }
 }
@@ -175,6 +176,11 @@ fn host_of(key: &str) -> &str {
         "index.docker.io" | "registry-1.docker.io" => "docker.io",
         host => host,
     }
+}
+
+/// `registry/team`, as the container tools have them: credentials of a part of a registry.
+pub(super) fn is_part(key: &str) -> bool {
+    !key.contains("://") && key.contains('/')
 }
 
 impl Entry {
@@ -245,6 +251,7 @@ mod tests {
         let file = file(&[
             ("a.test", "host"),
             ("a.test/team", "team"),
+            ("d.test/team", "part"),
             ("https://index.docker.io/v1/", "hub"),
             ("http://b.test:5000/v2/", "b"),
         ]);
@@ -255,6 +262,8 @@ mod tests {
             ("docker.io", "library/redis", Some("hub")),
             ("b.test:5000", "x", Some("b")),
             ("c.test", "x", None),
+            ("d.test", "x", None),
+            ("d.test", "team/x", Some("part")),
         ] {
             let found = file.in_auths(domain, repository).unwrap();
             assert_eq!(found, user.map(basic), "{domain}/{repository}");

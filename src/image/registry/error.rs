@@ -247,7 +247,7 @@ impl Error {
 }
 
 fn unreachable_hint(host: &str, why: &str) -> Option<String> {
-    if why.contains("UnknownIssuer") {
+    if why.contains("certificate") {
         return Some(format!(
             "put the certificate of its CA into `/etc/docker/certs.d/{host}/ca.crt`"
         ));

@@ -101,7 +101,7 @@ pub fn logout(settings: &Settings, domain: &str) -> Result<bool, Error> {
     }
     let is_there = |auths: &Map<String, Value>| {
         let keys = auths.keys();
-        keys.filter(|key| login_domain(Some(key)) == domain && !is_path(key))
+        keys.filter(|key| login_domain(Some(key)) == domain && !credentials::is_part(key))
             .cloned()
             .collect::<Vec<_>>()
     };
@@ -112,11 +112,6 @@ pub fn logout(settings: &Settings, domain: &str) -> Result<bool, Error> {
         }
     })?;
     Ok(found)
-}
-
-/// `registry/team`, as the container tools have them: credentials of a part of a registry.
-fn is_path(key: &str) -> bool {
-    !key.contains("://") && key.contains('/')
 }
 
 fn own_file(settings: &Settings) -> Result<PathBuf, Error> {

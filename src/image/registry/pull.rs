@@ -113,7 +113,7 @@ impl Pull<'_> {
         check_kind(&text, &manifest)?;
         let config_bytes = self.config(&manifest.config)?;
         let config: ConfigFile = oci::parse(manifest.config.digest.as_str(), &config_bytes)?;
-        self.check_config(&text, &config_bytes, platform)?;
+        self.check_config((&text, root.is_index()), &config_bytes, platform)?;
         if config.rootfs.diff_ids.len() != manifest.layers.len() {
             let why = "its manifest and its config disagree on the number of layers";
             return Err(Error::malformed(text, why));
@@ -181,8 +181,13 @@ impl Pull<'_> {
     }
 
     /// An image without an index is for one platform; asked for another one by name, it is the wrong one.
-    fn check_config(&self, name: &str, config: &[u8], platform: &Platform) -> Result<(), Error> {
-        if self.request.platform.is_none() {
+    fn check_config(
+        &self,
+        (name, is_index): (&str, bool),
+        config: &[u8],
+        platform: &Platform,
+    ) -> Result<(), Error> {
+        if self.request.platform.is_none() || is_index {
             return Ok(());
         }
         let offered: Platform = oci::parse(name, config)?;

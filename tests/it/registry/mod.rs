@@ -4,6 +4,10 @@ mod crowd;
 mod fake;
 mod hostile;
 mod images;
+mod real;
+mod server;
+mod token;
+mod trees;
 
 use fake::Fake;
 use hoist::id::ImageRef;
