@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 pub struct Env {
     /// All variables that are UTF-8.
     pub vars: BTreeMap<String, String>,
+    /// We were called under docker's name.
+    pub as_docker: bool,
 }
 
 impl Env {
@@ -20,6 +22,7 @@ impl Env {
         };
         Self {
             vars: std::env::vars_os().filter_map(utf8).collect(),
+            as_docker: false,
         }
     }
 
@@ -85,6 +88,7 @@ mod tests {
         let vars = vars.iter().map(|(k, v)| (k.to_string(), v.to_string()));
         Env {
             vars: vars.collect(),
+            as_docker: false,
         }
     }
 

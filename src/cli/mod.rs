@@ -13,6 +13,7 @@ mod command;
 mod context;
 mod env;
 mod exit;
+mod invocation;
 mod signals;
 mod term;
 mod view;
@@ -22,14 +23,22 @@ use clap::{CommandFactory, Parser};
 use context::Context;
 use env::Env;
 use exit::{Error, Exit};
+use invocation::Invocation;
 use std::ffi::OsString;
 use std::process::ExitCode;
 use view::View;
 
 /// Runs one command line and gives its exit code.
 pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
-    let env = Env::of_process();
-    let result = match Cli::try_parse_from(args) {
+    let mut env = Env::of_process();
+    let call = Invocation::of(args);
+    env.as_docker = call.as_docker;
+    if call.metadata {
+        let view = View::new(&Global::default(), &env);
+        let told = view.data(&Invocation::describe()).map_err(Error::Output);
+        return ExitCode::from(exit::code(&told.map(|()| Exit::Done)));
+    }
+    let result = match Cli::try_parse_from(call.words) {
         Ok(cli) => dispatch(cli, env),
         Err(refused) => {
             let view = View::new(&Global::default(), &env);

@@ -1,6 +1,6 @@
 //! The terminal on stdin: its size, and raw mode that is always taken back.
 
-use rustix::termios::{OptionalActions, Termios};
+use rustix::termios::{LocalModes, OptionalActions, Termios};
 use std::io;
 
 /// Raw mode; dropping it restores what was, also while a panic unwinds.
@@ -21,6 +21,30 @@ impl RawMode {
 }
 
 impl Drop for RawMode {
+    fn drop(&mut self) {
+        let _ = rustix::termios::tcsetattr(io::stdin(), OptionalActions::Drain, &self.before);
+    }
+}
+
+/// Keys come as they are typed and are not shown, but Ctrl-C is still a signal; dropping it restores what was.
+#[derive(Debug)]
+pub struct Cbreak {
+    before: Termios,
+}
+
+impl Cbreak {
+    /// Takes the keyboard; an error if stdin is no terminal.
+    pub fn enter() -> io::Result<Self> {
+        let before = rustix::termios::tcgetattr(io::stdin())?;
+        let mut keys = before.clone();
+        let line = LocalModes::ICANON | LocalModes::ECHO;
+        keys.local_modes.remove(line);
+        rustix::termios::tcsetattr(io::stdin(), OptionalActions::Drain, &keys)?;
+        Ok(Self { before })
+    }
+}
+
+impl Drop for Cbreak {
     fn drop(&mut self) {
         let _ = rustix::termios::tcsetattr(io::stdin(), OptionalActions::Drain, &self.before);
     }

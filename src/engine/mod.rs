@@ -33,6 +33,7 @@ mod stop;
 mod transfer;
 mod up;
 mod wait;
+mod watch;
 
 pub use crate::image::registry::{Kept, Pulled, Pushed, Settings, login_domain};
 pub use crate::image::{ImageSummary, Removed};
@@ -69,6 +70,7 @@ pub use stats::{stats, top};
 pub use stop::stop;
 pub use up::{UpReply, up};
 pub use wait::wait;
+pub use watch::{Watched, watch};
 
 /// Where everything is kept; cheap to make, holds nothing open.
 #[derive(Debug, Clone)]

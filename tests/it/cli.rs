@@ -100,7 +100,7 @@ fn a_wrong_command_line_is_exit_code_two() {
         ("up --force-recreate --no-recreate", "--no-recreate"),
         ("up --scale web", "SERVICE=N"),
         ("up --build", "`--build` is not implemented yet"),
-        ("up --watch", "`--watch` is not implemented yet"),
+        ("up -d --watch", "--watch"),
         ("--parallel 0 up -d", "invalid parallelism `0`"),
         ("logs --tail few", "--tail"),
         ("logs --since whenever", "invalid time `whenever`"),

@@ -87,16 +87,16 @@ pub struct Up {
     #[arg(long)]
     pub quiet_pull: bool,
     /// Build without progress
-    #[arg(long, hide = true)]
+    #[arg(long)]
     pub quiet_build: bool,
-    /// Refused: nothing is built yet
-    #[arg(long, hide = true)]
+    /// Build images first
+    #[arg(long)]
     pub build: bool,
-    /// Refused: no watching yet
-    #[arg(short, long, hide = true)]
+    /// Bring what changes here into the containers
+    #[arg(short, long, conflicts_with_all = ["detach", "wait", "no_start"])]
     pub watch: bool,
-    /// Refused unless false: no keys yet
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    /// Listen to keys while attached (default on a terminal)
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub menu: Option<bool>,
 }
 

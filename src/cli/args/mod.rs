@@ -26,7 +26,7 @@ pub use lifecycle::{
 pub use registry::{Login, Logout, Pull, PullPolicy, Push};
 pub use resources::{Network, Project, RemoveProject, Volume};
 pub use single::{Attach, Cp, Run};
-pub use watching::{Events, Stats, Viz, Volumes};
+pub use watching::{Events, Stats, Viz, Volumes, Watch};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -189,6 +189,8 @@ pub enum Verb {
     Top(Services),
     /// Show what happens to containers as it happens
     Events(Events),
+    /// Bring what changes here into the containers
+    Watch(Watch),
     /// List the volumes of the project
     Volumes(Volumes),
     /// List projects
@@ -245,6 +247,8 @@ pub enum Alpha {
     Viz(Viz),
     /// Set how many containers services have
     Scale(Scale),
+    /// Bring what changes here into the containers
+    Watch(Watch),
     /// Say what a command would do, and do nothing: `alpha dry-run -- up -d`
     DryRun(DryRun),
 }

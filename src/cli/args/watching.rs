@@ -45,6 +45,23 @@ pub struct Events {
     pub until: Option<String>,
 }
 
+/// `watch`
+#[derive(Debug, Args)]
+pub struct Watch {
+    /// Services (default: all that say what to watch)
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<ServiceName>,
+    /// Do not bring the services up first
+    #[arg(long)]
+    pub no_up: bool,
+    /// Print only what goes wrong
+    #[arg(long)]
+    pub quiet: bool,
+    /// Remove images that nothing names after a rebuild
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", hide_default_value = true, action = clap::ArgAction::Set)]
+    pub prune: bool,
+}
+
 /// `volumes`
 #[derive(Debug, Args)]
 pub struct Volumes {

@@ -5,10 +5,13 @@
 
 use super::follower::{Follower, Seen};
 use super::interrupt::{self, pipe, ready};
+use super::menu::{Menu, Wish};
+use super::watch;
 use crate::cli::context::Context;
 use crate::cli::exit::{Error, Exit};
 use crate::cli::signals::Signals;
 use crate::cli::view::progress::Progress;
+use crate::compose::Loaded;
 use crate::engine;
 use crate::engine::Engine;
 use crate::engine::Kill;
@@ -17,6 +20,7 @@ use crate::id::ProjectName;
 use crate::id::ServiceName;
 use nix::sys::signal::Signal;
 use std::os::fd::{AsFd, OwnedFd};
+use std::thread::Scope;
 use std::time::Duration;
 
 /// Once everything has stopped, its last lines are there; the follower need not look longer than this.
@@ -35,6 +39,12 @@ pub struct Attached<'a> {
     pub services: Vec<ServiceName>,
     /// Grace period over the containers' own.
     pub timeout: Option<Duration>,
+    /// The project as it was loaded.
+    pub loaded: &'a Loaded,
+    /// Watch from the beginning.
+    pub watch: bool,
+    /// Listen to keys.
+    pub menu: bool,
     /// Whose exit code is ours.
     pub exit_code_from: Option<ServiceName>,
 }
@@ -48,6 +58,8 @@ enum End {
     Aborted,
     /// Nothing is left to follow.
     Finished,
+    /// The user leaves it running.
+    Detached,
 }
 
 impl Attached<'_> {
@@ -63,15 +75,27 @@ impl Attached<'_> {
         }
         let (wake, waker) = pipe()?;
         let (cancelled, cancel) = pipe()?;
+        let mut menu = match interrupted {
+            None if self.menu => Menu::open(&self.context.view, &self.services, &follower.hidden()),
+            _ => None,
+        };
         let (end, seen) = std::thread::scope(|scope| {
             // dropped with this closure, so that the follower ends whatever happens here
             let cancel = cancel;
+            let mut watching = None;
             let following = scope.spawn(move || follower.follow(&cancelled, waker));
             let end = match interrupted {
                 Some(signal) => End::Signal(signal),
-                None => wait(signals, &wake)?,
+                None => {
+                    if self.watch {
+                        watching = Some(self.begin_to_watch(scope)?);
+                    }
+                    self.attend(scope, (signals, &wake), &mut menu, &mut watching)?
+                }
             };
-            if end != End::Finished {
+            drop(watching);
+            drop(menu);
+            if !matches!(end, End::Finished | End::Detached) {
                 self.stop(signals)?;
                 // what has ended is followed to its end; an engine that does not say so is not waited for
                 until_closed(&wake, LAST_LINES);
@@ -83,6 +107,64 @@ impl Attached<'_> {
             Ok::<_, Error>((end, seen))
         })?;
         self.exit(end, &seen)
+    }
+
+    /// Waits for the end, and does what keys ask for.
+    fn attend<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        (signals, wake): (&Signals, &OwnedFd),
+        menu: &mut Option<Menu>,
+        watching: &mut Option<OwnedFd>,
+    ) -> Result<End, Error> {
+        loop {
+            let wish = match wait(signals, wake, menu)? {
+                Waited::End(end) => return Ok(end),
+                Waited::Wish(wish) => wish,
+            };
+            match wish {
+                Wish::Detach => return Ok(End::Detached),
+                Wish::Watch if watching.is_some() => {
+                    *watching = None;
+                    self.context.view.note("Watch disabled\n");
+                }
+                Wish::Watch => *watching = Some(self.begin_to_watch(scope)?),
+                Wish::Restart(service) => drop(scope.spawn(move || self.restart(service))),
+            }
+        }
+    }
+
+    /// Watches in a thread of its own until what is given back is dropped.
+    fn begin_to_watch<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+    ) -> Result<OwnedFd, Error> {
+        let (cancelled, cancel) = pipe()?;
+        scope.spawn(move || {
+            let view = &self.context.view;
+            let services = watch::services(&self.services, self.loaded);
+            let what = (self.loaded, services.as_slice());
+            if let Err(error) = watch::watch(view, self.engine, what, &cancelled, false) {
+                view.warn(&error.to_string());
+            }
+        });
+        Ok(cancel)
+    }
+
+    fn restart(&self, service: ServiceName) {
+        let view = &self.context.view;
+        let request = Select {
+            services: vec![service],
+            timeout: self.timeout,
+            ..Select::default()
+        };
+        let mut progress = Progress::beside_logs(view);
+        let restarted = engine::restart(self.engine, self.project, request, &mut |event| {
+            progress.event(event);
+        });
+        if let Err(error) = restarted {
+            view.warn(&error.to_string());
+        }
     }
 
     /// Stops what `up` brought up; a signal meanwhile kills it, one more gives up.
@@ -134,8 +216,10 @@ impl Attached<'_> {
     }
 
     fn exit(&self, end: End, seen: &Seen) -> Result<Exit, Error> {
-        if let End::Signal(signal) = end {
-            return Ok(Exit::Signal(signal as i32));
+        match end {
+            End::Signal(signal) => return Ok(Exit::Signal(signal as i32)),
+            End::Detached => return Ok(Exit::Done),
+            End::Aborted | End::Finished => {}
         }
         let Some(service) = &self.exit_code_from else {
             let aborted = seen.aborted.as_ref().map(|(_, code)| Exit::Code(*code));
@@ -154,21 +238,40 @@ impl Attached<'_> {
     }
 }
 
-/// Waits for a signal or the follower's word.
-fn wait(signals: &Signals, wake: &OwnedFd) -> Result<End, Error> {
+/// What there is to attend to.
+enum Waited {
+    End(End),
+    Wish(Wish),
+}
+
+/// Waits for a signal, the follower's word, or keys that ask for something.
+fn wait(signals: &Signals, wake: &OwnedFd, menu: &mut Option<Menu>) -> Result<Waited, Error> {
+    let stdin = std::io::stdin();
     loop {
-        let [signalled, woken] = ready(&[signals.as_fd(), wake.as_fd()], None)?;
+        let keys = match menu {
+            Some(_) => stdin.as_fd(),
+            // never more ready than the signals are
+            None => signals.as_fd(),
+        };
+        let [signalled, woken, typed] = ready(&[signals.as_fd(), wake.as_fd(), keys], None)?;
         if signalled && let Some(signal) = signals.next() {
-            return Ok(End::Signal(signal));
+            return Ok(Waited::End(End::Signal(signal)));
+        }
+        if let (true, Some(open)) = (typed, menu.as_mut()) {
+            match open.typed()? {
+                Some(wish) => return Ok(Waited::Wish(wish)),
+                None if open.is_over() => *menu = None,
+                None => {}
+            }
         }
         if woken {
             // a byte says that all must end; the end of the pipe, that all has
             let mut byte = [0];
             let read = rustix::io::read(wake, &mut byte);
-            return Ok(match read {
+            return Ok(Waited::End(match read {
                 Ok(1) => End::Aborted,
                 _ => End::Finished,
-            });
+            }));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Shows what attached containers write and how they end, and notices the end that ends all.
 
 use super::logs::said;
+use super::menu::Hidden;
 use crate::cli::args::Up;
 use crate::cli::context::Context;
 use crate::cli::exit::Error;
@@ -49,6 +50,7 @@ pub struct Follower {
     project: ProjectName,
     services: Vec<String>,
     shown: HashSet<String>,
+    hidden: Hidden,
     prefixer: Prefixer,
     since: i64,
     abort: Abort,
@@ -89,6 +91,7 @@ impl Follower {
             project: project.name.clone(),
             services: followed(args, services),
             shown,
+            hidden: Hidden::default(),
             prefixer,
             since,
             abort: match (
@@ -125,6 +128,11 @@ impl Follower {
         }
     }
 
+    /// What the user hides while it follows.
+    pub fn hidden(&self) -> Hidden {
+        self.hidden.clone()
+    }
+
     /// Says whose lines are shown.
     pub fn greet(&self) {
         let shown = self
@@ -154,7 +162,7 @@ impl Follower {
     }
 
     fn line(&mut self, line: &LogLine<'_>) -> io::Result<()> {
-        if !self.shown.contains(line.service) {
+        if !self.shown.contains(line.service) || self.hidden.has(line.service) {
             return Ok(());
         }
         let text = self.prefixer.line(said(line));

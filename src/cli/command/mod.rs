@@ -20,6 +20,7 @@ mod login;
 mod logout;
 mod logs;
 mod ls;
+mod menu;
 mod overlay;
 mod pause;
 mod port;
@@ -27,6 +28,7 @@ mod project;
 mod ps;
 mod pull;
 mod push;
+mod refused;
 mod resources;
 mod restart;
 mod rm;
@@ -43,11 +45,13 @@ mod version;
 mod viz;
 mod volumes;
 mod wait;
+mod watch;
+
+pub use self::refused::refused;
 
 use super::args::{Alpha, Cli, DryRun, Verb};
 use super::context::Context;
 use super::exit::{Error, Exit};
-use super::view::View;
 use super::view::listing::{Fields, Form};
 use super::view::template;
 use crate::compose::LoadOptions;
@@ -57,7 +61,6 @@ use crate::engine::UpReply;
 use crate::id::ProjectName;
 use crate::state::event::Event;
 use clap::Parser;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::path::PathBuf;
 
 /// Runs a verb.
@@ -85,6 +88,7 @@ pub fn run(context: &Context, verb: Verb) -> Result<Exit, Error> {
         Verb::Stats(args) => stats::run(context, &args),
         Verb::Top(args) => top::run(context, args),
         Verb::Events(args) => events::run(context, &args),
+        Verb::Watch(args) | Verb::Alpha(Alpha::Watch(args)) => watch::run(context, &args),
         Verb::Volumes(args) => volumes::run(context, &args),
         Verb::Viz(args) | Verb::Alpha(Alpha::Viz(args)) => viz::run(context, &args),
         Verb::Alpha(Alpha::DryRun(args)) => dry_run(context, args),
@@ -107,34 +111,6 @@ pub fn run(context: &Context, verb: Verb) -> Result<Exit, Error> {
         Verb::Completion(args) => selfhelp::completion(context, &args),
         Verb::Man(args) => selfhelp::man(context, &args),
     }
-}
-
-/// Verbs of docker compose that are not there yet; a typing error would be told otherwise.
-const NOT_YET: [&str; 7] = [
-    "bridge", "build", "commit", "export", "publish", "watch", "generate",
-];
-
-/// Tells what is wrong with a command line, or gives the help that it asked for.
-pub fn refused(view: &View, refused: &clap::Error) -> Result<Exit, Error> {
-    if let (ErrorKind::InvalidSubcommand, Some(ContextValue::String(verb))) =
-        (refused.kind(), refused.get(ContextKind::InvalidSubcommand))
-        && NOT_YET.contains(&verb.as_str())
-    {
-        let error = Error::usage(
-            format!("`{verb}` is not implemented yet"),
-            Some("`hoist --help` lists the commands there are".to_owned()),
-        );
-        view.error(&error);
-        return Err(error);
-    }
-    let text = refused.render();
-    if refused.use_stderr() {
-        view.say(&view.stderr.styled(&text));
-        return Err(Error::usage("told by clap", None));
-    }
-    view.data(&view.stdout.styled(&text))
-        .map_err(Error::Output)?;
-    Ok(Exit::Done)
 }
 
 /// Runs a verb that changes something, with progress; says whether anything happened.

@@ -15,6 +15,7 @@ use crate::id::ServiceName;
 use crate::state::event::Event;
 use nix::sys::signal::Signal;
 use std::collections::HashSet;
+use std::io::IsTerminal;
 use std::os::fd::AsFd;
 
 /// Brings the project up; attached, stays with it until it has ended or is told to end.
@@ -45,6 +46,9 @@ pub fn run(context: &Context, args: &Up) -> Result<Exit, Error> {
         services,
         timeout: args.timeout,
         exit_code_from: args.exit_code_from.clone(),
+        loaded: &loaded,
+        watch: args.watch,
+        menu: wants_menu(context, args),
     };
     let work = (images, request);
     let (reply, interrupted) = bring_up(&attachment, work, &signals, attached)?;
@@ -62,6 +66,16 @@ pub fn run(context: &Context, args: &Up) -> Result<Exit, Error> {
         super::plan(context, attachment.project, &text)?;
     }
     Ok(Exit::Done)
+}
+
+/// Keys are listened to on a terminal, unless a flag or variable says no.
+fn wants_menu(context: &Context, args: &Up) -> bool {
+    let by_variable = context
+        .env
+        .get("COMPOSE_MENU")
+        .map(|_| context.env.flag("COMPOSE_MENU"));
+    let terminals = std::io::stdin().is_terminal() && context.view.stderr.terminal;
+    terminals && args.menu.or(by_variable).unwrap_or(!context.env.ci())
 }
 
 /// The images that have to be here first.
@@ -174,12 +188,6 @@ fn refuse(context: &Context, args: &Up) -> Result<(), Error> {
             "--build",
             "make the image elsewhere and bring it in with `hoist load -i FILE`",
         );
-    }
-    if args.watch {
-        return not_yet("--watch", "run `hoist up` again after a change");
-    }
-    if args.menu == Some(true) {
-        return not_yet("--menu", "leave it out");
     }
     if remove_orphans(context, args) && context.env.flag("COMPOSE_IGNORE_ORPHANS") {
         return Err(Error::usage(

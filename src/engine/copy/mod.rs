@@ -9,9 +9,11 @@
 //! folder it is unpacked into, and follows no link there; a folder is never replaced by something else.
 
 mod pack;
+mod sync;
 mod tree;
 mod unpack;
 
+pub use sync::{Change, sync};
 pub use tree::{Kind, Tree};
 
 use super::connection::Call;

@@ -18,16 +18,18 @@ pub(super) fn pack(
     name: Option<&OsStr>,
     archive: impl Write,
 ) -> Result<(), CopyError> {
-    let mut packer = Packer {
-        archive: Builder::new(archive),
-        source: &item.path,
-    };
+    let mut packer = Packer::new(archive, &item.path);
     let name = name.map_or_else(|| PathBuf::from("."), PathBuf::from);
     match (&item.name, item.kind) {
         (None, Kind::Folder) => packer.folder(item.folder.as_fd(), &name)?,
         (None, _) => packer.resolved(item.folder.as_fd(), &name)?,
         (Some(own), _) => packer.entry(item.folder.as_fd(), own, &name)?,
     }
+    finish(packer)
+}
+
+/// Writes the end of the archive.
+pub(super) fn finish(packer: Packer<'_, impl Write>) -> Result<(), CopyError> {
     let mut archive = packer
         .archive
         .into_inner()
@@ -41,14 +43,37 @@ pub(super) fn pack(
     })
 }
 
-struct Packer<'a, W: Write> {
+/// An archive in the making.
+pub(super) struct Packer<'a, W: Write> {
     archive: Builder<W>,
     source: &'a Path,
+    /// What is not there at all is left out, too.
+    lenient: bool,
 }
 
-impl<W: Write> Packer<'_, W> {
-    fn failed<E: Into<io::Error>>(&self, below: &Path) -> impl FnOnce(E) -> CopyError + use<E, W> {
+impl<'a, W: Write> Packer<'a, W> {
+    /// `source` is where its paths begin, for errors.
+    pub(super) fn new(archive: W, source: &'a Path) -> Self {
+        Self {
+            archive: Builder::new(archive),
+            source,
+            lenient: false,
+        }
+    }
+
+    fn failed<E: Into<io::Error>>(
+        &self,
+        below: &Path,
+    ) -> impl FnOnce(E) -> CopyError + use<'a, E, W> {
         CopyError::file("read", self.source.join(below))
+    }
+
+    /// The same for what may vanish while it is packed.
+    pub(super) fn lenient(self) -> Self {
+        Self {
+            lenient: true,
+            ..self
+        }
     }
 
     /// A folder and all below it.
@@ -61,15 +86,27 @@ impl<W: Write> Packer<'_, W> {
         Ok(())
     }
 
+    /// A folder without what is in it.
+    pub(super) fn empty_folder(
+        &mut self,
+        folder: BorrowedFd<'_>,
+        path: &Path,
+    ) -> Result<(), CopyError> {
+        let stat = rustix::fs::fstat(folder).map_err(self.failed(path))?;
+        self.write(&header(&stat, EntryType::Directory), path, io::empty())
+    }
+
     /// What `name` is in `folder`, links as they are. What vanishes meanwhile is left out.
-    fn entry(
+    pub(super) fn entry(
         &mut self,
         folder: BorrowedFd<'_>,
         name: &OsStr,
         path: &Path,
     ) -> Result<(), CopyError> {
         let stat = match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Err(rustix::io::Errno::NOENT) if path != Path::new(name) => return Ok(()),
+            Err(rustix::io::Errno::NOENT) if self.lenient || path != Path::new(name) => {
+                return Ok(());
+            }
             other => other.map_err(self.failed(path))?,
         };
         match FileType::from_raw_mode(stat.st_mode) {

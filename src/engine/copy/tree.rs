@@ -146,6 +146,18 @@ impl Tree {
             .map_err(CopyError::file("make", path.clone()))
     }
 
+    /// Makes a folder with those above it.
+    pub(super) fn make_folders(&self, path: &Path) -> Result<(), CopyError> {
+        let path = absolute(path);
+        if self.kind(&path)?.is_some() {
+            return Ok(());
+        }
+        if let Some(parent) = path.parent() {
+            self.make_folders(parent)?;
+        }
+        self.make_folder(&path)
+    }
+
     /// What is to be copied.
     pub(super) fn item(&self, path: &Path, follow: bool) -> Result<Item, CopyError> {
         let failed = || CopyError::file("read", path);
@@ -188,6 +200,19 @@ impl Tree {
             path: path.to_owned(),
         })
     }
+}
+
+/// Whether what is at a path below a folder is a folder itself; `None` = nothing is there.
+pub(super) fn is_folder_at(folder: &Folder, below: &Path) -> Option<bool> {
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let parent = below.parent().filter(|p| !p.as_os_str().is_empty());
+    let parent = match parent {
+        Some(parent) => openat2(&folder.fd, parent, flags, Mode::empty(), resolve).ok()?,
+        None => folder.fd.try_clone().ok()?,
+    };
+    let stat = statat(&parent, below.file_name()?, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+    Some(kind(stat.st_mode) == Kind::Folder)
 }
 
 fn kind(mode: u32) -> Kind {

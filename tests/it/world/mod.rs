@@ -16,6 +16,7 @@
 mod agent;
 mod cgroups;
 mod snapshot;
+mod terminal;
 
 use agent::Request;
 use snapshot::Snapshot;

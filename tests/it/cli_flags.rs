@@ -1,0 +1,177 @@
+//! Every command and flag of docker compose, from a table made of its reference: each is known here, with its letter, its
+//! kind of value, and a line of help.
+
+use assert_cmd::Command;
+use std::collections::{BTreeMap, BTreeSet};
+
+const TABLE: &str = include_str!("../fixtures/cli/compose.txt");
+const EXCEPTIONS: &str = include_str!("../fixtures/cli/exceptions.txt");
+
+struct Row<'a> {
+    command: &'a str,
+    /// Empty: the command itself.
+    letter: &'a str,
+    flag: &'a str,
+    hidden: bool,
+    takes_value: bool,
+}
+
+fn rows() -> Vec<Row<'static>> {
+    let lines = TABLE.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            let (letter, flag) = cells[1].split_once(", ").unwrap_or(("", cells[1]));
+            Row {
+                command: cells[0].trim_start_matches('-'),
+                letter,
+                flag,
+                hidden: cells[2] == "hidden",
+                takes_value: !cells[3].is_empty(),
+            }
+        })
+        .collect()
+}
+
+/// `command [--flag]` to the reason why it is not as docker's.
+fn exceptions() -> BTreeMap<&'static str, &'static str> {
+    let lines = EXCEPTIONS
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty());
+    lines
+        .map(|line| line.split_once(": ").expect("`command --flag: reason`"))
+        .collect()
+}
+
+fn hoist(words: &[&str]) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_hoist"))
+        .env_clear()
+        .env("HOIST_ROOT", "/nowhere")
+        .env("COLUMNS", "200")
+        .args(words)
+        .output()
+        .expect("hoist can be run");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (
+        output.status.code().expect("no signal ended it"),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+/// What is wrong with one row; `None` = nothing.
+fn problem(row: &Row<'_>, help: &str) -> Option<String> {
+    if row.flag.is_empty() {
+        return (help.is_empty()).then(|| "unknown command".to_owned());
+    }
+    if row.hidden {
+        let mut words: Vec<&str> = row.command.split_whitespace().collect();
+        words.push(row.flag);
+        let (_, _, stderr) = hoist(&words);
+        return stderr
+            .contains(&format!("unknown flag `{}`", row.flag))
+            .then(|| "unknown flag".to_owned());
+    }
+    let line = help.lines().find(|line| {
+        let words: BTreeSet<&str> = line
+            .split_whitespace()
+            .map(|word| word.split(['[', '=']).next().unwrap_or(word))
+            .collect();
+        line.trim_start().starts_with('-') && words.contains(row.flag)
+    });
+    let Some(line) = line else {
+        return Some("not in the help".to_owned());
+    };
+    if !row.letter.is_empty() && !line.contains(&format!("{}, {}", row.letter, row.flag)) {
+        return Some(format!("has no letter {}", row.letter));
+    }
+    let value = line.contains(&format!("{} <", row.flag));
+    if value != row.takes_value && !line.contains(&format!("{}[=<", row.flag)) {
+        return Some(format!("takes a value: {value}"));
+    }
+    let words = line.split_whitespace().skip_while(|word| {
+        word.starts_with(['-', '<', '[']) || word.ends_with(['>', ']']) || word.ends_with("...")
+    });
+    (words.count() < 2).then(|| "has no help".to_owned())
+}
+
+#[test]
+fn every_command_and_flag_of_docker_compose_is_known() {
+    assert!(exceptions().values().all(|reason| reason.len() > 8));
+    let rows = rows();
+    let commands = rows.iter().filter(|row| row.flag.is_empty()).count();
+    assert_eq!(
+        (commands, rows.len() - commands),
+        (48, 246),
+        "the table is whole"
+    );
+    let exceptions = exceptions();
+    let mut helps: BTreeMap<&str, String> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for row in &rows {
+        let help = helps.entry(row.command).or_insert_with(|| {
+            let mut words: Vec<&str> = row.command.split_whitespace().collect();
+            words.push("--help");
+            match hoist(&words) {
+                (0, help, _) => help,
+                _ => String::new(),
+            }
+        });
+        let name = format!("{} {}", row.command, row.flag);
+        let excuse = exceptions
+            .keys()
+            .find(|key| **key == row.command || **key == name.trim());
+        if let (Some(what), None) = (problem(row, help), excuse) {
+            problems.push(format!("{name}: {what}"));
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
+fn what_was_probably_meant_is_told_for_commands_and_flags() {
+    for (line, hint) in [
+        ("contianer ls", "did you mean `container`?"),
+        ("container lss", "did you mean `ls`?"),
+        ("up --remove-orphan", "did you mean `--remove-orphans`?"),
+        ("run --entry-point x web", "did you mean `--entrypoint`?"),
+        ("--dryrun up", "did you mean `--dry-run`?"),
+        ("frobnicate", "`hoist --help` lists the commands"),
+        ("ps --frobnicate", "`hoist ps --help` lists the flags"),
+    ] {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (code, stdout, stderr) = hoist(&words);
+        assert_eq!((code, stdout.as_str()), (2, ""), "{line}");
+        assert!(stderr.starts_with("error: unknown "), "{line}: {stderr}");
+        assert!(
+            stderr.ends_with(&format!("hint: {hint}\n")),
+            "{line}: {stderr}"
+        );
+    }
+}
+
+#[test]
+fn under_dockers_names_it_is_the_same_program() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let name = folder.path().join("docker-compose");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_hoist"), &name).expect("it is ours");
+    let run = |words: &[&str]| {
+        let output = std::process::Command::new(&name)
+            .env_clear()
+            .env("HOIST_ROOT", folder.path().join("state"))
+            .args(words)
+            .output()
+            .expect("hoist can be run");
+        assert!(output.status.success(), "{words:?}");
+        String::from_utf8(output.stdout).expect("it is text")
+    };
+    let metadata: serde_json::Value =
+        serde_json::from_str(&run(&["docker-cli-plugin-metadata"])).expect("it is JSON");
+    assert_eq!(metadata["SchemaVersion"], "0.1.0");
+    assert_eq!(metadata["Vendor"], "hoist");
+    assert!(run(&["up", "--help"]).contains("Usage: docker-compose up"));
+    assert!(run(&["compose", "up", "--help"]).contains("Usage: docker compose up"));
+    assert!(run(&["compose", "version", "--short"]).starts_with("2."));
+    assert!(run(&["version"]).starts_with("Docker Compose version v2."));
+    assert_eq!(run(&["compose", "ls", "-q"]), "");
+}
