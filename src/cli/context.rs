@@ -78,6 +78,20 @@ impl Context {
         })
     }
 
+    /// Stdout, for the bytes of an archive.
+    pub fn stream(&self, verb: &str) -> Result<std::io::BufWriter<std::io::Stdout>, Error> {
+        use std::io::IsTerminal;
+        if std::io::stdout().is_terminal() {
+            return Err(Error::usage(
+                "stdout is a terminal, no place for an archive",
+                Some(format!(
+                    "name a file with `hoist {verb} -o FILE`, or use a pipe"
+                )),
+            ));
+        }
+        Ok(self.view.archive())
+    }
+
     /// Loads the project and shows its warnings.
     pub fn load(&self, options: &LoadOptions) -> Result<Loaded, Error> {
         let loaded = load(options).map_err(|found| Error::Compose(Box::new(found)))?;

@@ -113,7 +113,7 @@ impl Folders<'_> {
         let Value::String(text) = &mut node.value else {
             return;
         };
-        for transport in ["oci:", "oci-archive:", "docker-archive:"] {
+        for transport in ["oci:", "oci-archive:", "docker-archive:", "dir:"] {
             if let Some(path) = text.strip_prefix(transport) {
                 *text = format!("{transport}{}", self.host(path, span));
                 return;

@@ -2,11 +2,11 @@
 
 use super::{Engine, Error};
 use crate::id::ContainerId;
-use crate::image::{ImageSummary, Removed, Store, Uses};
+use crate::image::{ArchiveKind, ImageSummary, Reference, Removed, Saving, Store, Uses};
 use crate::state::record::ContainerRecord;
 use crate::state::store;
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 
 /// All images, by name.
 pub fn images(engine: &Engine) -> Result<Vec<ImageSummary>, Error> {
@@ -19,17 +19,45 @@ pub fn rmi(engine: &Engine, name: &str, force: bool) -> Result<Vec<Removed>, Err
     Ok(store.remove(name, &uses(engine)?, force)?)
 }
 
-/// Takes in a docker or OCI archive; the names (or ids) of what it held.
-pub fn load(engine: &Engine, input: &mut (dyn Read + Send)) -> Result<Vec<String>, Error> {
-    let loaded = Store::open(&engine.paths.root)?.load(input, &mut |_| ())?;
-    let name = |image: &crate::image::Loaded| {
-        image
-            .names
-            .first()
-            .cloned()
-            .unwrap_or_else(|| image.id.to_string())
+/// Where images come from, or go to.
+pub enum Depot<'a, S: ?Sized> {
+    /// A stream, as docker's archive.
+    Stream(&'a mut S),
+    /// `oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE`, `dir:DIR`, or the file of an archive.
+    At(&'a str),
+}
+
+fn place(text: &str) -> Result<Reference, Error> {
+    let plain = || Reference::Archive {
+        kind: ArchiveKind::Docker,
+        file: text.into(),
+        tag: None,
     };
-    Ok(loaded.iter().map(name).collect())
+    Ok(Reference::place(text)?.unwrap_or_else(plain))
+}
+
+/// Takes in the images of a place; the names (or the id) of each.
+pub fn load(engine: &Engine, from: Depot<'_, dyn Read + Send>) -> Result<Vec<String>, Error> {
+    let store = Store::open(&engine.paths.root)?;
+    let loaded = match from {
+        Depot::Stream(input) => store.load(input, &mut |_| ())?,
+        Depot::At(text) => store.load_from(&place(text)?, &mut |_| ())?,
+    };
+    let names = |image: crate::image::Loaded| match image.names.is_empty() {
+        true => vec![image.id.to_string()],
+        false => image.names,
+    };
+    Ok(loaded.into_iter().flat_map(names).collect())
+}
+
+/// Writes images to a place.
+pub fn save(engine: &Engine, saving: &Saving<'_>, to: Depot<'_, dyn Write>) -> Result<(), Error> {
+    let store = Store::open(&engine.paths.root)?;
+    match to {
+        Depot::Stream(mut out) => store.save(saving, &mut out)?,
+        Depot::At(text) => store.save_to(saving, &place(text)?)?,
+    }
+    Ok(())
 }
 
 /// Makes an image of a root filesystem's tar archive; its id.

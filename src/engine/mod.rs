@@ -36,7 +36,7 @@ mod wait;
 mod watch;
 
 pub use crate::image::registry::{Kept, Pulled, Pushed, Settings, login_domain};
-pub use crate::image::{ImageSummary, Removed};
+pub use crate::image::{ImageSummary, Removed, Saving};
 pub use crate::scheduler::supervisor::control::{
     Attach, Attached as AttachedTo, ContainerState, ContainerSummary, Down, Exec, HealthState,
     Kill, OneOff, Place, PortSummary, Processes, Remove, Run, Select, Start, Up, Usage,
@@ -47,7 +47,7 @@ pub use down::down;
 pub use error::Error;
 pub use events::{Period, events};
 pub use exec::exec;
-pub use images::{images, import, load, rmi, tag};
+pub use images::{Depot, images, import, load, rmi, save, tag};
 pub use kill::kill;
 pub use login::login;
 pub use logout::logout;

@@ -13,6 +13,7 @@ use super::store::{NewImage, Progress, Staged, StagedBlob, Store, Work, stage, u
 use super::{Error, Name};
 use crate::id::Digest;
 use incoming::Item;
+pub(super) use layout::{blob, names as names_of};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -33,6 +34,8 @@ pub struct Loaded {
 pub(super) struct Naming {
     /// Instead of the archive's own names; the archive must then hold one image.
     pub name: Option<String>,
+    /// Only the image of this tag or name.
+    pub pick: Option<String>,
     /// Annotations of the index entry.
     pub annotations: BTreeMap<String, String>,
 }
@@ -67,6 +70,9 @@ impl Store {
         let on_progress = RefCell::new(on_progress);
         let mut incoming = Incoming::read(self, &work, input, &on_progress)?;
         let mut candidates = incoming.candidates()?;
+        if let Some(tag) = &naming.pick {
+            candidates = picked(candidates, tag)?;
+        }
         if naming.name.is_some() && candidates.len() != 1 {
             let why = format!(
                 "it holds {} images; bring it in with `hoist load` and use their names",
@@ -94,7 +100,29 @@ impl Store {
     }
 }
 
-fn familiar(name: &str) -> String {
+/// The one that is called so.
+fn picked(candidates: Vec<Candidate>, tag: &str) -> Result<Vec<Candidate>, Error> {
+    let name = Name::parse(tag).map(|name| name.to_string()).ok();
+    let mut tags: Vec<String> = Vec::new();
+    for mut candidate in candidates {
+        let named = name.as_ref().filter(|it| candidate.names.contains(it));
+        if let Some(name) = named {
+            candidate.names = vec![name.clone()];
+            return Ok(vec![candidate]);
+        }
+        if candidate.tags.iter().any(|it| it == tag) {
+            return Ok(vec![candidate]);
+        }
+        tags.extend(candidate.names.iter().map(|name| familiar(name)));
+        tags.extend(candidate.tags);
+    }
+    Err(Error::malformed(
+        "archive",
+        format!("it has no image `{tag}`, only: {}", tags.join(", ")),
+    ))
+}
+
+pub(super) fn familiar(name: &str) -> String {
     Name::parse(name).map_or_else(|_| name.to_owned(), |name| name.familiar())
 }
 
@@ -102,6 +130,8 @@ fn familiar(name: &str) -> String {
 struct Candidate {
     /// Canonical names.
     names: Vec<String>,
+    /// As the layout's index tags it.
+    tags: Vec<String>,
     /// The manifest, if the archive has one.
     manifest: Option<Descriptor>,
     config: String,
@@ -120,7 +150,11 @@ impl Incoming {
     /// The images that the archive lists: docker's list first, since in archives that are both it has the names.
     fn candidates(&self) -> Result<Vec<Candidate>, Error> {
         if self.items.contains_key("manifest.json") {
-            docker::candidates(&self.json("manifest.json")?)
+            let mut listed = docker::candidates(&self.json("manifest.json")?)?;
+            if self.items.contains_key("index.json") {
+                layout::complete(self, &mut listed);
+            }
+            Ok(listed)
         } else if self.items.contains_key("index.json") {
             layout::candidates(self)
         } else {

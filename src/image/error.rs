@@ -109,6 +109,14 @@ pub enum Error {
         /// This machine, as `os/architecture`.
         platform: String,
     },
+    /// Not a platform.
+    #[error(
+        "invalid platform `{text}`: it must be `os/architecture[/variant]`, such as `linux/arm64`"
+    )]
+    PlatformText {
+        /// As the user wrote it.
+        text: String,
+    },
     /// A container needs it.
     #[error("image `{name}` is used by {}", used_by(containers))]
     InUse {
@@ -128,6 +136,21 @@ pub enum Error {
     /// A registry, or the way to it.
     #[error(transparent)]
     Registry(Box<super::registry::Error>),
+    /// A place was wanted.
+    #[error("`{text}` is neither a file nor a folder that images are kept in")]
+    Place {
+        /// As the user wrote it.
+        text: String,
+    },
+    /// A tag or a `dir:` folder is for one image.
+    #[error("that place takes one image, not {count}")]
+    OneImage {
+        /// How many there are.
+        count: usize,
+    },
+    /// What is written could not be.
+    #[error("cannot write the archive")]
+    Output(#[source] io::Error),
     /// A `--change` that cannot be applied.
     #[error("cannot apply change `{change}`: {why}")]
     Change {
@@ -160,6 +183,9 @@ impl Error {
                 "remove its containers first with `hoist down`, or use `--force` to take its names only".into(),
             ),
             Self::Registry(error) => error.hint(),
+            Self::Place { .. } => Some(
+                "write `oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE` or `dir:DIR`".into(),
+            ),
             Self::SeveralNames { .. } => Some("remove it by name, or use `--force`".into()),
             _ => None,
         }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  reference ─▶ Store::resolve ─▶ manifest ─▶ config + unpacked layers ─▶ Image
+//!  archive   ◀─ Store::save, save_to: `docker-archive:`, `oci-archive:`, `oci:`, `dir:`
 //!  archive   ─▶ Store::load, import ─▶ tarball ─▶ unpack (by dirfd) ─▶ commit (rename, then index.json)
 //!  registry  ─▶ Store::pull ─▶ a stream a layer: verified, inflated and unpacked as it comes
 //!  `host`    ─▶ host: a generated layer over the host's own /usr
@@ -29,14 +30,15 @@ mod store;
 mod tarball;
 #[cfg(test)]
 mod testing;
-mod transport;
+mod transfer;
 mod unpack;
 
 pub use archive::Loaded;
 pub use config::{ImageConfig, ImageHealthcheck};
 pub use error::Error;
-pub use reference::{Name, Reference};
+pub use reference::{ArchiveKind, Name, Reference};
 pub use store::{GRACE, Hold, ImageSummary, Progress, Removed, Store, Uses};
+pub use transfer::Saving;
 pub use unpack::{Error as UnpackError, Limits};
 
 /// An image ready to run: its layers are unpacked.

@@ -22,9 +22,6 @@ pub(super) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// The full name that containerd and `docker save` give.
 pub(super) const CONTAINERD_NAME: &str = "io.containerd.image.name";
 
-/// The digest by which registries know an image whose index is not kept: only the manifest for this machine is.
-pub(super) const KNOWN_AS: &str = "dev.hoist.image.digest";
-
 /// Larger manifests and configs are refused; registries cap manifests at 4 MiB.
 pub(super) const MAX_JSON: u64 = 8 << 20;
 
@@ -46,14 +43,6 @@ pub(super) struct Descriptor {
 impl Descriptor {
     pub(super) fn annotation(&self, key: &str) -> Option<&str> {
         self.annotations.get(key).map(String::as_str)
-    }
-
-    /// What registries know it by: the digest of the index it came from, or its own.
-    pub(super) fn known_as(&self) -> Digest {
-        let known = self
-            .annotation(KNOWN_AS)
-            .and_then(|text| Digest::new(text).ok());
-        known.unwrap_or_else(|| self.digest.clone())
     }
 
     /// The config of an image, and not of something else that is kept in registries.
@@ -128,6 +117,13 @@ impl Platform {
             os: os.to_lowercase(),
             variant: variant.or(implied).map(str::to_owned),
             os_version: None,
+        })
+    }
+
+    /// [`Platform::parse`], with an error that says how it is written.
+    pub(super) fn read(text: &str) -> Result<Self, Error> {
+        Self::parse(text).ok_or_else(|| Error::PlatformText {
+            text: text.to_owned(),
         })
     }
 

@@ -26,10 +26,19 @@ pub enum Reference {
         /// `org.opencontainers.image.ref.name` in it; `None` = its only image.
         tag: Option<String>,
     },
-    /// `oci-archive:FILE` or `docker-archive:FILE`.
+    /// `oci-archive:FILE[:TAG]` or `docker-archive:FILE[:NAME]`.
     Archive {
+        /// Which of the two.
+        kind: ArchiveKind,
         /// The tar file, plain or compressed.
         file: PathBuf,
+        /// One image of several; `None` = its only image.
+        tag: Option<String>,
+    },
+    /// `dir:DIR`: one image as skopeo lays it out in a folder.
+    Directory {
+        /// The folder.
+        dir: PathBuf,
     },
     /// `sha256:…`, an image id or a manifest digest.
     Digest(Digest),
@@ -37,28 +46,89 @@ pub enum Reference {
     Name(Name),
 }
 
+/// What an archive is written as; both are read alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArchiveKind {
+    /// As `docker save` writes it.
+    Docker,
+    /// An OCI image layout.
+    Oci,
+}
+
+impl fmt::Display for ArchiveKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Docker => "docker-archive",
+            Self::Oci => "oci-archive",
+        })
+    }
+}
+
+/// As it is written.
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tagged = |tag: &Option<String>| match tag {
+            Some(tag) => format!(":{tag}"),
+            None => String::new(),
+        };
+        match self {
+            Self::Host => f.write_str(HOST),
+            Self::Layout { dir, tag } => write!(f, "oci:{}{}", dir.display(), tagged(tag)),
+            Self::Archive { kind, file, tag } => {
+                write!(f, "{kind}:{}{}", file.display(), tagged(tag))
+            }
+            Self::Directory { dir } => write!(f, "dir:{}", dir.display()),
+            Self::Digest(digest) => digest.fmt(f),
+            Self::Name(name) => f.write_str(&name.familiar()),
+        }
+    }
+}
+
 impl Reference {
     /// Reads a reference. A short id reads as a name; the store looks names up first, as docker does.
     pub fn parse(reference: &ImageRef) -> Result<Self, Error> {
         let text = reference.as_str();
+        if let Some(place) = Self::place(text)? {
+            return Ok(place);
+        }
         if text == HOST {
             return Ok(Self::Host);
-        }
-        if let Some(rest) = text.strip_prefix("oci:") {
-            return layout(text, rest);
-        }
-        for prefix in ["oci-archive:", "docker-archive:"] {
-            if let Some(file) = text.strip_prefix(prefix) {
-                if file.is_empty() {
-                    return Err(invalid(text, "a file must follow the colon"));
-                }
-                return Ok(Self::Archive { file: file.into() });
-            }
         }
         if let Ok(digest) = Digest::new(text).or_else(|_| Digest::new(format!("sha256:{text}"))) {
             return Ok(Self::Digest(digest));
         }
         Name::parse(text).map(Self::Name)
+    }
+
+    /// Reads a place other than store and registry; `None` if it is none. Its path may have spaces.
+    pub fn place(text: &str) -> Result<Option<Self>, Error> {
+        if let Some(rest) = text.strip_prefix("oci:") {
+            return layout(text, rest).map(Some);
+        }
+        if let Some(dir) = text.strip_prefix("dir:") {
+            if dir.is_empty() {
+                return Err(invalid(text, "a folder must follow the colon"));
+            }
+            return Ok(Some(Self::Directory { dir: dir.into() }));
+        }
+        let kinds = [ArchiveKind::Oci, ArchiveKind::Docker];
+        let mut found = kinds.iter().filter_map(|&kind| {
+            let rest = text.strip_prefix(&kind.to_string())?;
+            Some((kind, rest.strip_prefix(':')?))
+        });
+        let Some((kind, rest)) = found.next() else {
+            return Ok(None);
+        };
+        // As for skopeo, the first colon ends the file: a name after it has some of its own.
+        let (file, tag) = match rest.split_once(':') {
+            Some((file, tag)) if !tag.is_empty() => (file, Some(tag.to_owned())),
+            _ => (rest, None),
+        };
+        if file.is_empty() {
+            return Err(invalid(text, "a file must follow the colon"));
+        }
+        let file = file.into();
+        Ok(Some(Self::Archive { kind, file, tag }))
     }
 }
 

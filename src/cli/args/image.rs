@@ -37,12 +37,27 @@ pub struct Rmi {
     pub force: bool,
 }
 
+/// `save`
+#[derive(Debug, Args)]
+pub struct Save {
+    /// Names or ids of images; a name without a tag means all its tags
+    #[arg(value_name = "IMAGE", required = true)]
+    pub images: Vec<String>,
+    /// File, or `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:NAME]`, `dir:DIR` (default: stdout)
+    #[arg(short, long, value_name = "PLACE")]
+    pub output: Option<String>,
+    /// Platform of the images, such as linux/arm64, if not this machine's
+    #[arg(long, value_name = "PLATFORM")]
+    pub platform: Option<String>,
+}
+
 /// `load`
 #[derive(Debug, Args)]
 pub struct Load {
-    /// Archive as `docker save` or an OCI tool wrote it, plain or compressed (default: stdin)
-    #[arg(short, long, value_name = "FILE")]
-    pub input: Option<PathBuf>,
+    /// Archive as `docker save` or an OCI tool wrote it, plain or compressed; or `oci:DIR[:TAG]`,
+    /// `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:NAME]`, `dir:DIR` (default: stdin)
+    #[arg(short, long, value_name = "PLACE")]
+    pub input: Option<String>,
     /// Print nothing but errors
     #[arg(short, long)]
     pub quiet: bool,

@@ -15,7 +15,7 @@ mod single;
 mod watching;
 
 pub use container::{Container, CreateContainer, Make, RunContainer};
-pub use image::{Images, Import, Load, Rmi, Tag};
+pub use image::{Images, Import, Load, Rmi, Save, Tag};
 pub use inspect::{
     Completion, Config, ConfigFormat, Exec, Logs, Ls, Man, Port, Ps, Shell, Status, Tail, Version,
     VersionFormat,
@@ -209,7 +209,9 @@ pub enum Verb {
     Images(Images),
     /// Remove images from the store
     Rmi(Rmi),
-    /// Bring images in from an archive
+    /// Write images to an archive or folder
+    Save(Save),
+    /// Bring images in from an archive or folder
     Load(Load),
     /// Make an image from a tar archive of a root filesystem
     Import(Import),

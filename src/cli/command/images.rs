@@ -1,12 +1,12 @@
-//! `images`, `rmi`, `load`, `import`, `tag`.
+//! `images`, `rmi`, `save`, `load`, `import`, `tag`.
 
 use super::show;
-use crate::cli::args::{Images, Import, Load, Rmi, Tag};
+use crate::cli::args::{Images, Import, Load, Rmi, Save, Tag};
 use crate::cli::context::Context;
 use crate::cli::exit::{Error, Exit};
 use crate::cli::view::images::{self, FIELDS};
 use crate::engine;
-use crate::engine::Removed;
+use crate::engine::{Depot, Removed};
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
@@ -62,8 +62,13 @@ fn line(removed: &Removed) -> String {
 /// Brings images in from an archive.
 pub fn load(context: &Context, args: &Load) -> Result<Exit, Error> {
     super::refuse_dry_run(context, "load")?;
-    let mut input = open(args.input.as_deref())?;
-    let loaded = engine::load(&context.engine(), &mut input)?;
+    let loaded = match args.input.as_deref() {
+        None | Some("-") => {
+            let mut input = open(None)?;
+            engine::load(&context.engine(), Depot::Stream(&mut *input))?
+        }
+        Some(place) => engine::load(&context.engine(), Depot::At(place))?,
+    };
     if args.quiet {
         return Ok(Exit::Done);
     }
@@ -72,6 +77,25 @@ pub fn load(context: &Context, args: &Load) -> Result<Exit, Error> {
         false => format!("Loaded image: {name}\n"),
     };
     show(context, &loaded.iter().map(line).collect::<String>())
+}
+
+/// Writes images to an archive or folder.
+pub fn save(context: &Context, args: &Save) -> Result<Exit, Error> {
+    super::refuse_dry_run(context, "save")?;
+    let saving = engine::Saving {
+        images: &args.images,
+        platform: args.platform.as_deref(),
+    };
+    let engine = context.engine();
+    match args.output.as_deref() {
+        Some(place) if place != "-" => engine::save(&engine, &saving, Depot::At(place))?,
+        _ => engine::save(
+            &engine,
+            &saving,
+            Depot::Stream(&mut context.stream("save")?),
+        )?,
+    }
+    Ok(Exit::Done)
 }
 
 /// Makes an image from a root filesystem.

@@ -104,6 +104,7 @@ pub fn run(context: &Context, verb: Verb) -> Result<Exit, Error> {
         Verb::Logout(args) => logout::run(context, &args),
         Verb::Images(args) => images::list(context, &args),
         Verb::Rmi(args) => images::remove(context, &args),
+        Verb::Save(args) => images::save(context, &args),
         Verb::Load(args) => images::load(context, &args),
         Verb::Import(args) => images::import(context, &args),
         Verb::Tag(args) => images::tag(context, &args),

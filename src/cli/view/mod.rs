@@ -81,6 +81,11 @@ impl View {
         out.flush()
     }
 
+    /// Stdout as it is, for the bytes of an archive.
+    pub fn archive(&self) -> BufWriter<Stdout> {
+        BufWriter::with_capacity(128 << 10, io::stdout())
+    }
+
     /// Writes to stderr; what cannot be said there cannot be said.
     pub fn say(&self, text: &str) {
         let _ = io::stderr().lock().write_all(text.as_bytes());

@@ -24,6 +24,7 @@ pub(super) fn candidates(json: &[u8]) -> Result<Vec<Candidate>, Error> {
             let names: Result<Vec<_>, _> = names.iter().map(|name| Name::parse(name)).collect();
             Ok(Candidate {
                 names: names?.iter().map(Name::to_string).collect(),
+                tags: Vec::new(),
                 manifest: None,
                 config: image.config,
                 layers: image.layers.unwrap_or_default(),

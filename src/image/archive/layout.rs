@@ -7,7 +7,7 @@ use crate::image::store::choose;
 use crate::image::{Error, Name};
 
 /// Name of a blob's member.
-pub(super) fn blob(digest: &Digest) -> String {
+pub(in crate::image) fn blob(digest: &Digest) -> String {
     format!("blobs/sha256/{}", digest.hex())
 }
 
@@ -24,6 +24,7 @@ pub(super) fn candidates(incoming: &Incoming) -> Result<Vec<Candidate>, Error> {
             continue;
         }
         let names = names(entry);
+        let tag = entry.annotation(REF_NAME).map(str::to_owned);
         let read = |descriptor: &Descriptor| incoming.json(&blob(&descriptor.digest));
         let chosen = choose(entry.clone(), entry.digest.as_str(), read)?;
         // One image under several names is several entries.
@@ -35,12 +36,14 @@ pub(super) fn candidates(incoming: &Incoming) -> Result<Vec<Candidate>, Error> {
         };
         if let Some(known) = candidates.iter_mut().find(same) {
             known.names.extend(names);
+            known.tags.extend(tag);
             continue;
         }
         let bytes = incoming.json(&blob(&chosen.digest))?;
         let manifest: Manifest = oci::parse(chosen.digest.as_str(), &bytes)?;
         candidates.push(Candidate {
             names,
+            tags: tag.into_iter().collect(),
             config: blob(&manifest.config.digest),
             layers: manifest
                 .layers
@@ -59,8 +62,23 @@ pub(super) fn candidates(incoming: &Incoming) -> Result<Vec<Candidate>, Error> {
     Ok(candidates)
 }
 
+/// Gives the images of docker's list the manifests that the index beside it has for them: so their digests are kept.
+/// An index that is of no use here is not needed.
+pub(super) fn complete(incoming: &Incoming, listed: &mut [Candidate]) {
+    let Ok(known) = candidates(incoming) else {
+        return;
+    };
+    for image in listed {
+        let same = |it: &&Candidate| it.config == image.config && it.layers == image.layers;
+        if let Some(known) = known.iter().find(same) {
+            image.manifest = known.manifest.clone();
+            image.tags = known.tags.clone();
+        }
+    }
+}
+
 /// The full name as containerd gives it, or a `ref.name` that is more than a tag: a tag alone names no image.
-fn names(entry: &Descriptor) -> Vec<String> {
+pub(in crate::image) fn names(entry: &Descriptor) -> Vec<String> {
     let full = entry.annotation(CONTAINERD_NAME);
     let name = full.or(entry
         .annotation(REF_NAME)

@@ -60,6 +60,33 @@ impl<R: Read> Read for Tee<R> {
     }
 }
 
+/// A stream whose end is an error unless it had the promised digest.
+pub(in crate::image) struct Verified<R> {
+    tee: Tee<R>,
+    expected: Digest,
+}
+
+impl<R: Read> Verified<R> {
+    pub(in crate::image) fn new(inner: R, expected: Digest) -> Self {
+        let tee = Tee::new(inner, None);
+        Self { tee, expected }
+    }
+}
+
+impl<R: Read> Read for Verified<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.tee.read(buffer)?;
+        if n == 0 && !buffer.is_empty() {
+            let actual = digest_of(self.tee.hash.clone());
+            if actual != self.expected {
+                let why = format!("its content has digest `{actual}`: it was damaged");
+                return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+            }
+        }
+        Ok(n)
+    }
+}
+
 /// Tells a full disk from a broken stream.
 fn not_written(error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("cannot write to the store: {error}"))

@@ -27,7 +27,7 @@ impl Store {
                 images.push(ImageSummary {
                     id,
                     names: Vec::new(),
-                    digest: entry.known_as(),
+                    digest: entry.digest.clone(),
                     created: entry.annotation(CREATED).and_then(|text| text.parse().ok()),
                     size: entry
                         .annotation(SIZE)

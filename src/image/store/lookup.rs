@@ -35,7 +35,11 @@ impl Store {
     }
 
     /// Finds an image by name, digest or short id, in this order.
-    pub(super) fn find<'a>(&self, index: &'a Index, text: &str) -> Result<&'a Descriptor, Error> {
+    pub(in crate::image) fn find<'a>(
+        &self,
+        index: &'a Index,
+        text: &str,
+    ) -> Result<&'a Descriptor, Error> {
         if let Some(entry) = find_name(index, text) {
             return Ok(entry);
         }
@@ -46,8 +50,7 @@ impl Store {
         let mut found: Vec<(Digest, &Descriptor)> = Vec::new();
         for entry in &index.manifests {
             let id = self.id_of(entry)?;
-            let known_as = entry.known_as();
-            let digests = [&id, &entry.digest, &known_as];
+            let digests = [&id, &entry.digest];
             let fits = digests.iter().any(|it| it.hex().starts_with(prefix));
             if fits && found.iter().all(|(other, _)| *other != id) {
                 found.push((id, entry));
@@ -83,11 +86,7 @@ fn find_name<'a>(index: &'a Index, text: &str) -> Option<&'a Descriptor> {
     }
     let name = Name::parse(text).ok()?;
     match name.digest() {
-        Some(digest) => {
-            let is_it =
-                |entry: &&Descriptor| entry.digest == *digest || entry.known_as() == *digest;
-            index.manifests.iter().find(is_it)
-        }
+        Some(digest) => index.manifests.iter().find(|entry| entry.digest == *digest),
         None => with_name(&name.to_string()),
     }
 }

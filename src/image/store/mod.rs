@@ -24,14 +24,14 @@ mod work;
 pub use collect::GRACE;
 pub use uses::{Hold, Uses};
 
-pub(super) use blob::{StagedBlob, digest, digest_of, read_small, read_verified, stage};
+pub(super) use blob::{StagedBlob, Verified, digest, digest_of, read_small, read_verified, stage};
 pub(super) use index::{NewImage, PLATFORM, Staged, choose, choose_for, config_bytes};
 pub(super) use layer::{StagedLayer, ingest, unpack_from, unpack_passing};
 pub(super) use lock::Lock;
 pub(super) use partial::Partial;
 pub(super) use work::Work;
 
-use super::{Error, Image, Reference, host, oci, transport};
+use super::{Error, Image, Reference, host, oci, transfer};
 use crate::id::{Digest, ImageRef};
 use std::fs;
 use std::io;
@@ -127,10 +127,11 @@ impl Store {
     pub fn resolve(&self, reference: &ImageRef) -> Result<Image, Error> {
         match Reference::parse(reference)? {
             Reference::Host => host::image(&self.host),
-            Reference::Layout { dir, tag } => {
-                transport::layout(self, reference, &dir, tag.as_deref())
+            Reference::Layout { dir, tag } => transfer::layout(self, &dir, tag.as_deref()),
+            Reference::Archive { kind, file, tag } => {
+                transfer::archive(self, (kind, tag.as_deref()), &file)
             }
-            Reference::Archive { file } => transport::archive(self, reference, &file),
+            Reference::Directory { dir } => transfer::directory(self, &dir),
             Reference::Digest(_) | Reference::Name(_) => {
                 let index = self.index()?;
                 let entry = self.find(&index, reference.as_str())?;

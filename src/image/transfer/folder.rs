@@ -1,0 +1,254 @@
+//! From folders of blobs into the store: OCI layouts and skopeo's `dir:`.
+
+use crate::id::Digest;
+use crate::image::archive::{Loaded, familiar, names_of};
+use crate::image::oci::{self, CONTAINERD_NAME, Descriptor, Index, Manifest, Platform, REF_NAME};
+use crate::image::store::{
+    NewImage, Staged, Store, Work, choose, digest, ingest, read_small, read_verified, stage,
+};
+use crate::image::{Error, store};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+/// How blobs lie in a folder.
+#[derive(Debug, Clone, Copy)]
+enum Blobs<'a> {
+    Layout(&'a Path),
+    Directory(&'a Path),
+}
+
+impl Blobs<'_> {
+    fn path(self, digest: &Digest) -> PathBuf {
+        match self {
+            Self::Layout(dir) => dir.join("blobs/sha256").join(digest.hex()),
+            Self::Directory(dir) => dir.join(digest.hex()),
+        }
+    }
+
+    fn manifest_path(self, digest: &Digest) -> PathBuf {
+        match self {
+            Self::Layout(_) => self.path(digest),
+            // The one that is asked for is `manifest.json`, those below it have a name of their own.
+            Self::Directory(dir) => {
+                let below = dir.join(format!("{}.manifest.json", digest.hex()));
+                match below.exists() {
+                    true => below,
+                    false => dir.join("manifest.json"),
+                }
+            }
+        }
+    }
+
+    fn manifest(self, digest: &Digest) -> Result<Vec<u8>, Error> {
+        read_verified(&self.manifest_path(digest), digest)
+    }
+}
+
+/// Takes the image of a layout in under the layout's own name, unless it is there already; gives that name.
+pub(super) fn take_layout(store: &Store, dir: &Path, tag: Option<&str>) -> Result<String, Error> {
+    let dir = fs::canonicalize(dir).map_err(Error::io("open", dir))?;
+    let name = match tag {
+        Some(tag) => format!("oci:{}:{tag}", dir.display()),
+        None => format!("oci:{}", dir.display()),
+    };
+    let blobs = Blobs::Layout(&dir);
+    let entry = pick(&name, read_index(&dir)?, tag)?;
+    let chosen = choose(entry, &name, |it| blobs.manifest(&it.digest))?;
+    let known = |entry: &&Descriptor| {
+        entry.annotation(REF_NAME) == Some(&name) && entry.digest == chosen.digest
+    };
+    if store.index()?.manifests.iter().find(known).is_none() {
+        copy(store, blobs, chosen, std::slice::from_ref(&name))?;
+    }
+    Ok(name)
+}
+
+/// Loads the image of that tag, or all that run here, under the names the layout gives them.
+pub(super) fn load_layout(
+    store: &Store,
+    dir: &Path,
+    tag: Option<&str>,
+) -> Result<Vec<Loaded>, Error> {
+    let index = read_index(dir)?;
+    let blobs = Blobs::Layout(dir);
+    let label = dir.display().to_string();
+    let entries = match tag {
+        Some(_) => vec![pick(&label, index, tag)?],
+        None => runnable(index),
+    };
+    let mut loaded: Vec<Loaded> = Vec::new();
+    for entry in entries {
+        let names = names_of(&entry);
+        let chosen = choose(entry, &label, |it| blobs.manifest(&it.digest))?;
+        let id = copy(store, blobs, chosen, &names)?;
+        let names = names.iter().map(|name| familiar(name));
+        match loaded.iter_mut().find(|it| it.id == id) {
+            Some(known) => known.names.extend(names),
+            None => loaded.push(Loaded {
+                names: names.collect(),
+                id,
+            }),
+        }
+    }
+    Ok(loaded)
+}
+
+/// Loads the image of a `dir:` folder; it has no name of its own.
+pub(super) fn load_directory(
+    store: &Store,
+    dir: &Path,
+    name: Option<&str>,
+) -> Result<Vec<Loaded>, Error> {
+    let path = dir.join("manifest.json");
+    let bytes = read_small(&path, &path.display().to_string())?;
+    let probe: MediaType = oci::parse("manifest.json", &bytes)?;
+    let entry = Descriptor {
+        media_type: probe.kind(),
+        digest: digest(&bytes),
+        size: bytes.len() as u64,
+        platform: None,
+        artifact_type: None,
+        annotations: BTreeMap::new(),
+    };
+    let blobs = Blobs::Directory(dir);
+    let label = dir.display().to_string();
+    let chosen = choose(entry, &label, |it| blobs.manifest(&it.digest))?;
+    let names: Vec<String> = name.iter().map(|&name| name.to_owned()).collect();
+    let id = copy(store, blobs, chosen, &names)?;
+    let names = Vec::new();
+    Ok(vec![Loaded { names, id }])
+}
+
+/// What a manifest says it is; older OCI manifests do not say.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MediaType {
+    #[serde(default)]
+    media_type: Option<String>,
+    #[serde(default)]
+    manifests: Option<serde::de::IgnoredAny>,
+}
+
+impl MediaType {
+    fn kind(self) -> String {
+        let guess = match self.manifests {
+            Some(_) => oci::INDEX,
+            None => oci::MANIFEST,
+        };
+        self.media_type.unwrap_or_else(|| guess.to_owned())
+    }
+}
+
+fn read_index(dir: &Path) -> Result<Index, Error> {
+    let path = dir.join("index.json");
+    oci::parse(
+        &path.display().to_string(),
+        &store::read_small(&path, "index.json")?,
+    )
+}
+
+fn runs_here(entry: &Descriptor) -> bool {
+    let here = Platform::here();
+    let platform = entry.platform.as_ref();
+    platform.is_none_or(|platform| here.runs(platform))
+}
+
+/// The images of a layout that run on this machine; what others attach to images is passed over.
+fn runnable(index: Index) -> Vec<Descriptor> {
+    let entries = index.manifests.into_iter();
+    entries
+        .filter(|entry| runs_here(entry) && entry.artifact_type.is_none())
+        .collect()
+}
+
+fn pick(name: &str, index: Index, tag: Option<&str>) -> Result<Descriptor, Error> {
+    let tags: Vec<String> = index
+        .manifests
+        .iter()
+        .filter_map(|entry| entry.annotation(REF_NAME).map(str::to_owned))
+        .collect();
+    let mut fitting = index.manifests.into_iter().filter(|entry| {
+        let is_tagged = |tag| {
+            entry.annotation(REF_NAME) == Some(tag)
+                || entry.annotation(CONTAINERD_NAME) == Some(tag)
+        };
+        tag.is_none_or(is_tagged) && runs_here(entry)
+    });
+    match (fitting.next(), fitting.next()) {
+        (Some(entry), None) => Ok(entry),
+        (Some(_), Some(_)) => Err(Error::malformed(
+            name,
+            format!("it has several images, name one of: {}", tags.join(", ")),
+        )),
+        (None, _) => Err(Error::malformed(
+            name,
+            format!("it has no such image, only: {}", tags.join(", ")),
+        )),
+    }
+}
+
+/// Copies what is missing of an image into the store, and gives its id.
+fn copy(
+    store: &Store,
+    blobs: Blobs<'_>,
+    manifest: Descriptor,
+    names: &[String],
+) -> Result<Digest, Error> {
+    let work = Work::new(store)?;
+    let mut staged = Staged::default();
+    let manifest_bytes = blobs.manifest(&manifest.digest)?;
+    let parsed: Manifest = oci::parse(manifest.digest.as_str(), &manifest_bytes)?;
+    let id = parsed.config.digest;
+    let config_bytes = read_verified(&blobs.path(&id), &id)?;
+    let config: oci::ConfigFile = oci::parse(id.as_str(), &config_bytes)?;
+    let diff_ids = config.rootfs.diff_ids;
+    if diff_ids.len() != parsed.layers.len() {
+        return Err(Error::malformed(
+            manifest.digest.as_str(),
+            "its manifest and its config disagree on the number of layers",
+        ));
+    }
+    for (layer, diff_id) in parsed.layers.iter().zip(&diff_ids) {
+        if store.blob_path(&layer.digest).exists() && store.layer_path(diff_id).is_dir() {
+            continue;
+        }
+        let source = blobs.path(&layer.digest);
+        copy_layer(&work, &source, (&layer.digest, diff_id), &mut staged)?;
+    }
+    for bytes in [config_bytes, manifest_bytes] {
+        staged.blobs.push(stage(&work, bytes.as_slice())?);
+    }
+    staged.images.push(NewImage {
+        manifest,
+        id: id.clone(),
+        diff_ids,
+        created: config.created,
+        names: names.to_vec(),
+        annotations: BTreeMap::new(),
+    });
+    store.commit(&work, &staged)?;
+    Ok(id)
+}
+
+fn copy_layer(
+    work: &Work,
+    source: &Path,
+    (digest, diff_id): (&Digest, &Digest),
+    staged: &mut Staged,
+) -> Result<(), Error> {
+    let file = File::open(source).map_err(Error::io("read", source))?;
+    let (blob, layer) = ingest(work, digest.as_str(), file)?;
+    if blob.digest != *digest {
+        return Err(Error::Mismatch {
+            what: source.display().to_string(),
+            expected: digest.clone(),
+            actual: blob.digest,
+        });
+    }
+    let layer = layer?;
+    layer.verify(diff_id)?;
+    staged.blobs.push(blob);
+    staged.layers.insert(diff_id.clone(), layer);
+    Ok(())
+}
