@@ -40,6 +40,11 @@ const DEPLOY_LEFT_OUT: [&str; 7] = [
 
 /// The fingerprint of a service of a project.
 pub fn service(canonical: &Canonical, name: &str) -> Digest {
+    digest(&material(canonical, name))
+}
+
+/// What the fingerprint is made of.
+pub fn material(canonical: &Canonical, name: &str) -> Value {
     let empty = Node::mapping(canonical.root.span, []);
     let service = canonical.service(name).unwrap_or(&empty);
     let mut value = render::to_json(service);
@@ -58,6 +63,10 @@ pub fn service(canonical: &Canonical, name: &str) -> Digest {
         }
     }
     render::sort(&mut value);
+    value
+}
+
+fn digest(value: &Value) -> Digest {
     let hash = Sha256::digest(value.to_string().as_bytes());
     let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     Digest::new(format!("sha256:{hex}")).expect("a sha256 is 64 hex digits")

@@ -4,6 +4,10 @@
 //! (one transaction for all). Undoing is dropping: ports go with their sockets, links with the namespace.
 
 use super::bridge;
+use super::carrier::carrier;
+use super::carrier::mappings_of;
+use super::carrier::member;
+use super::carrier::sort;
 use super::driver::Driver;
 use super::endpoint::Endpoint;
 use super::error::Error;
@@ -25,11 +29,10 @@ use super::veth;
 use super::veth::Membership;
 use std::collections::BTreeMap;
 use std::collections::HashMap;
-use std::net::IpAddr;
-use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
-use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
+use std::time::Duration;
+use std::time::Instant;
 
 /// A container on its way to an [`Endpoint`].
 struct Joining<'a> {
@@ -39,7 +42,14 @@ struct Joining<'a> {
     ready: Ready,
     /// IPv6 addresses inside, each with the index of its link.
     ipv6: Vec<(u32, Ipv6Addr)>,
+    /// A link of an earlier run has not quite gone.
+    name_taken: bool,
 }
+
+const LINKS: &str = "make links of container";
+/// How long the kernel may take to clear an earlier run's links away.
+const CLEARING: Duration = Duration::from_secs(3);
+const CLEARING_STEP: Duration = Duration::from_millis(1);
 
 impl<'a> Joining<'a> {
     fn start(
@@ -64,6 +74,7 @@ impl<'a> Joining<'a> {
             reservations,
             ready: driver.pool.take()?,
             ipv6: Vec::new(),
+            name_taken: false,
         })
     }
 
@@ -92,40 +103,6 @@ impl<'a> Joining<'a> {
     }
 }
 
-/// Gives the sockets of a container's published ports to its endpoint.
-pub(super) fn hand_out(
-    endpoint: &mut Endpoint,
-    reservations: Vec<Reservation>,
-    attachment: &AttachmentSpec,
-    networks: &[NetworkSpec],
-) {
-    let known = attachment.interfaces.iter();
-    let members: Vec<_> = known
-        .filter_map(|interface| member(interface, networks))
-        .collect();
-    if let Some(carrier) = carrier(&members) {
-        sort(endpoint, reservations, carrier.interface);
-    }
-}
-
-/// Tells the sockets that only reserve from those that a proxy serves.
-fn sort(endpoint: &mut Endpoint, reservations: Vec<Reservation>, carrier: &InterfaceSpec) {
-    for reservation in reservations {
-        endpoint.reservations.extend(reservation.ipv4);
-        let Some(socket) = reservation.ipv6 else {
-            continue;
-        };
-        let port = &reservation.port;
-        match proxy_target(port, carrier) {
-            Some(ip) => {
-                let target = SocketAddr::new(ip, port.container_port);
-                endpoint.proxies.push((socket, port.tcp, target));
-            }
-            None => endpoint.reservations.push(socket),
-        }
-    }
-}
-
 /// See [`Driver::attach_all`].
 pub(super) fn all(
     driver: &Driver,
@@ -138,6 +115,7 @@ pub(super) fn all(
         .map(|attachment| Joining::start(driver, attachment, networks))
         .collect();
     make_links(driver, &mut joining);
+    try_names_again(driver, &mut joining);
     for slot in &mut joining {
         attempt(slot, |joining| {
             let container = joining.attachment.container.short();
@@ -152,20 +130,6 @@ pub(super) fn all(
         .into_iter()
         .map(|slot| slot.map(Joining::finish))
         .collect()
-}
-
-/// The kernel mappings of the ports of a container.
-pub(super) fn mappings(
-    attachment: &AttachmentSpec,
-    ports: &[PublishedPort],
-    networks: &[NetworkSpec],
-) -> Vec<Mapping> {
-    let known = attachment
-        .interfaces
-        .iter()
-        .filter_map(|interface| member(interface, networks));
-    let members: Vec<_> = known.collect();
-    mappings_of(attachment, ports, carrier(&members))
 }
 
 /// An endpoint without ports.
@@ -191,22 +155,6 @@ fn memberships<'a>(
         })
     };
     attachment.interfaces.iter().map(find).collect()
-}
-
-fn member<'a>(interface: &'a InterfaceSpec, networks: &'a [NetworkSpec]) -> Option<Membership<'a>> {
-    let network = networks
-        .iter()
-        .find(|network| network.name == interface.network)?;
-    Some(Membership { interface, network })
-}
-
-/// The interface that published ports lead to: that of the default route, else the first that leads out at all.
-fn carrier<'a>(members: &[Membership<'a>]) -> Option<Membership<'a>> {
-    let open = || members.iter().filter(|member| !member.network.internal);
-    open()
-        .find(|member| member.interface.default_route)
-        .or_else(|| open().next())
-        .copied()
 }
 
 /// Does a step for a container that has not failed yet.
@@ -239,14 +187,43 @@ fn make_links(driver: &Driver, joining: &mut [Result<Joining<'_>, Error>]) {
     let outcome = route.exchange(&links.batch);
     for (slot, span) in joining.iter_mut().zip(spans) {
         attempt(slot, |joining| {
-            const ACTION: &str = "make links of container";
             let container = joining.attachment.container.short();
             let answers = match &outcome {
                 Ok(answers) => &answers[span],
-                Err(error) => return Err(Error::system(ACTION, container)(copy(error))),
+                Err(error) => return Err(Error::system(LINKS, container)(copy(error))),
             };
-            bridge::refused(answers, ACTION, container).map_or(Ok(()), Err)
+            joining.name_taken = answers
+                .iter()
+                .filter_map(|answer| answer.refusal.as_ref())
+                .any(|refusal| refusal.errno == libc::EEXIST);
+            match bridge::refused(answers, LINKS, container) {
+                Some(error) if !joining.name_taken => Err(error),
+                _ => Ok(()),
+            }
         });
+    }
+}
+
+/// The kernel takes a link's name out of its tables a moment before it takes it out of sysfs, and refuses it in between:
+/// when the former namespace of a container is just being cleared away.
+fn try_names_again(driver: &Driver, joining: &mut [Result<Joining<'_>, Error>]) {
+    let deadline = Instant::now() + CLEARING;
+    for slot in joining {
+        while let Ok(joining) = slot
+            && joining.name_taken
+            && Instant::now() < deadline
+        {
+            std::thread::sleep(CLEARING_STEP);
+            make_links(driver, std::slice::from_mut(slot));
+        }
+        if let Ok(joining) = slot
+            && joining.name_taken
+        {
+            let name = joining.attachment.container.short();
+            *slot = Err(Error::system(LINKS, name)(
+                std::io::Error::from_raw_os_error(libc::EEXIST),
+            ));
+        }
     }
 }
 
@@ -329,59 +306,6 @@ fn map_ports(driver: &Driver, joining: &mut [Result<Joining<'_>, Error>]) {
         attempt(slot, |joining| {
             ruleset::publish(&mut netfilter, &joining.mappings())
         });
-    }
-}
-
-fn mappings_of(
-    attachment: &AttachmentSpec,
-    ports: &[PublishedPort],
-    carrier: Option<Membership<'_>>,
-) -> Vec<Mapping> {
-    let Some(Membership { interface, network }) = carrier else {
-        return Vec::new();
-    };
-    let mapping = |port: &PublishedPort, host: IpAddr, container: IpAddr| Mapping {
-        bridge: network.bridge.clone(),
-        tcp: port.tcp,
-        host: SocketAddr::new(host, port.host_port),
-        container: SocketAddr::new(container, port.container_port),
-        comment: attachment.container.to_string(),
-    };
-    let mut mappings = Vec::new();
-    for port in ports {
-        if let Some(host) = ipv4_host(port) {
-            mappings.push(mapping(port, host.into(), interface.ipv4.into()));
-        }
-        if let (Some(host), Some(container)) = (ipv6_host(port), interface.ipv6) {
-            mappings.push(mapping(port, host.into(), container.into()));
-        }
-    }
-    mappings
-}
-
-fn ipv4_host(port: &PublishedPort) -> Option<Ipv4Addr> {
-    match port.host_ip {
-        None => Some(Ipv4Addr::UNSPECIFIED),
-        Some(IpAddr::V4(ip)) => Some(ip),
-        Some(IpAddr::V6(_)) => None,
-    }
-}
-
-fn ipv6_host(port: &PublishedPort) -> Option<Ipv6Addr> {
-    match port.host_ip {
-        None => Some(Ipv6Addr::UNSPECIFIED),
-        Some(IpAddr::V6(ip)) => Some(ip),
-        Some(IpAddr::V4(_)) => None,
-    }
-}
-
-/// Where a proxy must carry a port's IPv6 traffic; `None` if the kernel does it all.
-fn proxy_target(port: &PublishedPort, interface: &InterfaceSpec) -> Option<IpAddr> {
-    let host = ipv6_host(port)?;
-    match interface.ipv6 {
-        Some(_) if !host.is_unspecified() && !host.is_loopback() => None,
-        Some(ip) => Some(ip.into()),
-        None => Some(interface.ipv4.into()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::attach;
 use super::bridge;
+use super::carrier;
 use super::endpoint::Endpoint;
 use super::error::Error;
 use super::names;
@@ -115,7 +116,7 @@ impl Driver {
         ports: &[PublishedPort],
         networks: &[NetworkSpec],
     ) -> Result<(), Error> {
-        let mappings = attach::mappings(attachment, ports, networks);
+        let mappings = carrier::mappings(attachment, ports, networks);
         ruleset::withdraw(&mut self.netfilter(), &mappings)
     }
 

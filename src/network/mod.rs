@@ -5,6 +5,7 @@
 
 mod attach;
 mod bridge;
+mod carrier;
 pub mod dns;
 mod driver;
 mod endpoint;

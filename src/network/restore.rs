@@ -1,7 +1,7 @@
 //! What a container's network loses with the processes that held its sockets, made anew. The namespace, its links and the
 //! kernel's port mappings live on with the container itself.
 
-use super::attach;
+use super::carrier;
 use super::endpoint::Endpoint;
 use super::error::Error;
 use super::netns;
@@ -35,7 +35,7 @@ pub(super) fn restore(
             Err(error) => refused.push(error),
         }
     }
-    attach::hand_out(&mut endpoint, reservations, attachment, networks);
+    carrier::hand_out(&mut endpoint, reservations, attachment, networks);
     Ok((endpoint, refused))
 }
 

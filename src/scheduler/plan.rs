@@ -52,6 +52,10 @@ pub enum Cause {
     LostAtBoot,
     /// Its configuration is not the one it was made with.
     ConfigChanged,
+    /// These keys of its configuration are not those it was made with.
+    KeysChanged(String),
+    /// A volume it mounts is made anew.
+    VolumeRecreated(VolumeName),
     /// The image of that name is another one now.
     ImageChanged,
     /// `--force-recreate`, or `--always-recreate-deps`.
@@ -95,6 +99,8 @@ impl fmt::Display for Cause {
             Self::Missing => f.write_str("none yet"),
             Self::LostAtBoot => f.write_str("gone since the boot"),
             Self::ConfigChanged => f.write_str("configuration changed"),
+            Self::KeysChanged(keys) => f.write_str(keys),
+            Self::VolumeRecreated(name) => write!(f, "volume {name} recreated"),
             Self::ImageChanged => f.write_str("image changed"),
             Self::Forced => f.write_str("forced"),
             Self::NetworkRecreated(name) => write!(f, "network {name} recreated"),
@@ -118,6 +124,15 @@ impl fmt::Display for Cause {
 }
 
 impl Plan {
+    /// Puts better causes in place of those that `why` has one for.
+    pub fn explain(&mut self, why: impl Fn(&Node) -> Option<Cause>) {
+        for node in self.graph.node_weights_mut() {
+            if let Some(cause) = why(node) {
+                node.cause = cause;
+            }
+        }
+    }
+
     /// Adds a step that comes after `after`.
     pub fn add(&mut self, action: Action, cause: Cause, after: &[Step]) -> Step {
         self.push(

@@ -27,6 +27,9 @@ pub struct ProjectRecord<N> {
     pub networks: Vec<NetworkRecord<N>>,
     /// Path prefix of its cgroups, below each hierarchy's root.
     pub cgroup: String,
+    /// What containers were made from, by `config_hash`: to tell what has changed.
+    #[serde(default)]
+    pub made_from: BTreeMap<String, serde_json::Value>,
 }
 
 /// A network of a project.

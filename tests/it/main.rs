@@ -32,6 +32,7 @@ mod runtime;
 mod runtime_attacks;
 mod runtime_bench;
 mod runtime_exec;
+mod scenarios;
 mod stack;
 mod stack_fails;
 mod stack_guestbook;

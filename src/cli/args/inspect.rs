@@ -83,6 +83,9 @@ pub struct Logs {
     /// Show lines without their container's name
     #[arg(long)]
     pub no_log_prefix: bool,
+    /// Show each line as a JSON object: container, service, number, time, stream, line
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `--tail`.

@@ -3,9 +3,10 @@
 use crate::cli::args::{Logs, Tail};
 use crate::cli::context::Context;
 use crate::cli::exit::{Error, Exit};
-use crate::cli::view::lines::{LineStyle, Prefixer, Said};
+use crate::cli::view::lines::{LineStyle, Prefixer, Said, timestamp};
 use crate::engine;
 use crate::engine::LogLine;
+use crate::engine::Stream;
 use crate::id::ServiceName;
 use jiff::{SignedDuration, Timestamp, Zoned};
 use std::io;
@@ -52,7 +53,12 @@ pub fn run(context: &Context, args: &Logs) -> Result<Exit, Error> {
         if args.index.is_some_and(|index| index != line.number) {
             return ControlFlow::Continue(());
         }
-        match out.line(line.stream, &prefixer.line(said(line))) {
+        let written = if args.json {
+            out.line(Stream::Out, &object(line))
+        } else {
+            out.line(line.stream, &prefixer.line(said(line)))
+        };
+        match written {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 broken = Some(error);
@@ -63,6 +69,23 @@ pub fn run(context: &Context, args: &Logs) -> Result<Exit, Error> {
     let ended: io::Result<()> = broken.map_or_else(|| out.finish(), Err);
     ended.map_err(Error::Output)?;
     Ok(Exit::Done)
+}
+
+/// A line as a JSON object with its end. Bytes that are no UTF-8 are replaced.
+fn object(line: &LogLine<'_>) -> Vec<u8> {
+    let stream = match line.stream {
+        Stream::Out => "stdout",
+        Stream::Err => "stderr",
+    };
+    let object = serde_json::json!({
+        "container": line.container,
+        "service": line.service,
+        "number": line.number,
+        "time": timestamp(line.time),
+        "stream": stream,
+        "line": String::from_utf8_lossy(line.bytes),
+    });
+    format!("{object}\n").into_bytes()
 }
 
 /// The engine's line as the view takes it.

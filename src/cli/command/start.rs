@@ -10,8 +10,20 @@ use crate::engine;
 pub fn run(context: &Context, args: Start) -> Result<Exit, Error> {
     context.check_services(&args.services)?;
     let project = context.project()?;
+    let services = match args.services {
+        named if !named.is_empty() => named,
+        // Each service of the file must be there to be started; without a sound file, what is there is.
+        _ => context.try_load()?.map_or_else(
+            |_| Vec::new(),
+            |loaded| {
+                let services = loaded.project.services.values();
+                let wanted = services.filter(|service| service.scale > 0);
+                wanted.map(|service| service.name.clone()).collect()
+            },
+        ),
+    };
     let request = engine::Start {
-        services: args.services,
+        services,
         wait: args.wait,
         wait_timeout: args.wait_timeout,
         dry_run: context.global.dry_run,

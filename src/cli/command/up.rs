@@ -233,6 +233,7 @@ fn request(context: &Context, args: &Up, loaded: &Loaded) -> Result<engine::Up, 
         no_deps: args.no_deps,
         no_start: args.no_start,
         renew_anonymous_volumes: args.renew_anon_volumes,
+        renew_volumes: args.yes,
         timeout: args.timeout,
         parallel: context.parallel()?,
     })

@@ -8,6 +8,7 @@ use super::waits::Waits;
 use crate::id::ContainerId;
 use crate::id::ServiceName;
 use crate::scheduler::action::Action;
+use crate::scheduler::graph;
 use crate::scheduler::observed::ObservedContainer;
 use crate::scheduler::observed::State;
 use crate::scheduler::plan::Cause;
@@ -15,6 +16,7 @@ use crate::scheduler::plan::Plan;
 use crate::scheduler::plan::Step;
 use indexmap::IndexMap;
 use std::collections::HashMap;
+use std::collections::HashSet;
 
 /// The services that are meant, dependencies first, disabled ones last.
 fn meant<'a>(context: &Context<'a>) -> Vec<&'a ServiceName> {
@@ -122,20 +124,26 @@ pub(super) fn remove(context: &Context<'_>, stop: bool, volumes: bool) -> Plan {
 
 /// Plans a `start`.
 pub(super) fn start(context: &Context<'_>, wait: bool) -> Result<Plan, PlanError> {
-    for service in meant(context) {
-        let wanted = context.options.containers.is_empty()
-            && context
-                .desired
-                .services
-                .get(service)
-                .is_some_and(|s| s.scale > 0);
+    let chosen = meant(context);
+    let single = !context.options.containers.is_empty();
+    for service in &chosen {
+        let known = context.desired.services.get(*service);
+        let wanted = !single && known.is_none_or(|s| s.scale > 0);
         if wanted && context.containers_of(service).is_empty() {
-            return Err(PlanError::NoContainer(service.clone()));
+            return Err(PlanError::NoContainer((*service).clone()));
         }
     }
     let mut plan = Plan::default();
     let mut starting = Starting::default();
-    for service in meant(context) {
+    let chosen: Vec<_> = chosen.into_iter().cloned().collect();
+    let drawn: HashSet<_> = if single {
+        chosen.into_iter().collect()
+    } else {
+        let all = graph::closure(&context.desired.edges(), &chosen);
+        all.into_iter().collect()
+    };
+    let services = context.desired.services.keys();
+    for service in services.filter(|name| drawn.contains(*name)) {
         for container in context.containers_of(service) {
             let runs = matches!(container.state, State::Running | State::Restarting);
             if !runs && container.state != State::Dead {

@@ -7,8 +7,8 @@ use super::replicas::Ground;
 use super::replicas::Part;
 use super::replicas::Replica;
 use super::replicas::Replicas;
+use super::resources::Remade;
 use crate::id::ContainerId;
-use crate::id::NetworkName;
 use crate::id::ServiceName;
 use crate::scheduler::desired::DesiredService;
 use crate::scheduler::graph;
@@ -134,7 +134,7 @@ pub(super) fn selection<'a>(context: &Context<'a>) -> IndexMap<&'a str, Role> {
 pub(super) fn members<'a>(
     context: &Context<'a>,
     up: Up,
-    networks: &HashSet<NetworkName>,
+    remade: &Remade,
     new_id: &mut dyn FnMut() -> ContainerId,
 ) -> Members<'a> {
     let roles = selection(context);
@@ -151,7 +151,8 @@ pub(super) fn members<'a>(
             },
         };
         let ground = Ground {
-            networks,
+            networks: &remade.networks,
+            volumes: &remade.volumes,
             replaced: &replaced,
             leaving: &leaving,
             starting: &starting,
@@ -179,7 +180,7 @@ pub(super) fn members<'a>(
         if member.starts() {
             starting.insert(name.as_str());
         }
-        order_stops(&mut member, &members, networks);
+        order_stops(&mut member, &members, remade);
         members.insert(name.as_str(), member);
     }
     members
@@ -221,16 +222,15 @@ fn bounce<'a>(context: &Context<'a>, member: &Member<'a>, members: &Members<'a>)
     Some(Cause::DependencyRestarts(name))
 }
 
-fn order_stops<'a>(
-    member: &mut Member<'a>,
-    members: &Members<'a>,
-    networks: &HashSet<NetworkName>,
-) {
+fn order_stops<'a>(member: &mut Member<'a>, members: &Members<'a>, remade: &Remade) {
     let stops = member.stops();
     if stops.is_empty() {
         return;
     }
-    let on_one = |c: &ObservedContainer| c.networks.iter().any(|name| networks.contains(name));
+    let on_one = |c: &ObservedContainer| {
+        let on_network = c.networks.iter().any(|name| remade.networks.contains(name));
+        on_network || c.volumes.iter().any(|name| remade.volumes.contains(name))
+    };
     let above: Vec<_> = member
         .strong()
         .filter_map(|name| members.get(name))

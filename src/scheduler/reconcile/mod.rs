@@ -104,6 +104,8 @@ pub struct Up {
     pub wait: bool,
     /// `-V`: new anonymous volumes for recreated containers; the old ones are removed.
     pub renew_anonymous_volumes: bool,
+    /// Named volumes whose configuration has changed are made anew, empty: `-y`.
+    pub renew_volumes: bool,
 }
 
 /// When to replace a container that exists.

@@ -5,6 +5,7 @@ use super::Recreate;
 use crate::id::ContainerId;
 use crate::id::NetworkName;
 use crate::id::ServiceName;
+use crate::id::VolumeName;
 use crate::scheduler::action::ContainerRef;
 use crate::scheduler::desired::DesiredService;
 use crate::scheduler::observed::ObservedContainer;
@@ -55,6 +56,8 @@ pub(super) enum Part {
 pub(super) struct Ground<'p> {
     /// Networks that are made anew.
     pub networks: &'p HashSet<NetworkName>,
+    /// Volumes that are made anew.
+    pub volumes: &'p HashSet<VolumeName>,
     /// Services whose containers are replaced.
     pub replaced: &'p HashSet<&'p str>,
     /// Containers that leave, with their services.
@@ -233,7 +236,7 @@ fn divergence(
     let recreate = match part {
         Part::Bystander { follow } => {
             let follow = (*follow).then(|| followed(context, service, container, ground));
-            return network_recreated(container, ground).or(follow.flatten());
+            return resource_recreated(container, ground).or(follow.flatten());
         }
         Part::Whole(recreate) => recreate,
     };
@@ -246,7 +249,7 @@ fn divergence(
         Recreate::Diverged => namespace_replaced(service, ground.replaced)
             .or_else(|| namespace_lost(context, service, container))
             .or_else(|| differs(service, container))
-            .or_else(|| network_recreated(container, ground))
+            .or_else(|| resource_recreated(container, ground))
             .or_else(|| unconnected(service, container)),
     }
 }
@@ -262,12 +265,15 @@ fn differs(service: &DesiredService, container: &ObservedContainer) -> Option<Ca
     other_image.then_some(Cause::ImageChanged)
 }
 
-fn network_recreated(container: &ObservedContainer, ground: &Ground<'_>) -> Option<Cause> {
-    let network = container
-        .networks
-        .iter()
-        .find(|name| ground.networks.contains(*name))?;
-    Some(Cause::NetworkRecreated(network.clone()))
+fn resource_recreated(container: &ObservedContainer, ground: &Ground<'_>) -> Option<Cause> {
+    let mut networks = container.networks.iter();
+    let network = networks.find(|name| ground.networks.contains(*name));
+    if let Some(network) = network {
+        return Some(Cause::NetworkRecreated(network.clone()));
+    }
+    let mut volumes = container.volumes.iter();
+    let volume = volumes.find(|name| ground.volumes.contains(*name))?;
+    Some(Cause::VolumeRecreated(volume.clone()))
 }
 
 fn unconnected(service: &DesiredService, container: &ObservedContainer) -> Option<Cause> {

@@ -9,6 +9,7 @@ use super::members::Members;
 use super::members::selection;
 use super::up::Builder;
 use crate::id::NetworkName;
+use crate::id::VolumeName;
 use crate::scheduler::action::Action;
 use crate::scheduler::desired::DesiredNetwork;
 use crate::scheduler::desired::DesiredVolume;
@@ -18,12 +19,24 @@ use crate::scheduler::plan::Plan;
 use crate::scheduler::plan::Step;
 use std::collections::HashSet;
 
+/// What exists with another configuration and is made anew, before the containers on it.
+pub(super) struct Remade {
+    pub networks: HashSet<NetworkName>,
+    pub volumes: HashSet<VolumeName>,
+}
+
+impl Remade {
+    /// What that is for an `up`.
+    pub fn decide(context: &Context<'_>, up: Up, plan: &mut Plan) -> Self {
+        Self {
+            networks: changed_networks(context, up, plan),
+            volumes: renewed_volumes(context, up),
+        }
+    }
+}
+
 /// Networks that exist with another configuration and can be made anew.
-pub(super) fn changed_networks(
-    context: &Context<'_>,
-    up: Up,
-    plan: &mut Plan,
-) -> HashSet<NetworkName> {
+fn changed_networks(context: &Context<'_>, up: Up, plan: &mut Plan) -> HashSet<NetworkName> {
     let selected = selection(context);
     let services = selected.keys().map(|name| &context.desired.services[*name]);
     let used: HashSet<_> = services.flat_map(|service| &service.networks).collect();
@@ -57,6 +70,31 @@ pub(super) fn changed_networks(
         }
     }
     changed
+}
+
+/// Volumes that exist with another configuration and are to be made anew, with everything in them lost: only when the
+/// user said so, and nothing else of the project is left on them.
+fn renewed_volumes(context: &Context<'_>, up: Up) -> HashSet<VolumeName> {
+    if !up.renew_volumes || up.recreate == Recreate::Never {
+        return HashSet::new();
+    }
+    let selected = selection(context);
+    let stays_on = |name: &VolumeName| {
+        let mut all = context.observed.containers.iter();
+        all.any(|c| c.volumes.contains(name) && !selected.contains_key(c.service.as_str()))
+    };
+    let changed = |volume: &&DesiredVolume| {
+        let mut observed = context.observed.volumes.iter();
+        let hash = observed
+            .find(|o| o.name == volume.name)
+            .and_then(|o| o.hash.as_ref());
+        !volume.external && hash.is_some_and(|hash| *hash != volume.hash)
+    };
+    let volumes = context.desired.volumes.iter().filter(changed);
+    volumes
+        .map(|volume| volume.name.clone())
+        .filter(|name| !stays_on(name))
+        .collect()
 }
 
 /// A running container that keeps `network` from being made anew, because we could not replace it.
@@ -146,7 +184,11 @@ impl<'a> Builder<'_, 'a> {
     }
 
     /// Makes the volumes that members use and that are missing.
-    pub fn volumes(&mut self, members: &Members<'a>) -> Result<(), PlanError> {
+    pub fn volumes(
+        &mut self,
+        members: &Members<'a>,
+        renewed: &HashSet<VolumeName>,
+    ) -> Result<(), PlanError> {
         let used: HashSet<_> = members.values().flat_map(|m| &m.service.volumes).collect();
         let context = self.context;
         for volume in context
@@ -155,16 +197,36 @@ impl<'a> Builder<'_, 'a> {
             .iter()
             .filter(|v| used.contains(&v.name))
         {
-            if self.is_missing(volume)? {
+            let removed = renewed
+                .contains(&volume.name)
+                .then(|| self.remove_volume(volume, members));
+            if removed.is_some() || self.is_missing(volume)? {
                 let action = Action::CreateVolume {
                     key: volume.key.clone(),
                     name: volume.name.clone(),
                 };
-                let step = self.plan.add(action, Cause::Missing, &[]);
+                let cause = match removed {
+                    Some(_) => Cause::ConfigChanged,
+                    None => Cause::Missing,
+                };
+                let step = self.plan.add(action, cause, removed.as_slice());
                 self.volumes.insert(volume.name.clone(), step);
             }
         }
         Ok(())
+    }
+
+    /// After the stops of all that mount it.
+    fn remove_volume(&mut self, volume: &DesiredVolume, members: &Members<'a>) -> Step {
+        let stops = members.values().flat_map(Member::stops);
+        let after: Vec<Step> = stops
+            .filter(|(c, _)| c.volumes.contains(&volume.name))
+            .filter_map(|(c, _)| self.stops.get(&c.id).copied())
+            .chain(self.strays.iter().map(|(step, _)| *step))
+            .collect();
+        let name = volume.name.clone();
+        self.plan
+            .add(Action::RemoveVolume { name }, Cause::ConfigChanged, &after)
     }
 
     fn is_missing(&mut self, volume: &DesiredVolume) -> Result<bool, PlanError> {
@@ -181,7 +243,7 @@ impl<'a> Builder<'_, 'a> {
             Some(_) if volume.external => {}
             Some(None) => self.plan.warnings.push(not_ours("volume", name.as_str())),
             Some(Some(hash)) if *hash != volume.hash => self.plan.warnings.push(format!(
-                "the configuration of volume `{name}` changed; it stays as it is, so that no data is lost"
+                "the configuration of volume `{name}` changed; it stays as it is, so that no data is lost; with `-y` it is made anew, empty"
             )),
             Some(Some(_)) => {}
         }

@@ -12,7 +12,7 @@ use super::members::Members;
 use super::members::Role;
 use super::members::members;
 use super::replicas::Replica;
-use super::resources::changed_networks;
+use super::resources::Remade;
 use super::waits::Runner;
 use super::waits::Waits;
 use crate::id::ContainerId;
@@ -34,8 +34,8 @@ pub(super) fn plan(
     new_id: &mut dyn FnMut() -> ContainerId,
 ) -> Result<Plan, PlanError> {
     let mut plan = Plan::default();
-    let changed = changed_networks(context, up, &mut plan);
-    let members = members(context, up, &changed, new_id);
+    let remade = Remade::decide(context, up, &mut plan);
+    let members = members(context, up, &remade, new_id);
     let mut builder = Builder {
         context,
         up,
@@ -48,8 +48,8 @@ pub(super) fn plan(
     };
     builder.remove_strays(&members);
     builder.stop(&members, |member| member.first);
-    builder.networks(&members, &changed)?;
-    builder.volumes(&members)?;
+    builder.networks(&members, &remade.networks)?;
+    builder.volumes(&members, &remade.volumes)?;
     builder.create(&members);
     builder.stop(&members, |member| member.early && !member.first);
     builder.replace_and_start(&members)?;

@@ -109,6 +109,9 @@ pub struct Up {
     pub no_start: bool,
     /// New anonymous volumes for recreated containers.
     pub renew_anonymous_volumes: bool,
+    /// Make named volumes whose configuration has changed anew; what is in them is lost.
+    #[serde(default)]
+    pub renew_volumes: bool,
     /// Grace period over the file's.
     pub timeout: Option<Duration>,
     /// Concurrent actions; `None` = no limit.

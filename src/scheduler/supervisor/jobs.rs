@@ -3,6 +3,7 @@
 use super::control::{Down, Failure, Kill, Remove, Select, Start, Up};
 use super::launch::DependsOn;
 use super::observe;
+use super::reason;
 use super::verbs::{Verbs, failure};
 use crate::compose;
 use crate::compose::model;
@@ -17,6 +18,9 @@ use crate::scheduler::plan::Plan;
 use crate::scheduler::reconcile::{self, Options, Recreate, Verb, reconcile};
 use std::collections::HashMap;
 use std::time::Duration;
+
+/// What the fingerprints of services are made of.
+pub type Materials = HashMap<ServiceName, serde_json::Value>;
 
 /// A plan with what is needed to walk it.
 pub struct Job {
@@ -57,6 +61,7 @@ impl Verbs {
             no_start: request.no_start,
             wait: request.wait,
             renew_anonymous_volumes: request.renew_anonymous_volumes,
+            renew_volumes: request.renew_volumes,
         });
         let options = Options {
             verb,
@@ -66,7 +71,8 @@ impl Verbs {
             remove_orphans: request.remove_orphans,
             timeout: request.timeout,
         };
-        let plan = self.plan(&desired, &options)?;
+        let mut plan = self.plan(&desired, &options)?;
+        self.tell_changes(&mut plan, &desired, &loaded.canonical, request.dry_run);
         if !request.dry_run {
             self.adopt_model(&model)?;
         }
@@ -129,6 +135,41 @@ impl Verbs {
         record.networks.extend(externals);
         drop(record);
         self.project.save().map_err(|e| failure(&e))
+    }
+
+    /// Says in the plan which keys have changed, and keeps what containers are made from, to say it the next time.
+    fn tell_changes(
+        &self,
+        plan: &mut Plan,
+        desired: &Desired,
+        canonical: &compose::canonical::Canonical,
+        dry_run: bool,
+    ) {
+        let material = |name: &ServiceName| {
+            let material = compose::fingerprint::material(canonical, name.as_str());
+            (name.clone(), material)
+        };
+        let materials: Materials = desired.services.keys().map(material).collect();
+        reason::explain(plan, &materials, |service| self.made_from(service));
+        if dry_run {
+            return;
+        }
+        let all = self.project.all();
+        let hashes = all.iter().map(|c| c.record.config_hash.to_string());
+        let in_use: Vec<_> = hashes.collect();
+        let record = &mut *self.project.record.borrow_mut();
+        reason::remember(record, desired, &materials, &in_use);
+    }
+
+    /// What the containers of a service were made from, if the first of them tells.
+    fn made_from(&self, service: &ServiceName) -> Option<serde_json::Value> {
+        let all = self.project.all();
+        let container = all.iter().find(|c| c.record.service == service.as_str())?;
+        let record = self.project.record.borrow();
+        record
+            .made_from
+            .get(&container.record.config_hash.to_string())
+            .cloned()
     }
 
     fn plan(&self, desired: &Desired, options: &Options) -> Result<Plan, Failure> {

@@ -26,6 +26,7 @@ mod names;
 pub mod observe;
 mod probe;
 pub mod project;
+mod reason;
 pub mod restart;
 mod server;
 mod single;
@@ -133,6 +134,7 @@ fn read_record(
         files: Vec::new(),
         networks: Vec::new(),
         cgroup: cgroup(installation, name),
+        made_from: std::collections::BTreeMap::new(),
     }))
 }
 

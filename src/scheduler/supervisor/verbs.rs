@@ -4,9 +4,11 @@ use super::container::{Container, Phase};
 use super::control::{Exec, Failure, Reply, Request, Run, Select};
 use super::jobs::Job;
 use super::look;
+use super::machine::Command;
 use super::project::Project;
 use super::single;
 use super::summary;
+use crate::id::ServiceName;
 use crate::runtime::sys;
 use crate::scheduler::action::Kind;
 use crate::scheduler::execute::{Cancel, ExecuteError, HostError, execute};
@@ -17,6 +19,7 @@ use crate::state::store;
 use std::cell::{Cell, RefCell};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// Runs requests; changing ones one after the other.
@@ -87,8 +90,14 @@ impl Verbs {
             Request::Restart(select) => {
                 return self.rise(cancel, sink, |v| v.restart(&select)).await;
             }
-            Request::Down(down) => return self.fall(cancel, sink, |v| v.down(&down)).await,
-            Request::Stop(select) => return self.fall(cancel, sink, |v| v.stop(&select)).await,
+            Request::Down(down) => {
+                self.hasten(down.timeout, &down.services);
+                return self.fall(cancel, sink, |v| v.down(&down)).await;
+            }
+            Request::Stop(select) => {
+                self.hasten(select.timeout, &select.services);
+                return self.fall(cancel, sink, |v| v.stop(&select)).await;
+            }
             Request::Kill(kill) => return self.hurry(cancel, sink, |v| v.kill(&kill)).await,
             Request::Remove(remove) => return self.fall(cancel, sink, |v| v.remove(&remove)).await,
         };
@@ -128,6 +137,17 @@ impl Verbs {
         }
         let done = self.walk(job(self), cancel, sink).await;
         self.leave(done)
+    }
+
+    /// A command with less patience does not wait for the grace that an earlier one gives.
+    fn hasten(&self, limit: Option<Duration>, services: &[ServiceName]) {
+        let Some(limit) = limit else { return };
+        let meant = |name: &str| services.is_empty() || services.iter().any(|s| s.as_str() == name);
+        for container in self.project.all() {
+            if meant(&container.record.service) {
+                let _ = container.commands.send(Command::Hasten(limit));
+            }
+        }
     }
 
     /// A signal waits for nobody's turn: it may be what ends a `stop` that is under way (the second Ctrl-C).

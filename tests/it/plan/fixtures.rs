@@ -137,6 +137,7 @@ fn command(text: &str) -> (Options, IndexMap<ServiceName, u32>) {
             "--no-start" => up.no_start = true,
             "--wait" => (up.wait, _) = (true, flags.push("--wait")),
             "--renew-anon-volumes" => up.renew_anonymous_volumes = true,
+            "-y" => up.renew_volumes = true,
             "--scale" => {
                 let (service, number) = words.next().unwrap().split_once('=').unwrap();
                 scale.insert(ServiceName::new(service).unwrap(), number.parse().unwrap());

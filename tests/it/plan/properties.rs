@@ -179,6 +179,7 @@ fn up_options() -> impl Strategy<Value = Options> {
             no_start: false,
             wait,
             renew_anonymous_volumes: renew,
+            renew_volumes: false,
         };
         Options {
             containers: Vec::new(),

@@ -63,6 +63,8 @@ pub enum Command {
     Hurry(Answer),
     /// Stop gracefully, kill after this time (`None` = the container's own grace period).
     Stop(Option<Duration>, Answer),
+    /// If it is being stopped, let that take no longer than this from now on.
+    Hasten(Duration),
     /// Send a signal to PID 1.
     Signal(i32, Answer),
     /// Hand over its streams; unanswered if there are none.
@@ -209,6 +211,7 @@ impl Machine {
                 self.start_again();
             }
             Command::Stop(timeout, answer) => self.stop(timeout, answer),
+            Command::Hasten(limit) => self.hasten(limit),
             Command::Signal(signal, answer) => {
                 self.by_user |= signal == libc::SIGKILL
                     || signal == self.container.record.launch.spec.stop_signal;

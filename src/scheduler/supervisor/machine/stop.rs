@@ -42,6 +42,14 @@ impl Machine {
         self.kill_at = Some(Instant::now() + grace);
     }
 
+    /// Another command has less patience.
+    pub(super) fn hasten(&mut self, limit: Duration) {
+        let latest = Instant::now() + limit;
+        if let Some(at) = &mut self.kill_at {
+            *at = latest.min(*at);
+        }
+    }
+
     pub(super) fn signal(&self, signal: i32, all: bool) -> Result<(), HostError> {
         if !self.container.lives() {
             return Err(HostError::new(

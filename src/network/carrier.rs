@@ -1,0 +1,139 @@
+//! The interface of a container that its published ports lead to, and what becomes of their sockets there.
+
+use super::endpoint::Endpoint;
+use super::nftables::ruleset::Mapping;
+use super::publish::Reservation;
+use super::spec::AttachmentSpec;
+use super::spec::InterfaceSpec;
+use super::spec::NetworkSpec;
+use super::spec::PublishedPort;
+use super::veth::Membership;
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
+use std::net::SocketAddr;
+
+/// The interface that published ports lead to: that of the default route, else the first that leads out at all.
+pub(super) fn carrier<'a>(members: &[Membership<'a>]) -> Option<Membership<'a>> {
+    let open = || members.iter().filter(|member| !member.network.internal);
+    open()
+        .find(|member| member.interface.default_route)
+        .or_else(|| open().next())
+        .copied()
+}
+
+pub(super) fn member<'a>(
+    interface: &'a InterfaceSpec,
+    networks: &'a [NetworkSpec],
+) -> Option<Membership<'a>> {
+    let network = networks
+        .iter()
+        .find(|network| network.name == interface.network)?;
+    Some(Membership { interface, network })
+}
+
+/// The kernel mappings of the ports of a container.
+pub(super) fn mappings(
+    attachment: &AttachmentSpec,
+    ports: &[PublishedPort],
+    networks: &[NetworkSpec],
+) -> Vec<Mapping> {
+    let known = attachment
+        .interfaces
+        .iter()
+        .filter_map(|interface| member(interface, networks));
+    let members: Vec<_> = known.collect();
+    mappings_of(attachment, ports, carrier(&members))
+}
+
+/// Gives the sockets of a container's published ports to its endpoint.
+pub(super) fn hand_out(
+    endpoint: &mut Endpoint,
+    reservations: Vec<Reservation>,
+    attachment: &AttachmentSpec,
+    networks: &[NetworkSpec],
+) {
+    let known = attachment.interfaces.iter();
+    let members: Vec<_> = known
+        .filter_map(|interface| member(interface, networks))
+        .collect();
+    if let Some(carrier) = carrier(&members) {
+        sort(endpoint, reservations, carrier.interface);
+    }
+}
+
+/// Tells the sockets that only reserve from those that a proxy serves.
+pub(super) fn sort(
+    endpoint: &mut Endpoint,
+    reservations: Vec<Reservation>,
+    carrier: &InterfaceSpec,
+) {
+    for reservation in reservations {
+        endpoint.reservations.extend(reservation.ipv4);
+        let Some(socket) = reservation.ipv6 else {
+            continue;
+        };
+        let port = &reservation.port;
+        match proxy_target(port, carrier) {
+            Some(ip) => {
+                let target = SocketAddr::new(ip, port.container_port);
+                endpoint.proxies.push((socket, port.tcp, target));
+            }
+            None => endpoint.reservations.push(socket),
+        }
+    }
+}
+
+/// The kernel mappings of ports that lead to `carrier`.
+pub(super) fn mappings_of(
+    attachment: &AttachmentSpec,
+    ports: &[PublishedPort],
+    carrier: Option<Membership<'_>>,
+) -> Vec<Mapping> {
+    let Some(Membership { interface, network }) = carrier else {
+        return Vec::new();
+    };
+    let mapping = |port: &PublishedPort, host: IpAddr, container: IpAddr| Mapping {
+        bridge: network.bridge.clone(),
+        tcp: port.tcp,
+        host: SocketAddr::new(host, port.host_port),
+        container: SocketAddr::new(container, port.container_port),
+        comment: attachment.container.to_string(),
+    };
+    let mut mappings = Vec::new();
+    for port in ports {
+        if let Some(host) = ipv4_host(port) {
+            mappings.push(mapping(port, host.into(), interface.ipv4.into()));
+        }
+        if let (Some(host), Some(container)) = (ipv6_host(port), interface.ipv6) {
+            mappings.push(mapping(port, host.into(), container.into()));
+        }
+    }
+    mappings
+}
+
+fn ipv4_host(port: &PublishedPort) -> Option<Ipv4Addr> {
+    match port.host_ip {
+        None => Some(Ipv4Addr::UNSPECIFIED),
+        Some(IpAddr::V4(ip)) => Some(ip),
+        Some(IpAddr::V6(_)) => None,
+    }
+}
+
+fn ipv6_host(port: &PublishedPort) -> Option<Ipv6Addr> {
+    match port.host_ip {
+        None => Some(Ipv6Addr::UNSPECIFIED),
+        Some(IpAddr::V6(ip)) => Some(ip),
+        Some(IpAddr::V4(_)) => None,
+    }
+}
+
+/// Where a proxy must carry a port's IPv6 traffic; `None` if the kernel does it all.
+fn proxy_target(port: &PublishedPort, interface: &InterfaceSpec) -> Option<IpAddr> {
+    let host = ipv6_host(port)?;
+    match interface.ipv6 {
+        Some(_) if !host.is_unspecified() && !host.is_loopback() => None,
+        Some(ip) => Some(ip.into()),
+        None => Some(interface.ipv4.into()),
+    }
+}
