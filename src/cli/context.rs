@@ -5,6 +5,7 @@ use super::env::Env;
 use super::exit::Error;
 use super::view::View;
 use super::view::progress::Progress;
+use crate::compose::Cache;
 use crate::compose::LoadOptions;
 use crate::compose::Loaded;
 use crate::compose::diagnostic::Diagnostics;
@@ -17,6 +18,7 @@ use crate::id::ProjectName;
 use crate::id::ServiceName;
 use std::io::Read;
 use std::path::Path;
+use std::path::PathBuf;
 
 /// What every command has.
 #[derive(Debug)]
@@ -58,6 +60,19 @@ impl Context {
         }
     }
 
+    /// Where files of git repositories are kept.
+    fn cache(&self) -> Option<Cache> {
+        let variable = |name: &str| self.env.vars.get(name).filter(|value| !value.is_empty());
+        let folder = match variable("XDG_CACHE_HOME") {
+            Some(folder) => PathBuf::from(folder),
+            None => PathBuf::from(variable("HOME")?).join(".cache"),
+        };
+        Some(Cache {
+            folder: folder.join("hoist"),
+            environment: self.env.vars.clone(),
+        })
+    }
+
     /// Which files and variables make the project.
     pub fn options(&self) -> Result<LoadOptions, Error> {
         let global = self.global.clone();
@@ -70,6 +85,7 @@ impl Context {
         Ok(LoadOptions {
             files: global.file,
             stdin,
+            remote: self.cache(),
             project_directory: global.project_directory.or(global.workdir),
             project_name: global.project_name,
             env_files: global.env_file,

@@ -36,6 +36,8 @@ pub struct Canonical {
     pub disabled: Vec<ServiceName>,
     /// The variables that secrets and configs are made of.
     pub variables: IndexMap<String, String>,
+    /// Whether variables were replaced: a `$` in a text is one.
+    pub interpolated: bool,
 }
 
 impl Canonical {
@@ -91,6 +93,7 @@ impl Canonical {
             disabled: disabled.collect::<Result<_, _>>().ok()?,
             variables: variables.map(variable).collect::<Option<_>>()?,
             root: node(json),
+            interpolated: true,
         })
     }
 

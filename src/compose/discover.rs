@@ -9,6 +9,7 @@ use super::dotenv;
 use super::dotenv::Variables;
 use super::environment::with_cause;
 use super::normalize::Environment;
+use super::remote;
 use super::source;
 use super::source::ReadError;
 use super::source::Source;
@@ -16,7 +17,8 @@ use super::source::SourceMap;
 use std::path::Path;
 use std::path::PathBuf;
 
-const NAMES: [&str; 4] = [
+/// What a compose file is called if nobody says how.
+pub const NAMES: [&str; 4] = [
     "compose.yaml",
     "compose.yml",
     "docker-compose.yml",
@@ -44,7 +46,13 @@ pub fn find(options: &LoadOptions, sources: &mut SourceMap, report: &mut Report)
     let mut environment = options.environment.clone();
     let start = match &options.project_directory {
         Some(directory) => source::absolute(&options.working_directory, directory),
-        None => options.working_directory.clone(),
+        None => match options.files.first().map(PathBuf::as_path) {
+            Some(file) if file != Path::new("-") && !remote::is_remote(&file.to_string_lossy()) => {
+                let file = source::absolute(&options.working_directory, file);
+                file.parent().unwrap_or(&file).to_owned()
+            }
+            _ => options.working_directory.clone(),
+        },
     };
     read_env_files(options, &start, &mut environment, sources, report);
     let Some(files) = compose_files(options, &start, &environment, report) else {
@@ -56,6 +64,7 @@ pub fn find(options: &LoadOptions, sources: &mut SourceMap, report: &mut Report)
             .hint("create `compose.yaml`, or name a file with `-f`");
         return None;
     };
+    let files = fetched(options, files, report)?;
     let directory = match (&options.project_directory, files.first()) {
         (None, Some(first)) if first != Path::new("-") => {
             first.parent().unwrap_or(&start).to_owned()
@@ -72,16 +81,46 @@ pub fn find(options: &LoadOptions, sources: &mut SourceMap, report: &mut Report)
     })
 }
 
+/// The files, those of repositories as they are in the cache.
+fn fetched(
+    options: &LoadOptions,
+    files: Vec<PathBuf>,
+    report: &mut Report,
+) -> Option<Vec<PathBuf>> {
+    let local = |file: PathBuf| {
+        let text = file.to_string_lossy();
+        match remote::is_remote(&text) {
+            true => remote::local(&text, options.remote.as_ref()),
+            false => Ok(file),
+        }
+    };
+    let files: Vec<_> = files.into_iter().map(local).collect();
+    let mut all = Vec::new();
+    for file in files {
+        match file {
+            Ok(file) => all.push(Some(file)),
+            Err(error) => {
+                report
+                    .error("remote-file", with_cause(&error))
+                    .hint(error.hint());
+                all.push(None);
+            }
+        }
+    }
+    all.into_iter().collect()
+}
+
 fn compose_files(
     options: &LoadOptions,
     start: &Path,
     environment: &Environment,
     report: &mut Report,
 ) -> Option<Vec<PathBuf>> {
-    let here = |path: &Path| match path == Path::new("-") {
-        true => path.to_owned(),
-        false => source::absolute(&options.working_directory, path),
-    };
+    let here =
+        |path: &Path| match path == Path::new("-") || remote::is_remote(&path.to_string_lossy()) {
+            true => path.to_owned(),
+            false => source::absolute(&options.working_directory, path),
+        };
     if !options.files.is_empty() {
         return Some(options.files.iter().map(|path| here(path)).collect());
     }

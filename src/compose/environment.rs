@@ -27,6 +27,8 @@ pub struct Files<'a> {
     pub report: &'a mut Report,
     /// What file names are shown relative to.
     pub working_directory: &'a Path,
+    /// What paths are relative to that were not made absolute.
+    pub directory: &'a Path,
 }
 
 /// One file of a service.
@@ -140,8 +142,9 @@ impl Files<'_> {
         own: &dyn Fn(&str) -> Option<String>,
         into: &mut Variables,
     ) -> Option<u32> {
-        let name = source::display_name(self.working_directory, &file.path);
-        let text = match source::read(&file.path) {
+        let path = source::absolute(self.directory, &file.path);
+        let name = source::display_name(self.working_directory, &path);
+        let text = match source::read(&path) {
             Ok(text) => text,
             Err(error) if error.is_missing() && !file.required => return None,
             Err(error) if error.is_missing() => {
@@ -161,7 +164,7 @@ impl Files<'_> {
         let lookup = |name: &str| self.environment.get(name).cloned().or_else(|| own(name));
         let index = self.sources.add(Source {
             name,
-            directory: file.path.parent().unwrap_or(&file.path).to_owned(),
+            directory: path.parent().unwrap_or(&path).to_owned(),
             text: text.as_str().into(),
         });
         match file.raw {

@@ -32,10 +32,12 @@ struct Extends {
 impl Forest<'_> {
     /// Completes all services of `document` that extend another one.
     pub fn extend(&mut self, mut document: Node, scope: &Scope<'_>) -> Node {
-        let Some(services) = document.get("services").and_then(Node::as_map).cloned() else {
-            return document;
-        };
         let extending = |entry: &Entry| entry.value.get("extends").is_some_and(|e| !e.is_null());
+        let services = document.get("services").and_then(Node::as_map);
+        let services = match services.filter(|all| all.values().any(extending)) {
+            Some(services) => services.clone(),
+            None => return document,
+        };
         let names: Vec<&String> = services
             .iter()
             .filter(|(_, entry)| extending(entry))
@@ -104,7 +106,10 @@ impl Forest<'_> {
             }
         };
         let mut base = base;
-        base.history.add(HistoryStep::Extends(extends.span));
+        for entry in base.map_mut().into_iter().flat_map(|map| map.values_mut()) {
+            let step = HistoryStep::Extends(extends.span);
+            entry.value.history.add(step);
+        }
         Some(merge::services(base, service, &SHAPE, &mut self.report))
     }
 
@@ -119,10 +124,11 @@ impl Forest<'_> {
                     .get("service")
                     .map_or(node.span, |service| service.span);
                 let file = node.get("file").filter(|file| !file.is_null());
-                let file = file.map(|file| {
-                    let path = file.as_str().map(|path| self.resolve(path, file.span));
-                    path.ok_or(file.span)
-                });
+                let file = match file.map(|file| (file.as_str(), file.span)) {
+                    Some((Some(path), span)) => Some(Ok(self.locate(path, span)?)),
+                    Some((None, span)) => Some(Err(span)),
+                    None => None,
+                };
                 match (service, file.transpose()) {
                     (Some(service), Ok(file)) => Some((service, file, place)),
                     _ => None,

@@ -76,8 +76,9 @@ impl Forest<'_> {
 
     fn parse_include(&mut self, node: &Node) -> Option<Include> {
         let span = node.span;
+        let known = self.report.len();
         let paths = match &node.value {
-            Value::String(path) => vec![self.resolve(path, span)],
+            Value::String(path) => Vec::from_iter(self.locate(path, span)),
             Value::Map(fields) => {
                 self.check_include(fields);
                 self.paths(node.get("path"))
@@ -85,6 +86,9 @@ impl Forest<'_> {
             _ => Vec::new(),
         };
         let Some(first) = paths.first() else {
+            if self.report.len() > known {
+                return None;
+            }
             self.report
                 .error("wrong-type", "an entry of `include` needs a path")
                 .at(span)
@@ -130,7 +134,7 @@ impl Forest<'_> {
         let mut paths = Vec::new();
         for item in items {
             match item.as_str() {
-                Some(path) => paths.push(self.resolve(path, item.span)),
+                Some(path) => paths.extend(self.locate(path, item.span)),
                 None => {
                     let message = format!("a path must be a text, not {}", item.kind());
                     self.report.error("wrong-type", message).at(item.span);

@@ -13,6 +13,9 @@ use std::ops::Range;
 /// Deepest nesting of `${A:-${B:-…}}`.
 const MAX_NESTING: usize = 32;
 
+/// How many variables of one text are remembered.
+const MAX_USED: usize = 16;
+
 /// Where variables come from.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
@@ -77,6 +80,15 @@ pub struct Substituted {
     pub unset: Vec<(String, Range<usize>)>,
     /// Variables whose value, or the lack of it, made the text.
     pub used: Vec<String>,
+}
+
+impl Substituted {
+    /// Notes a variable; more than a few are not worth their memory.
+    fn uses(&mut self, name: &str) {
+        if self.used.len() < MAX_USED && !self.used.iter().any(|used| used == name) {
+            self.used.push(name.to_owned());
+        }
+    }
 }
 
 /// Replaces all variables of `text`.
@@ -220,7 +232,7 @@ impl Template<'_> {
     }
 
     fn plain(&self, name: &str, range: Range<usize>, out: &mut Substituted) {
-        out.used.push(name.to_owned());
+        out.uses(name);
         match (self.lookup)(name) {
             Some(value) => out.text.push_str(&value),
             None => out.unset.push((name.to_owned(), range)),
@@ -245,7 +257,7 @@ impl Template<'_> {
             Some(rest) => (true, rest),
             None => (false, operation),
         };
-        out.used.push(name.to_owned());
+        out.uses(name);
         let value = (self.lookup)(name);
         let present = value.as_ref().is_some_and(|v| !colon || !v.is_empty());
         let word = operation.get(1..).unwrap_or("");

@@ -38,6 +38,7 @@ use super::yaml::Node;
 use crate::id::ProjectName;
 use crate::id::ServiceName;
 use std::collections::HashSet;
+use std::path::Path;
 
 /// Loads a project; see [`super::load`].
 pub fn load(options: &LoadOptions) -> Result<Loaded, Diagnostics> {
@@ -150,10 +151,14 @@ impl Loader<'_> {
             including: &setup.files,
         };
         let mut root = self.merged(documents, &scope)?;
-        self.complete(&mut root, &name, &variables);
+        self.complete(&mut root, &name, &setup.directory, &variables);
         let disabled = self.select(&mut root, &variables);
         let wanted = profiles::wanted(&root, &self.forest.options.services);
-        self.check(&mut root, &disabled, &variables);
+        let services = root.entry_mut("services").and_then(Node::map_mut);
+        if let (true, Some(services)) = (self.forest.options.narrow, services) {
+            services.retain(|name, _| wanted.contains(name));
+        }
+        self.check(&mut root, &disabled, &setup.directory, &variables);
         let variables = used::variables(&root, &variables);
         let canonical = Canonical {
             root,
@@ -162,6 +167,7 @@ impl Loader<'_> {
             files: setup.files,
             disabled,
             variables,
+            interpolated: self.forest.options.interpolate,
         };
         Some((canonical, wanted))
     }
@@ -285,7 +291,13 @@ impl Loader<'_> {
     }
 
     /// The stages that look at the whole tree.
-    fn complete(&mut self, root: &mut Node, name: &ProjectName, variables: &Environment) {
+    fn complete(
+        &mut self,
+        root: &mut Node,
+        name: &ProjectName,
+        directory: &Path,
+        variables: &Environment,
+    ) {
         let Forest {
             options,
             sources,
@@ -294,12 +306,15 @@ impl Loader<'_> {
         } = &mut self.forest;
         obsolete(root, report);
         conform(root, &DOCUMENT, report);
-        if options.resolve_paths {
-            let home = variables.get("HOME").map(String::as_str);
-            let folders = Folders { sources, home };
-            folders.resolve(root, &DOCUMENT);
-            folders.resolve_special(root);
-        }
+        let home = variables.get("HOME").map(String::as_str);
+        let keep = (!options.resolve_paths).then_some(directory);
+        let folders = Folders {
+            sources,
+            home,
+            keep,
+        };
+        folders.resolve(root, &DOCUMENT);
+        folders.resolve_special(root);
         if options.resolve_env {
             environment::inherit(root, variables);
         }
@@ -325,7 +340,13 @@ impl Loader<'_> {
     }
 
     /// The stages that look at the services that are on.
-    fn check(&mut self, root: &mut Node, disabled: &[ServiceName], variables: &Environment) {
+    fn check(
+        &mut self,
+        root: &mut Node,
+        disabled: &[ServiceName],
+        directory: &Path,
+        variables: &Environment,
+    ) {
         let options = self.forest.options;
         if options.resolve_env {
             let mut around = environment::Files {
@@ -333,6 +354,7 @@ impl Loader<'_> {
                 sources: &mut self.forest.sources,
                 report: &mut self.forest.report,
                 working_directory: &options.working_directory,
+                directory,
             };
             environment::files(root, &mut around);
         }
@@ -346,7 +368,16 @@ impl Loader<'_> {
 /// Takes out what has no meaning any more.
 fn obsolete(root: &mut Node, report: &mut Report) {
     let version = root.map_mut().and_then(|map| map.shift_remove("version"));
-    if let Some(entry) = version {
+    let Some(entry) = version else {
+        return;
+    };
+    if let (None, Some(number)) = (entry.value.as_str(), entry.value.scalar()) {
+        let message = format!("`version` must be a text, not {}", entry.value.kind());
+        report
+            .error("wrong-type", message)
+            .at(entry.value.span)
+            .hint(format!("remove it, or write it in quotes: `\"{number}\"`"));
+    } else {
         report
             .warning("obsolete", "`version` is obsolete and has no effect")
             .at(entry.value.span)

@@ -33,6 +33,7 @@ mod normalize;
 mod parse;
 mod paths;
 mod profiles;
+mod remote;
 pub mod render;
 pub mod schema;
 pub mod source;
@@ -45,6 +46,7 @@ pub use canonical::Canonical;
 pub use diagnostic::Diagnostic;
 pub use diagnostic::Diagnostics;
 pub use diagnostic::Severity;
+pub use remote::Cache;
 pub use source::SourceMap;
 
 use crate::id::ProjectName;
@@ -70,10 +72,14 @@ pub struct LoadOptions {
     pub profiles: Vec<String>,
     /// Services named on the command line: their profiles become active.
     pub services: Vec<String>,
+    /// Leave out the services that are neither named nor needed by one that is.
+    pub narrow: bool,
     /// The environment of the caller.
     pub environment: BTreeMap<String, String>,
     /// Absolute.
     pub working_directory: PathBuf,
+    /// Where files of git repositories are kept; `None` = they cannot be had.
+    pub remote: Option<Cache>,
     /// Replace variables (otherwise they stay as they are written).
     pub interpolate: bool,
     /// Add what nobody writes but everybody means: default network, full names.
@@ -97,8 +103,10 @@ impl LoadOptions {
             env_files: Vec::new(),
             profiles: Vec::new(),
             services: Vec::new(),
+            narrow: false,
             environment,
             working_directory,
+            remote: None,
             interpolate: true,
             normalize: true,
             resolve_paths: true,

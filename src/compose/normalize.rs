@@ -27,6 +27,7 @@ pub fn normalize(root: &mut Node, project: &ProjectName, environment: &Environme
             default_used |= networks(service);
             dependencies(service);
             build(service, environment);
+            devices(service);
             if service.text_at("pull_policy") == Some("if_not_present") {
                 put(service, "pull_policy", text("missing"));
             }
@@ -141,6 +142,36 @@ fn build(service: &mut Node, environment: &Environment) {
             }
             !entry.value.is_null()
         });
+        if arguments.is_empty()
+            && let Some(build) = build.map_mut()
+        {
+            build.shift_remove("args");
+        }
+    }
+}
+
+/// A request of devices that names neither a number nor devices is one of all.
+fn devices(service: &mut Node) {
+    let path = ["resources", "reservations", "devices"];
+    let mut lists = Vec::new();
+    for (key, entry) in service.map_mut().into_iter().flatten() {
+        lists.extend(match key.as_str() {
+            "gpus" => Some(&mut entry.value),
+            "deploy" => path
+                .iter()
+                .try_fold(&mut entry.value, |node, key| node.entry_mut(key)),
+            _ => None,
+        });
+    }
+    for list in lists {
+        let Value::List(requests) = &mut list.value else {
+            continue;
+        };
+        for request in requests {
+            if request.get("count").is_none() && request.get("device_ids").is_none() {
+                put(request, "count", Value::Int(-1));
+            }
+        }
     }
 }
 

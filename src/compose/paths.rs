@@ -13,7 +13,9 @@ use super::source::Span;
 use super::source::absolute;
 use super::yaml::Node;
 use super::yaml::Value;
+use std::path::Component;
 use std::path::Path;
+use std::path::PathBuf;
 
 /// What paths resolve against.
 pub struct Folders<'a> {
@@ -21,6 +23,8 @@ pub struct Folders<'a> {
     pub sources: &'a SourceMap,
     /// What `~` stands for.
     pub home: Option<&'a str>,
+    /// Leave the paths of this folder's files as they are, and make those of others relative to it.
+    pub keep: Option<&'a Path>,
 }
 
 impl Folders<'_> {
@@ -74,13 +78,21 @@ impl Folders<'_> {
 
     /// `text` as it is written at `span`, absolute.
     pub fn host(&self, text: &str, span: Span) -> String {
+        let directory = self.sources.directory(span);
+        if let Some(kept) = self.keep {
+            if directory == kept || text.starts_with(['/', '~']) {
+                return text.to_owned();
+            }
+            let path = absolute(directory, Path::new(text));
+            return relative(kept, &path).to_string_lossy().into_owned();
+        }
         let expanded = match (text.strip_prefix('~'), self.home) {
             (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with('/') => {
                 format!("{home}{rest}")
             }
             _ => text.to_owned(),
         };
-        let path = absolute(self.sources.directory(span), Path::new(&expanded));
+        let path = absolute(directory, Path::new(&expanded));
         path.to_string_lossy().into_owned()
     }
 
@@ -119,6 +131,24 @@ impl Folders<'_> {
                 return;
             }
         }
+    }
+}
+
+/// `path` as seen from `folder`, both absolute.
+fn relative(folder: &Path, path: &Path) -> PathBuf {
+    let shared = folder
+        .components()
+        .zip(path.components())
+        .take_while(|(a, b)| a == b)
+        .count();
+    let up = folder
+        .components()
+        .skip(shared)
+        .map(|_| Component::ParentDir);
+    let found: PathBuf = up.chain(path.components().skip(shared)).collect();
+    match found.as_os_str().is_empty() {
+        true => PathBuf::from("."),
+        false => found,
     }
 }
 

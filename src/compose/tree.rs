@@ -9,6 +9,7 @@ use super::interpolation;
 use super::lengthen::lengthen;
 use super::merge;
 use super::normalize::Environment;
+use super::remote;
 use super::schema::DOCUMENT;
 use super::source;
 use super::source::ReadError;
@@ -142,8 +143,19 @@ impl<'a> Forest<'a> {
         }
     }
 
-    /// A path as it is written at `span`, absolute.
-    pub fn resolve(&self, path: &str, span: Span) -> PathBuf {
-        source::absolute(self.sources.directory(span), Path::new(path))
+    /// A file as it is written at `span`, absolute; one of a repository as it is in the cache.
+    pub fn locate(&mut self, path: &str, span: Span) -> Option<PathBuf> {
+        if !remote::is_remote(path) {
+            let directory = self.sources.directory(span);
+            return Some(source::absolute(directory, Path::new(path)));
+        }
+        remote::local(path, self.options.remote.as_ref())
+            .map_err(|error| {
+                self.report
+                    .error("remote-file", with_cause(&error))
+                    .at(span)
+                    .hint(error.hint());
+            })
+            .ok()
     }
 }

@@ -30,6 +30,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "engine",
             "compose::diagnostic",
             "compose::SourceMap",
+            "compose::Cache",
             "compose::load",
             "compose::LoadOptions",
             "compose::Loaded",

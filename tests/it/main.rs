@@ -18,6 +18,7 @@ mod compose_canonical;
 mod compose_limits;
 mod compose_load;
 mod compose_oracle;
+mod compose_stages;
 mod image;
 mod image_kill;
 mod leaks;

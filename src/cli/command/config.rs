@@ -15,6 +15,7 @@ pub fn run(context: &Context, args: &Config) -> Result<Exit, Error> {
     let mut options = context.options()?;
     options.interpolate = !args.no_interpolate;
     options.services = args.services.clone();
+    options.narrow = true;
     if args.profiles {
         // also those that are not active
         options.profiles = vec!["*".to_owned()];

@@ -52,16 +52,21 @@ fn value(walk: &mut Conform<'_>, node: &Node, scalar: Scalar) -> Result<Option<V
         },
         Scalar::Target => Ok(Some(Value::String(values::clean(text.ok_or(Wrong::Type)?)))),
         Scalar::Bool => boolean(node),
+        Scalar::TrueFalse => match node.value {
+            Value::Bool(_) => Ok(None),
+            _ => Err(Wrong::Type),
+        },
         Scalar::Int => integer(node),
+        Scalar::Within(first, last) => within(node, first, last),
+        Scalar::Truncated => match node.value {
+            Value::Float(number) if number.is_finite() => Ok(Some(Value::Int(number as i64))),
+            _ => integer(node),
+        },
         Scalar::Number => number(node),
         Scalar::Count if text == Some("all") => Ok(Some(Value::Int(-1))),
         Scalar::Count => integer(node),
-        Scalar::SignedBytes if text == Some("-1") || node.value == Value::Int(-1) => {
-            Ok(Some(Value::String("-1".to_owned())))
-        }
-        Scalar::Bytes | Scalar::SignedBytes => {
-            let bytes = values::bytes(&text_or_number(node)?)?;
-            Ok(Some(Value::String(bytes.to_string())))
+        Scalar::Bytes | Scalar::BytesText | Scalar::WholeBytes | Scalar::SignedBytes => {
+            size(node, scalar).map(|size| Some(Value::String(size)))
         }
         Scalar::Duration => {
             let duration = values::duration(text.ok_or(Wrong::Type)?)?;
@@ -69,7 +74,15 @@ fn value(walk: &mut Conform<'_>, node: &Node, scalar: Scalar) -> Result<Option<V
         }
         Scalar::Mode => Ok(Some(Value::String(format!("0{:o}", mode(node)?)))),
         Scalar::ModeNumber => Ok(Some(Value::Int(i64::from(mode(node)?)))),
-        Scalar::TextOrNumber => Ok(Some(Value::String(text_or_number(node)?))),
+        Scalar::Address => {
+            values::address(text.ok_or(Wrong::Type)?)?;
+            Ok(None)
+        }
+        Scalar::TextOrInt if matches!(node.value, Value::Float(_)) => Err(Wrong::Type),
+        Scalar::TextNumberOrNothing if node.is_null() => Ok(Some(Value::String(String::new()))),
+        Scalar::TextOrNumber | Scalar::TextOrInt | Scalar::TextNumberOrNothing => {
+            Ok(Some(Value::String(text_or_number(node)?)))
+        }
         Scalar::TextOrBool => match &node.value {
             Value::Bool(value) => Ok(Some(Value::String(value.to_string()))),
             Value::String(_) => Ok(None),
@@ -80,6 +93,18 @@ fn value(walk: &mut Conform<'_>, node: &Node, scalar: Scalar) -> Result<Option<V
             (Value::Null, _) => Ok(Some(Value::String(String::new()))),
             _ => Ok(Some(Value::String(node.scalar().ok_or(Wrong::Type)?))),
         },
+    }
+}
+
+/// A size as decimal text.
+fn size(node: &Node, scalar: Scalar) -> Result<String, Wrong> {
+    let text = node.as_str();
+    match (&node.value, scalar) {
+        (Value::Int(_), Scalar::BytesText) => Err(Wrong::Type),
+        (Value::Float(_), Scalar::BytesText | Scalar::WholeBytes) => Err(Wrong::Type),
+        (Value::Int(number), _) => Ok(number.to_string()),
+        (_, Scalar::SignedBytes) if text == Some("-1") => Ok("-1".to_owned()),
+        _ => Ok(values::bytes(&text_or_number(node)?)?.to_string()),
     }
 }
 
@@ -120,6 +145,21 @@ fn integer(node: &Node) -> Result<Option<Value>, Wrong> {
         },
         Value::Float(number) if number.fract() == 0.0 => Ok(Some(Value::Int(*number as i64))),
         _ => Err(Wrong::Type),
+    }
+}
+
+fn within(node: &Node, first: i64, last: i64) -> Result<Option<Value>, Wrong> {
+    let value = integer(node)?;
+    let Value::Int(number) = *value.as_ref().unwrap_or(&node.value) else {
+        return Err(Wrong::Type);
+    };
+    match (number < first, number > last) {
+        (false, false) => Ok(value),
+        (true, _) if last == i64::MAX => Err(Wrong::Value(format!("{number} is below {first}"))),
+        _ => {
+            let problem = format!("{number} is not within {first} to {last}");
+            Err(Wrong::Value(problem))
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use super::schema::Attribute;
 use super::schema::Default;
 use super::schema::Kind;
 use super::schema::Long;
+use super::schema::Same;
 use super::schema::Scalar;
 use super::schema::Shape;
 use super::schema::describe;
@@ -38,6 +39,7 @@ pub fn conform(node: &mut Node, shape: &Shape, report: &mut Report) {
         path: String::new(),
         via: Vec::new(),
         key: node.span,
+        variables: String::new(),
     };
     walk.node(node, shape);
 }
@@ -50,6 +52,8 @@ struct Conform<'a> {
     via: Vec<(Span, &'static str)>,
     /// Where the key is whose value is looked at.
     key: Span,
+    /// The variables that the value is made of.
+    variables: String,
 }
 
 impl Conform<'_> {
@@ -58,6 +62,7 @@ impl Conform<'_> {
         if node.is_broken() {
             return true;
         }
+        self.variables = variables(node);
         let known = self.via.len();
         self.via
             .extend(node.history.steps().iter().filter_map(detour));
@@ -84,7 +89,10 @@ impl Conform<'_> {
         }
         match (&node.value, scalar) {
             (Value::Null, _) | (Value::Bool(false), _) | (Value::Int(0), _) => false,
-            (Value::String(text), Scalar::Bytes) => text != "0",
+            (
+                Value::String(text),
+                Scalar::Bytes | Scalar::BytesText | Scalar::WholeBytes | Scalar::SignedBytes,
+            ) => text != "0",
             (Value::String(text), Scalar::Duration) => text != "0s",
             (Value::String(text), _) => !text.is_empty(),
             _ => true,
@@ -97,11 +105,16 @@ impl Conform<'_> {
             node.spoil();
             return true;
         };
+        if shape.same == Same::Distinct
+            && let Some((first, second)) = unique::repeated(list)
+        {
+            self.twice(first, second);
+        }
         for (index, item) in list.iter_mut().enumerate() {
             self.key = item.span;
             self.at_index(index, |walk| walk.item(item, shape, items));
         }
-        unique::unique(self, list, shape.same);
+        unique::unique(list, shape.same);
         !list.is_empty()
     }
 
@@ -179,11 +192,15 @@ impl Conform<'_> {
             return true;
         };
         let mut misspelt = Vec::new();
+        let absent = |field: &&Attribute| field.required && !map.contains_key(field.name);
+        let absent: Vec<&str> = fields
+            .iter()
+            .filter(absent)
+            .map(|field| field.name)
+            .collect();
         map.retain(|key, entry| self.entry(key, entry, shape, &mut misspelt));
-        for field in fields {
-            if field.required && !map.contains_key(field.name) && misspelt.is_empty() {
-                self.missing(field.name, key);
-            }
+        if misspelt.is_empty() {
+            absent.iter().for_each(|name| self.missing(name, key));
         }
         // What was meant to be there is there, only nobody knows its value.
         for name in misspelt {
@@ -213,7 +230,12 @@ impl Conform<'_> {
             return true;
         };
         if entry.value.is_null() && !entry.value.is_broken() {
-            return false;
+            if field.nullable {
+                return false;
+            }
+            self.at_key(key, |walk| walk.empty(&entry.value, describe(&field.shape)));
+            entry.value.spoil();
+            return true;
         }
         self.key = entry.key;
         let says = self.at_key(key, |walk| walk.node(&mut entry.value, &field.shape));
@@ -286,6 +308,13 @@ impl Conform<'_> {
         self.error("invalid-value", message, span);
     }
 
+    /// Reports a key without a value.
+    fn empty(&mut self, node: &Node, expected: &str) {
+        let message = format!("`{}` has no value", self.path);
+        self.error("wrong-type", message, node.span)
+            .hint(format!("give it {expected}, or remove the key"));
+    }
+
     fn twice(&mut self, first: Span, second: Span) {
         let message = format!("`{}` says the same thing twice", self.path);
         self.error("repeated", message, second)
@@ -296,8 +325,12 @@ impl Conform<'_> {
     /// Reports an error; if the value came from elsewhere, with the place that it came by.
     fn error(&mut self, code: &'static str, message: String, span: Span) -> &mut Diagnostic {
         let via = self.via.last().copied().filter(|(via, _)| *via != span);
+        let made_of = std::mem::take(&mut self.variables);
         let diagnostic = self.report.error(code, message);
         diagnostic.at(span);
+        if !made_of.is_empty() {
+            diagnostic.label(format!("made of {made_of}"));
+        }
         if let Some((via, how)) = via {
             diagnostic.also(via, how);
         }
@@ -322,6 +355,16 @@ impl Conform<'_> {
         self.path.truncate(length);
         result
     }
+}
+
+/// The variables that a value is made of, in words.
+fn variables(node: &Node) -> String {
+    let names = node.history.steps().iter().find_map(|step| match step {
+        Step::Variables(names, _) => Some(names),
+        _ => None,
+    });
+    let names = names.into_iter().flatten().map(|name| format!("`{name}`"));
+    names.collect::<Vec<_>>().join(", ")
 }
 
 /// How a value came from elsewhere.

@@ -1,6 +1,5 @@
 //! Items of a list that are the same thing: the later one wins at the earlier place.
 
-use super::Conform;
 use crate::compose::schema::Same;
 use crate::compose::source::Span;
 use crate::compose::yaml::Node;
@@ -8,19 +7,10 @@ use crate::compose::yaml::Step;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-/// Removes repetitions, or reports them.
-pub fn unique(walk: &mut Conform<'_>, items: &mut Vec<Node>, same: Same) {
-    if items.len() < 2 {
-        return;
-    }
-    match same {
-        Same::Never => {}
-        Same::Distinct => {
-            if let Some((first, second)) = repeated(items) {
-                walk.twice(first, second);
-            }
-        }
-        _ => fold(items, same),
+/// Removes repetitions.
+pub fn unique(items: &mut Vec<Node>, same: Same) {
+    if items.len() > 1 && !matches!(same, Same::Never | Same::Distinct) {
+        fold(items, same);
     }
 }
 
@@ -85,9 +75,10 @@ fn identity(item: &Node, same: Same) -> Option<String> {
 
 /// The places of the first item that is there twice.
 pub fn repeated(items: &[Node]) -> Option<(Span, Span)> {
-    let mut seen: HashMap<&str, Span> = HashMap::new();
+    let mut seen: HashMap<(String, &str), Span> = HashMap::new();
     items.iter().find_map(|item| {
-        let first = seen.insert(item.as_str()?, item.span)?;
+        // The number 1 and the text "1" are two things.
+        let first = seen.insert((item.scalar()?, item.kind()), item.span)?;
         // An alias that is used twice has one place only.
         let alias = item.history.steps().iter().find_map(|step| match step {
             Step::Alias(span) => Some(*span),

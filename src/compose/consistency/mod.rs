@@ -2,6 +2,7 @@
 //!
 //! Invariant: everything is checked; one problem does not hide another; what is broken is not complained about again.
 
+mod build;
 mod cycles;
 mod references;
 mod resources;
@@ -14,8 +15,7 @@ use super::yaml::Node;
 use crate::id::ServiceName;
 
 /// Checks the services that are on; `disabled` are those that are not.
-pub fn check(root: &mut Node, disabled: &[ServiceName], report: &mut Report) {
-    references::drop_optional(root);
+pub fn check(root: &Node, disabled: &[ServiceName], report: &mut Report) {
     let empty = Map::new();
     let services = root
         .get("services")
@@ -28,6 +28,7 @@ pub fn check(root: &mut Node, disabled: &[ServiceName], report: &mut Report) {
         report.scope = Some(name.clone());
         let service = Service { name, entry };
         service::check(&service, report);
+        build::check(&service, services, report);
         references::check(&service, root, disabled, report);
     }
     report.scope = None;

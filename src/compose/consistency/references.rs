@@ -18,28 +18,6 @@ struct Reference<'a> {
     verb: &'static str,
 }
 
-/// A dependency that is not required and not there is no dependency.
-pub fn drop_optional(root: &mut Node) {
-    let Some(services) = root.entry_mut("services").and_then(Node::map_mut) else {
-        return;
-    };
-    let names: BTreeSet<String> = services.keys().cloned().collect();
-    for entry in services.values_mut() {
-        let Some(all) = entry.value.entry_mut("depends_on").and_then(Node::map_mut) else {
-            continue;
-        };
-        let optional = |node: &Node| {
-            node.get("required").map(|required| &required.value) == Some(&Value::Bool(false))
-        };
-        all.retain(|name, entry| names.contains(name) || !optional(&entry.value));
-        if all.is_empty()
-            && let Some(map) = entry.value.map_mut()
-        {
-            map.shift_remove("depends_on");
-        }
-    }
-}
-
 /// Checks all names in a service.
 pub fn check(service: &Service<'_>, root: &Node, disabled: &[ServiceName], report: &mut Report) {
     let mut seen = BTreeSet::new();
@@ -95,6 +73,12 @@ fn references<'a>(service: &Service<'a>) -> Vec<Reference<'a>> {
             add("volumes", name, source.span, "refers to");
         }
     }
+    let built = service.get("build").and_then(|build| build.get("secrets"));
+    for mount in built.map_or(&[][..], Node::items) {
+        if let Some((source, name)) = mount.get("source").and_then(|n| Some((n, n.as_str()?))) {
+            add("secrets", name, source.span, "is built with");
+        }
+    }
     for section in ["secrets", "configs"] {
         for mount in service.items(section) {
             if let Some((source, name)) = mount.get("source").and_then(|n| Some((n, n.as_str()?))) {
@@ -103,6 +87,13 @@ fn references<'a>(service: &Service<'a>) -> Vec<Reference<'a>> {
         }
     }
     all
+}
+
+/// Whether a service can do without another one.
+fn is_optional(service: &Service<'_>, name: &str) -> bool {
+    let dependency = service.get("depends_on").and_then(|all| all.get(name));
+    let required = dependency.and_then(|dependency| dependency.get("required"));
+    required.map(|required| &required.value) == Some(&Value::Bool(false))
 }
 
 fn resolve(
@@ -122,6 +113,9 @@ fn resolve(
     }
     let kind = section.strip_suffix('s').unwrap_or(section);
     let is_disabled = section == "services" && disabled.iter().any(|other| other.as_str() == name);
+    if is_disabled && is_optional(service, name) {
+        return;
+    }
     let (code, state) = match is_disabled {
         true => ("disabled-service", "disabled"),
         false => ("undefined", "undefined"),

@@ -32,28 +32,33 @@ fn is_external(entry: &Entry) -> bool {
     entry.value.get("external").map(|node| &node.value) == Some(&Value::Bool(true))
 }
 
-/// Nothing but a name goes with `external`.
+/// Nothing but a name goes with `external`; docker compose insists on that for volumes.
 fn external(path: &str, entry: &Entry, report: &mut Report) {
+    let is_volume = path.starts_with("volumes.");
     for (key, entry) in entry.value.entries() {
         let written = !entry.value.history.steps().contains(&Step::Default);
         // `ipam: {}` is what `config` prints for every network.
         let empty = entry.value.as_map().is_some_and(|map| map.is_empty());
         let fine = matches!(key.as_str(), "external" | "name") || key.starts_with("x-");
-        if !fine && written && !empty {
+        if fine || !written || empty {
+            continue;
+        }
+        if is_volume {
             let message = format!("`{path}`: `{key}` cannot go with `external`");
             report.error("invalid-value", message).at(entry.key);
+        } else {
+            let message = format!("`{path}`: `{key}` has no effect on what is `external`");
+            report.warning("no-effect", message).at(entry.key);
         }
     }
 }
 
 /// A secret or config has one origin.
 fn origin(path: &str, entry: &Entry, ways: &[&str], report: &mut Report) {
-    let other = ["driver", "template_driver"];
     let found: Vec<&Node> = ways.iter().filter_map(|way| entry.value.get(way)).collect();
     let shown: Vec<String> = ways.iter().map(|way| format!("`{way}`")).collect();
     match found.as_slice() {
         [_] => {}
-        [] if other.iter().any(|key| entry.value.get(key).is_some()) => {}
         [] => {
             let message = format!("`{path}`: one of {} is needed", shown.join(", "));
             report.error("invalid-value", message).at(entry.key);

@@ -179,9 +179,7 @@ fn health(service: &Service<'_>, report: &mut Report) {
     let words: Vec<&str> = test.items().iter().filter_map(Node::as_str).collect();
     let fine = match words.first() {
         None => test.is_broken() || words.len() != test.items().len(),
-        Some(&"NONE") => true,
-        Some(&"CMD" | &"CMD-SHELL") => words.len() > 1,
-        Some(_) => false,
+        Some(word) => matches!(*word, "NONE" | "CMD" | "CMD-SHELL"),
     };
     if !fine {
         let message = format!(

@@ -87,7 +87,7 @@ impl Lengthen<'_> {
             Long::Build => lists::build(node),
             Long::Gpus => lists::gpus(node),
             Long::Hosts => pairs::hosts(self, node),
-            Long::Ssh => pairs::ssh(node),
+            Long::Ssh => pairs::ssh(self, node),
             Long::Ports => ports::ports(self, node),
             Long::Mounts => self.items(node, mounts::mount),
             Long::Devices => self.items(node, mounts::device),

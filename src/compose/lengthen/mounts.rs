@@ -56,6 +56,10 @@ fn short_mount(text: &str, node: &Node) -> Result<Node, String> {
     if is_path {
         bind.push(("create_host_path", Value::Bool(true)));
     }
+    // As in docker compose, where this is the shortest way out.
+    if text.len() <= 2 {
+        return Ok(Node::mapping(node.span, fields));
+    }
     let (inner, options) = if is_path {
         ("bind", bind)
     } else {
@@ -67,11 +71,11 @@ fn short_mount(text: &str, node: &Node) -> Result<Node, String> {
 
 /// A name; mounted below `folder`, if one is given.
 pub fn file(node: &mut Node, folder: Option<&str>) {
-    let Some(name) = node.as_str().map(str::to_owned) else {
+    wrap(node, "source");
+    let Some(name) = node.text_at("source").map(str::to_owned) else {
         return;
     };
-    wrap(node, "source");
-    if let Some(folder) = folder {
+    if let (Some(folder), None) = (folder, node.get("target")) {
         node.put("target", Node::text(format!("{folder}{name}"), node.span));
     }
 }

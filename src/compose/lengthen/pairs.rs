@@ -85,14 +85,22 @@ fn host(text: &str) -> String {
     }
 }
 
-/// `{id: path}` as a list of `id=path`.
-pub fn ssh(node: &mut Node) {
-    let Value::Map(map) = &node.value else {
-        return;
-    };
-    let line = |(id, entry): (&String, &Entry)| match entry.value.scalar() {
-        Some(path) => Node::text(format!("{id}={path}"), entry.value.span),
-        None => Node::text(id.as_str(), entry.key),
-    };
-    node.value = Value::List(map.iter().map(line).collect());
+/// `{id: path}` as a list of `id=path`; only `default` needs no path.
+pub fn ssh(walk: &mut Lengthen<'_>, node: &mut Node) {
+    if let Value::Map(map) = &node.value {
+        let line = |(id, entry): (&String, &Entry)| match entry.value.scalar() {
+            Some(path) => Node::text(format!("{id}={path}"), entry.value.span),
+            None => Node::text(id.as_str(), entry.key),
+        };
+        node.value = Value::List(map.iter().map(line).collect());
+    }
+    for item in node.items() {
+        if let Some(id) = item.as_str()
+            && id != "default"
+            && !id.contains('=')
+        {
+            let problem = format!("`{id}` is not `default` or `ID=PATH`");
+            walk.invalid(item.span, problem);
+        }
+    }
 }

@@ -36,6 +36,7 @@ pub fn ports(walk: &mut Lengthen<'_>, node: &mut Node) {
 
 fn short(text: &str, item: &Node) -> Result<Vec<Node>, String> {
     let (rest, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let protocol = if protocol.is_empty() { "tcp" } else { protocol };
     if !matches!(protocol.to_lowercase().as_str(), "tcp" | "udp" | "sctp") {
         return Err(format!(
             "`{protocol}` is not a protocol: use `tcp` or `udp`"
@@ -51,6 +52,9 @@ fn short(text: &str, item: &Node) -> Result<Vec<Node>, String> {
         ip => Some(values::address(ip)?.to_string()),
     };
     let targets = values::port_range(container)?;
+    if targets.0 == 0 {
+        return Err(format!("`{text}` names no container port"));
+    }
     let published = match host {
         "" => None,
         range => Some(values::port_range(range)?),

@@ -26,6 +26,10 @@ pub fn depends_on(cx: &mut Context<'_>, service: &mut Service, node: &Node) {
             "required" => dependency.required = cx.boolean(node).unwrap_or(true),
             _ => dependency.restart = cx.boolean(node).unwrap_or(false),
         });
+        // One that is off and not required is no dependency.
+        if !dependency.required && cx.canonical.service(name).is_none() {
+            return;
+        }
         match ServiceName::new(name) {
             Ok(name) => drop(service.depends_on.insert(name, dependency)),
             Err(error) => cx.invalid(entry.key, error.to_string()),

@@ -29,6 +29,10 @@ fn test(cx: &mut Context<'_>, node: &Node) -> Option<HealthTest> {
     let (kind, arguments) = words.split_first()?;
     match kind.as_str() {
         "NONE" => Some(HealthTest::Disabled),
+        "CMD" | "CMD-SHELL" if arguments.is_empty() => {
+            cx.invalid(node.span, format!("`{kind}` says not what to run"));
+            None
+        }
         "CMD" => Some(HealthTest::Command(arguments.to_vec())),
         // Docker gives the shell the first text and ignores the others.
         _ => arguments.first().cloned().map(HealthTest::Shell),

@@ -19,16 +19,7 @@ pub fn attribute(cx: &mut Context<'_>, service: &mut Service, key: &str, node: &
         "pids_limit" => limits.pids = cx.integer(node),
         "ulimits" => service.ulimits = ulimits(cx, node),
         "shm_size" => service.shm_size = positive(cx.bytes(node)),
-        _ => {
-            service.oom_score_adj = cx.integer(node);
-            let adjustment = service.oom_score_adj.unwrap_or_default();
-            if !(-1000..=1000).contains(&adjustment) {
-                cx.invalid(
-                    node.span,
-                    format!("{adjustment} is not within -1000 to 1000"),
-                );
-            }
-        }
+        _ => service.oom_score_adj = cx.integer(node),
     }
 }
 

@@ -25,7 +25,7 @@ pub fn attribute(cx: &mut Context<'_>, service: &mut Service, key: &str, node: &
         "profiles" => service.profiles = profiles(cx, node),
         "platform" => service.platform = cx.text(node),
         "pull_policy" => service.pull_policy = cx.text(node),
-        "container_name" => service.container_name = cx.text(node),
+        "container_name" => service.container_name = cx.parsed(node, container_name),
         "scale" => service.scale = cx.integer(node).unwrap_or(1),
         _ => {}
     }
@@ -108,5 +108,20 @@ fn signal(text: &str) -> Result<String, String> {
     match known {
         true => Ok(text.to_owned()),
         false => Err(format!("`{text}` is not a signal")),
+    }
+}
+
+fn container_name(text: &str) -> Result<String, String> {
+    let good = text.len() >= 2
+        && text.len() <= 255
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
+    match good {
+        true => Ok(text.to_owned()),
+        false => Err(format!(
+            "`{text}` is not a container name: two or more letters, digits, `_`, `.`, `-`, the first a letter or digit"
+        )),
     }
 }

@@ -39,7 +39,9 @@ pub fn json(canonical: &Canonical) -> String {
 fn shown(canonical: &Canonical) -> Value {
     let mut value = to_json(&canonical.root);
     order::order(&mut value);
-    escape(&mut value);
+    if canonical.interpolated {
+        escape(&mut value);
+    }
     value
 }
 

@@ -13,7 +13,7 @@ pub fn order(value: &mut Value) {
     below(value, &DOCUMENT);
     // The name comes first, the sections in the order of the schema behind it.
     if let Value::Object(fields) = value
-        && let Some(name) = fields.remove("name")
+        && let Some(name) = fields.shift_remove("name")
     {
         let rest = std::mem::take(fields);
         fields.insert("name".to_owned(), name);

@@ -9,7 +9,7 @@ const NO_SWARM: &str = "there is no swarm";
 /// `deploy`
 pub const DEPLOY: &[Attribute] = &[
     at("mode", TEXT).partly("on one host, global means one"),
-    at("replicas", INT).keep(),
+    at("replicas", NATURAL).keep(),
     at("labels", LABELS).accepted(NO_SWARM),
     at("update_config", object(UPDATE))
         .keep()
@@ -17,14 +17,16 @@ pub const DEPLOY: &[Attribute] = &[
     at("rollback_config", object(UPDATE))
         .keep()
         .accepted(NO_SWARM),
-    at("resources", object(RESOURCES)).keep(),
+    at("resources", object(RESOURCES)).or(Default::Empty),
     at("restart_policy", object(RESTART_POLICY)).keep(),
-    at("placement", object(PLACEMENT)).accepted(NO_SWARM),
+    at("placement", object(PLACEMENT))
+        .or(Default::Empty)
+        .accepted(NO_SWARM),
     at("endpoint_mode", TEXT).accepted(NO_SWARM),
 ];
 
 const UPDATE: &[Attribute] = &[
-    at("parallelism", INT).keep(),
+    at("parallelism", NATURAL).keep(),
     at("delay", DURATION),
     at("failure_action", TEXT),
     at("monitor", DURATION),
@@ -37,11 +39,15 @@ const RESOURCES: &[Attribute] = &[
     at("reservations", object(RESERVATIONS)).keep(),
 ];
 
-const LIMITS: &[Attribute] = &[at("cpus", NUMBER), at("memory", BYTES), at("pids", INT)];
+const LIMITS: &[Attribute] = &[
+    at("cpus", NUMBER),
+    at("memory", scalar(Scalar::BytesText)),
+    at("pids", INT),
+];
 
 const RESERVATIONS: &[Attribute] = &[
     at("cpus", NUMBER).accepted("a reservation of CPUs is of swarm"),
-    at("memory", BYTES),
+    at("memory", scalar(Scalar::BytesText)),
     at("devices", list(&object(DEVICE_REQUEST))).rejected("not supported yet"),
     at("generic_resources", list(&object(GENERIC))).accepted(NO_SWARM),
 ];
@@ -53,14 +59,14 @@ const DISCRETE: &[Attribute] = &[at("kind", TEXT), at("value", NUMBER).keep()];
 const RESTART_POLICY: &[Attribute] = &[
     at("condition", TEXT),
     at("delay", DURATION).keep(),
-    at("max_attempts", INT).keep(),
+    at("max_attempts", NATURAL).keep(),
     at("window", DURATION).keep(),
 ];
 
 const PLACEMENT: &[Attribute] = &[
     at("constraints", TEXTS),
     at("preferences", list(&object(PREFERENCE))),
-    at("max_replicas_per_node", INT),
+    at("max_replicas_per_node", NATURAL),
 ];
 
 const PREFERENCE: &[Attribute] = &[at("spread", TEXT)];

@@ -37,17 +37,25 @@ pub fn describe_item(long: Long) -> Option<&'static str> {
 /// What a scalar may be.
 pub fn describe_scalar(scalar: Scalar) -> &'static str {
     match scalar {
-        Scalar::Text | Scalar::Word(_) | Scalar::Tested(..) | Scalar::Target | Scalar::Duration => {
-            "a text"
-        }
-        Scalar::Bool => "`true` or `false`",
-        Scalar::Int => "a whole number",
+        Scalar::Text
+        | Scalar::Word(_)
+        | Scalar::Tested(..)
+        | Scalar::Target
+        | Scalar::Duration
+        | Scalar::Address
+        | Scalar::BytesText => "a text",
+        Scalar::Bool | Scalar::TrueFalse => "`true` or `false`",
+        Scalar::Int | Scalar::Within(..) | Scalar::Truncated => "a whole number",
         Scalar::Number => "a number",
-        Scalar::Bytes | Scalar::SignedBytes | Scalar::Mode | Scalar::ModeNumber => {
+        Scalar::Bytes
+        | Scalar::WholeBytes
+        | Scalar::SignedBytes
+        | Scalar::Mode
+        | Scalar::ModeNumber => "a text or a number",
+        Scalar::Count => "a whole number or `all`",
+        Scalar::TextOrNumber | Scalar::TextOrInt | Scalar::TextNumberOrNothing => {
             "a text or a number"
         }
-        Scalar::Count => "a whole number or `all`",
-        Scalar::TextOrNumber => "a text or a number",
         Scalar::TextOrBool => "a text or a boolean",
         Scalar::Loose | Scalar::Label => "a text, a number or a boolean",
     }

@@ -40,7 +40,10 @@ const VOLUME: &[Attribute] = &[
     at("subpath", TEXT),
 ];
 
-const TMPFS: &[Attribute] = &[at("size", BYTES), at("mode", scalar(Scalar::ModeNumber))];
+const TMPFS: &[Attribute] = &[
+    at("size", scalar(Scalar::WholeBytes)),
+    at("mode", scalar(Scalar::ModeNumber)),
+];
 
 const IMAGE: &[Attribute] = &[at("subpath", TEXT)];
 

@@ -7,13 +7,13 @@ use super::*;
 pub const MEMBERSHIP: &[Attribute] = &[
     at("aliases", UNIQUE_TEXTS),
     at("driver_opts", OPTIONS).rejected("endpoints have no options yet"),
-    at("gw_priority", INT),
+    at("gw_priority", TRUNCATED),
     at("interface_name", TEXT),
     at("ipv4_address", TEXT),
     at("ipv6_address", TEXT),
     at("link_local_ips", UNIQUE_TEXTS).rejected("not supported yet"),
     at("mac_address", TEXT),
-    at("priority", INT),
+    at("priority", TRUNCATED),
 ];
 
 /// `ports.[]`
@@ -22,9 +22,11 @@ pub const PORT: &[Attribute] = &[
     at("mode", TEXT)
         .or(Default::Text("ingress"))
         .note("there is no swarm: both words mean the same"),
-    at("host_ip", TEXT),
-    at("target", INT).required(),
-    at("published", TEXT_OR_NUMBER),
+    at("host_ip", scalar(Scalar::Address)),
+    at("target", scalar(Scalar::Within(0, u32::MAX as i64)))
+        .required()
+        .keep(),
+    at("published", scalar(Scalar::TextOrInt)),
     at("protocol", TEXT)
         .or(Default::Text("tcp"))
         .partly("tcp and udp"),

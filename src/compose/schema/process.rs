@@ -15,7 +15,7 @@ pub const DEPENDENCY: &[Attribute] = &[
     )
     .required(),
     at("restart", BOOL),
-    at("required", BOOL).or(Default::True),
+    at("required", TRUE_FALSE).or(Default::True),
 ];
 
 /// `env_file.[]`
@@ -30,13 +30,10 @@ pub const EXTENDS: &[Attribute] = &[at("service", TEXT).required(), at("file", T
 
 /// `healthcheck`
 pub const HEALTHCHECK: &[Attribute] = &[
-    at(
-        "test",
-        list(&TEXT_OR_NUMBER).long(Long::Test).rule(Rule::Replace),
-    ),
+    at("test", list(&TEXT).long(Long::Test).rule(Rule::Replace)),
     at("timeout", DURATION).keep(),
     at("interval", DURATION).keep(),
-    at("retries", INT).keep(),
+    at("retries", TRUNCATED).keep(),
     at("start_period", DURATION).keep(),
     at("start_interval", DURATION).keep(),
     at("disable", BOOL),
@@ -44,7 +41,7 @@ pub const HEALTHCHECK: &[Attribute] = &[
 
 /// `post_start.[]` and `pre_stop.[]`
 pub const HOOK: &[Attribute] = &[
-    at("command", COMMAND).required(),
+    at("command", COMMAND).required().nullable().keep(),
     at("user", TEXT),
     at("privileged", BOOL),
     at("working_dir", TEXT),
@@ -64,7 +61,7 @@ pub const PRE_START: &[Attribute] = &[
 
 /// `provider`
 pub const PROVIDER: &[Attribute] = &[
-    at("type", TEXT).required(),
+    at("type", TEXT).required().keep(),
     at("options", map(&PROVIDER_OPTION)),
 ];
 
@@ -82,7 +79,7 @@ const WATCH: &[Attribute] = &[
     .required(),
     at("target", TEXT),
     at("exec", object(HOOK)),
-    at("include", TEXTS.long(Long::List)),
-    at("ignore", TEXTS.long(Long::List)),
-    at("initial_sync", BOOL),
+    at("include", SOME_DISTINCT),
+    at("ignore", SOME_DISTINCT),
+    at("initial_sync", TRUE_FALSE),
 ];

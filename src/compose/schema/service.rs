@@ -18,7 +18,7 @@ use super::process::PRE_START;
 use super::process::PROVIDER;
 use super::resources::BLKIO;
 use super::resources::CREDENTIAL_SPEC;
-use super::resources::DEVICE_REQUEST;
+use super::resources::GPU;
 use super::shapes::*;
 use super::*;
 
@@ -36,22 +36,23 @@ pub const SERVICE: &[Attribute] = &[
         .rejected(LATER),
     at("develop", object(DEVELOP))
         .keep()
-        .accepted("`watch` comes later"),
-    at("blkio_config", object(BLKIO)).rejected(LATER),
+        .nullable()
+        .note("for `watch`"),
+    at("blkio_config", object(BLKIO)).keep().rejected(LATER),
     at("cap_add", UNIQUE_TEXTS),
     at("cap_drop", UNIQUE_TEXTS),
     at("cgroup_parent", TEXT).rejected(LATER),
     at("cgroup", word(&["host", "private"])).rejected(LATER),
-    at("cpu_count", INT).accepted(NO_WINDOWS),
+    at("cpu_count", scalar(Scalar::Within(0, i64::MAX))).accepted(NO_WINDOWS),
     at("cpu_percent", NUMBER).accepted(NO_WINDOWS),
-    at("cpu_period", INT).rejected(LATER),
-    at("cpu_quota", INT).rejected(LATER),
-    at("cpu_rt_period", scalar(Scalar::TextOrNumber)).rejected(NO_V1),
-    at("cpu_rt_runtime", scalar(Scalar::TextOrNumber)).rejected(NO_V1),
+    at("cpu_period", TRUNCATED).rejected(LATER),
+    at("cpu_quota", TRUNCATED).rejected(LATER),
+    at("cpu_rt_period", TRUNCATED).rejected(NO_V1),
+    at("cpu_rt_runtime", TRUNCATED).rejected(NO_V1),
     at("cpus", NUMBER),
     at("cpuset", TEXT),
-    at("cpu_shares", INT),
-    at("command", COMMAND).keep(),
+    at("cpu_shares", TRUNCATED),
+    at("command", COMMAND).keep().nullable(),
     at(
         "configs",
         list(&object(CONFIGS))
@@ -71,8 +72,9 @@ pub const SERVICE: &[Attribute] = &[
     ),
     at("deploy", object(DEPLOY))
         .keep()
+        .nullable()
         .partly("resources, replicas and the restart policy"),
-    at("device_cgroup_rules", TEXTS).rejected(LATER),
+    at("device_cgroup_rules", DISTINCT_TEXTS).rejected(LATER),
     at(
         "devices",
         list(&object(DEVICE))
@@ -83,7 +85,7 @@ pub const SERVICE: &[Attribute] = &[
     at("dns_opt", TEXTS.same(Same::BeforeEquals)),
     at("dns_search", SOME_TEXTS),
     at("domainname", TEXT),
-    at("entrypoint", COMMAND).keep(),
+    at("entrypoint", COMMAND).keep().nullable(),
     at("provider", object(PROVIDER)).keep().rejected(LATER),
     at("environment", ENVIRONMENT),
     at(
@@ -97,7 +99,7 @@ pub const SERVICE: &[Attribute] = &[
     at("external_links", TEXTS.same(Same::Distinct)).rejected(LATER),
     at("extra_hosts", HOSTS),
     at("group_add", list(&TEXT_OR_NUMBER).same(Same::Distinct)),
-    at("gpus", list(&object(DEVICE_REQUEST)).long(Long::Gpus)).rejected(LATER),
+    at("gpus", list(&object(GPU)).long(Long::Gpus)).rejected(LATER),
     at("hostname", TEXT),
     at("healthcheck", object(HEALTHCHECK)).keep(),
     at("image", TEXT.path(Path::No)),
@@ -114,18 +116,18 @@ pub const SERVICE: &[Attribute] = &[
         .keep()
         .rejected(LATER),
     at("mem_limit", BYTES),
-    at("mem_reservation", BYTES),
+    at("mem_reservation", scalar(Scalar::WholeBytes)),
     at("memswap_limit", scalar(Scalar::SignedBytes)),
-    at("mem_swappiness", BYTES).rejected(NO_V1),
+    at("mem_swappiness", scalar(Scalar::WholeBytes)).rejected(NO_V1),
     at("mac_address", TEXT).rejected(LATER),
     at("models", map(&object(SERVICE_MODEL)).long(Long::Names))
         .rejected("there is no model runner"),
     at("network_mode", TEXT),
     at("networks", map(&object(MEMBERSHIP)).long(Long::Names)),
     at("oom_kill_disable", BOOL).rejected(NO_V1),
-    at("oom_score_adj", INT),
+    at("oom_score_adj", scalar(Scalar::Within(-1000, 1000))),
     at("pid", TEXT),
-    at("pids_limit", INT),
+    at("pids_limit", TRUNCATED),
     at("platform", TEXT),
     at(
         "ports",
@@ -140,7 +142,7 @@ pub const SERVICE: &[Attribute] = &[
     at("read_only", BOOL),
     at("restart", TEXT),
     at("runtime", TEXT).rejected("there is one runtime"),
-    at("scale", INT).keep(),
+    at("scale", scalar(Scalar::Within(0, i64::MAX))).keep(),
     at(
         "secrets",
         list(&object(SECRETS))
@@ -157,7 +159,7 @@ pub const SERVICE: &[Attribute] = &[
     at("tmpfs", SOME_TEXTS),
     at("tty", BOOL),
     at("ulimits", ULIMITS),
-    at("use_api_socket", BOOL).rejected("there is no daemon whose socket could be given"),
+    at("use_api_socket", TRUE_FALSE).rejected("there is no daemon whose socket could be given"),
     at("user", TEXT),
     at("userns_mode", TEXT).rejected(LATER),
     at("uts", TEXT).rejected(LATER),
@@ -174,20 +176,23 @@ pub const SERVICE: &[Attribute] = &[
     at("pre_stop", list(&object(HOOK))).rejected(LATER),
 ];
 
-const LOGGING: &[Attribute] = &[at("driver", TEXT), at("options", map(&TEXT_OR_NUMBER))];
+const LOGGING: &[Attribute] = &[
+    at("driver", TEXT),
+    at("options", map(&scalar(Scalar::TextNumberOrNothing))),
+];
 
 const SERVICE_MODEL: &[Attribute] = &[at("endpoint_var", TEXT), at("model_var", TEXT)];
 
 const CONTAINER_NAME: &str =
     "a container name: two or more letters, digits, `_`, `.`, `-`, the first a letter or digit";
 
+/// As lax as docker compose; the strict rule is that of the engine.
 fn is_container_name(text: &str) -> bool {
-    text.len() >= 2
-        && text.len() <= 255
-        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+    let inner = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    let next = text.chars().skip(1);
+    text.chars()
+        .zip(next)
+        .any(|(one, two)| one.is_ascii_alphanumeric() && inner(two))
 }
 
 const PULL_POLICY: &str = "a pull policy: use `always`, `never` or `missing`";

@@ -66,16 +66,22 @@ impl Shape {
 pub(super) const TEXT: Shape = scalar(Scalar::Text);
 pub(super) const BOOL: Shape = scalar(Scalar::Bool);
 pub(super) const INT: Shape = scalar(Scalar::Int);
+pub(super) const TRUNCATED: Shape = scalar(Scalar::Truncated);
+/// A whole number from 0 on.
+pub(super) const NATURAL: Shape = scalar(Scalar::Within(0, i64::MAX));
+pub(super) const TRUE_FALSE: Shape = scalar(Scalar::TrueFalse);
 pub(super) const NUMBER: Shape = scalar(Scalar::Number);
 pub(super) const BYTES: Shape = scalar(Scalar::Bytes);
 pub(super) const DURATION: Shape = scalar(Scalar::Duration);
 pub(super) const TEXT_OR_NUMBER: Shape = scalar(Scalar::TextOrNumber);
 pub(super) const HOST_PATH: Shape = TEXT.path(Path::Host);
 pub(super) const TEXTS: Shape = list(&TEXT);
-pub(super) const UNIQUE_TEXTS: Shape = TEXTS.same(Same::Equal);
+pub(super) const UNIQUE_TEXTS: Shape = TEXTS.same(Same::BeforeEquals);
 pub(super) const DISTINCT_TEXTS: Shape = TEXTS.same(Same::Distinct);
 /// A text or a list of texts.
 pub(super) const SOME_TEXTS: Shape = TEXTS.long(Long::List).same(Same::BeforeEquals);
+/// A text or a list of different texts.
+pub(super) const SOME_DISTINCT: Shape = DISTINCT_TEXTS.long(Long::List);
 /// `list_or_dict`, missing values stay missing.
 pub(super) const ENVIRONMENT: Shape = map(&scalar(Scalar::Loose))
     .long(Long::Pairs)
@@ -85,8 +91,8 @@ pub(super) const LABELS: Shape = map(&scalar(Scalar::Label))
     .long(Long::Pairs)
     .rule(Rule::Entries);
 /// A map of options.
-pub(super) const OPTIONS: Shape = map(&scalar(Scalar::Label));
-pub(super) const COMMAND: Shape = list(&TEXT_OR_NUMBER).long(Long::Words).rule(Rule::Replace);
+pub(super) const OPTIONS: Shape = map(&TEXT_OR_NUMBER);
+pub(super) const COMMAND: Shape = list(&TEXT).long(Long::Words).rule(Rule::Replace);
 pub(super) const HOSTS: Shape = TEXTS.long(Long::Hosts).same(Same::Equal);
 pub(super) const ULIMITS: Shape = map(&ULIMIT);
 pub(super) const ULIMIT: Shape =
@@ -104,6 +110,7 @@ pub(super) const fn at(name: &'static str, shape: Shape) -> Attribute {
         note: "",
         required: false,
         keep: false,
+        nullable: false,
         default: None,
     }
 }
@@ -116,6 +123,11 @@ impl Attribute {
 
     pub(super) const fn keep(mut self) -> Self {
         self.keep = true;
+        self
+    }
+
+    pub(super) const fn nullable(mut self) -> Self {
+        self.nullable = true;
         self
     }
 

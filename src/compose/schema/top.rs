@@ -5,7 +5,7 @@ use super::*;
 
 /// The rows of a document.
 pub const PROJECT: &[Attribute] = &[
-    at("version", TEXT_OR_NUMBER).accepted("obsolete"),
+    at("version", TEXT).accepted("obsolete"),
     at("name", TEXT),
     at("include", list(&object(INCLUDE))),
     at("services", map(&object(SERVICE))).keep(),
@@ -38,7 +38,7 @@ const NETWORK: &[Attribute] = &[
 const IPAM: &[Attribute] = &[
     at("driver", TEXT).partly("only `default`"),
     at("config", list(&object(POOL)).rule(Rule::Keyed("subnet"))),
-    at("options", OPTIONS).accepted("the default driver has none"),
+    at("options", map(&TEXT)).accepted("the default driver has none"),
 ];
 
 const POOL: &[Attribute] = &[
@@ -69,7 +69,7 @@ const SECRET: &[Attribute] = &[
 
 const CONFIG: &[Attribute] = &[
     at("name", TEXT),
-    at("content", TEXT),
+    at("content", TEXT).keep(),
     at("environment", TEXT),
     at("file", HOST_PATH),
     at("external", BOOL).rejected("there is no store of configs"),

@@ -106,10 +106,6 @@ impl Builder<'_> {
                 None => Ok(()),
             },
             Event::Alias(anchor) => self.alias(anchor, span),
-            Event::DocumentStart(_) => {
-                self.anchors.clear();
-                Ok(())
-            }
             _ => Ok(()),
         }
     }
