@@ -36,6 +36,7 @@ test:
 bench:
 	@GOAL=$@ .ci/needs build root kernel
 	$(CARGO) build --release --locked --benches
+	benches/config
 	benches/compare
 
 install: build

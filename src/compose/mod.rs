@@ -23,6 +23,8 @@ mod draw;
 mod environment;
 mod extends;
 pub mod fingerprint;
+#[doc(hidden)]
+pub mod fuzzing;
 mod include;
 mod interpolation;
 mod lengthen;

@@ -1,0 +1,76 @@
+//! Doors for the fuzz targets in `fuzz/`: single stages, fed with any text. Nothing else calls them.
+
+use super::LoadOptions;
+use super::diagnostic::Report;
+use super::dotenv;
+use super::interpolation;
+use super::lengthen::lengthen;
+use super::load;
+use super::load_canonical;
+use super::merge;
+use super::render;
+use super::schema::DOCUMENT;
+use super::yaml;
+use super::yaml::Node;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// YAML to trees.
+pub fn parse_yaml(text: &str) -> usize {
+    yaml::parse(text, 0, &mut Report::default()).len()
+}
+
+/// Variables of a text; its own text is the value of every other one.
+pub fn substitute(text: &str) {
+    let lookup = |name: &str| (name.len() % 2 == 1).then(|| text.to_owned());
+    let _ = interpolation::substitute(text, &lookup);
+}
+
+/// A `.env` file, in both forms.
+pub fn parse_dotenv(text: &str) {
+    let lookup = |name: &str| (name.len() % 2 == 1).then(|| name.to_owned());
+    let mut report = Report::default();
+    dotenv::parse(text, 0, &lookup, &mut dotenv::Variables::new(), &mut report);
+    dotenv::parse_raw(text, 0, &lookup, &mut dotenv::Variables::new(), &mut report);
+}
+
+/// All documents of a text merged over one another.
+pub fn merge_documents(text: &str) {
+    let mut report = Report::default();
+    let mut documents = yaml::parse(text, 0, &mut report).into_iter();
+    let long = |mut node: Node, report: &mut Report| {
+        lengthen(&mut node, &DOCUMENT, "", report);
+        node
+    };
+    let Some(first) = documents.next() else {
+        return;
+    };
+    let first = long(first, &mut report);
+    let mut merged = documents.fold(first, |base, over| {
+        let over = long(over, &mut report);
+        merge::documents(base, over, &mut report)
+    });
+    merge::settle(&mut merged);
+}
+
+/// The whole way; what loads must print as YAML that loads as the same, and its canonical text must read back.
+pub fn load_text(text: &str) {
+    let mut options = LoadOptions::new(PathBuf::from("/nowhere/project"), BTreeMap::new());
+    options.files = vec![PathBuf::from("-")];
+    options.stdin = Some(text.as_bytes().to_vec());
+    match load(&options) {
+        Ok(loaded) => {
+            let canonical = load_canonical(&loaded.canonical.text());
+            assert!(canonical.is_ok(), "the canonical text reads back");
+            let json = render::json(&loaded.canonical);
+            options.stdin = Some(render::yaml(&loaded.canonical).into_bytes());
+            options.profiles = vec!["*".to_owned()];
+            let again = load(&options).map(|again| render::json(&again.canonical));
+            let again = again.map_err(|problems| problems.render(false, 100));
+            assert_eq!(again, Ok(json), "the YAML reads back");
+        }
+        Err(problems) => {
+            let _ = problems.render(false, 100);
+        }
+    }
+}
