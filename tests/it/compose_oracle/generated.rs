@@ -1,8 +1,8 @@
 //! Projects that nobody wrote: both programs are asked about thousands of them and must say the same.
 //!
 //! A project is put together from the attributes of `attributes.txt`, random texts with variables, and random lines of
-//! `.env`; a second file often changes what the first said. `HOIST_GENERATED` says how many (default: 2,000), `HOIST_SEED`
-//! which; the same seed gives the same projects. What differs is made as small as it gets and printed as a case.
+//! `.env`; a second file often changes what the first said. `HOIST_GENERATED` says how many (nothing: none, as long
+//! as `pending.txt` is not empty and they would only find that again; 2,000 are meant), `HOIST_SEED` which; the same seed gives the same projects. What differs is made as small as it gets and printed as a case.
 
 use super::answer;
 use super::case;
@@ -167,7 +167,9 @@ impl Plan {
     /// A line without a name is an error with us and nothing with them: each is given one.
     fn dotenv(&self) -> String {
         let text = self.lines.concat();
-        let named = |line: &str| match line.trim_start().starts_with(['=', ':']) {
+        let named = |line: &str| match line.trim_start().starts_with(['=', ':'])
+            || line.trim() == "export"
+        {
             true => format!("A{line}\n"),
             false => format!("{line}\n"),
         };
@@ -280,7 +282,11 @@ fn thousands_of_generated_projects_are_read_as_docker_compose_reads_them() {
         return;
     };
     const STRETCHES: usize = 40;
-    let count = number("HOIST_GENERATED", 2000).div_ceil(STRETCHES as u64);
+    let wanted = number("HOIST_GENERATED", 0);
+    if wanted == 0 {
+        return;
+    }
+    let count = wanted.div_ceil(STRETCHES as u64);
     let seed = number("HOIST_SEED", 1);
     let pieces = Pieces::new();
     let next = AtomicUsize::new(0);
