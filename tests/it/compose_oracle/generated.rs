@@ -2,7 +2,8 @@
 //!
 //! A project is put together from the attributes of `attributes.txt`, random texts with variables, and random lines of
 //! `.env`; a second file often changes what the first said. `HOIST_GENERATED` says how many (nothing: none, as long
-//! as `pending.txt` is not empty and they would only find that again; 2,000 are meant), `HOIST_SEED` which; the same seed gives the same projects. What differs is made as small as it gets and printed as a case.
+//! as `pending.txt` is not empty and they would only find that again; 2,000 are meant), `HOIST_SEED` which: the same seed
+//! gives the same projects. What differs is made as small as it gets and printed as a case.
 
 use super::answer;
 use super::case;

@@ -129,9 +129,14 @@ impl Pending {
 fn the_yaml_of_every_case_reads_back_as_the_same() {
     let root = tempfile::tempdir().unwrap();
     let cases = case::all();
-    // Keys are not interpolated, but printed with their `$` doubled, by docker compose, too.
-    let keys = ["interpolation-keys", "ip-key-not"];
-    let plain = |case: &Case| case.arguments.is_empty() && !keys.contains(&case.name.as_str());
+    // Keys are not interpolated, but printed with their `$` doubled; an optional dependency that is off is printed, but
+    // its service is not: so with docker compose, too.
+    let known = [
+        "interpolation-keys",
+        "ip-key-not",
+        "depends-optional-undefined",
+    ];
+    let plain = |case: &Case| case.arguments.is_empty() && !known.contains(&case.name.as_str());
     let plain: Vec<Case> = cases.into_iter().filter(plain).collect();
     let mut wrong = Vec::new();
     let both = |case: &Case| {
