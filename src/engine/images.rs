@@ -1,11 +1,9 @@
 //! Images: what is here, what comes in, what goes.
 
 use super::{Engine, Error};
-use crate::id::ContainerId;
 use crate::image::{ArchiveKind, ImageSummary, Reference, Removed, Saving, Store, Uses};
+use crate::state::ledger;
 use crate::state::record::ContainerRecord;
-use crate::state::store;
-use std::fs;
 use std::io::{self, Read, Write};
 
 /// All images, by name.
@@ -93,18 +91,10 @@ pub(super) fn containers(
     let projects = engine.paths.projects();
     let mut records = Vec::new();
     for project in projects.map_err(Error::io("read", &engine.paths.root))? {
-        let project = engine.paths.project(&project);
-        let entries = match fs::read_dir(project.containers()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            other => other.map_err(Error::io("read", project.containers()))?,
-        };
-        for entry in entries {
-            let entry = entry.map_err(Error::io("read", project.containers()))?;
-            let name = entry.file_name();
-            let id = name.to_str().and_then(|name| ContainerId::new(name).ok());
-            let Some(id) = id else { continue };
-            records.extend(store::read(&project.container(&id).record())?);
-        }
+        let path = engine.paths.project(&project).ledger();
+        let known = ledger::read::<serde_json::Value, serde_json::Value>(&path)?;
+        let containers = known.unwrap_or_default().containers;
+        records.extend(containers.into_values().map(|(record, _)| record));
     }
     Ok(records)
 }

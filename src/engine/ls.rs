@@ -4,8 +4,8 @@ use super::ps::ps;
 use super::{Engine, Error};
 use crate::id::ProjectName;
 use crate::scheduler::supervisor::control::ContainerState;
-use crate::state::record::ProjectRecord;
-use crate::state::store;
+use crate::state::ledger;
+use serde::de::IgnoredAny;
 use std::path::PathBuf;
 
 /// A project as tables show it.
@@ -32,9 +32,8 @@ pub fn ls(engine: &Engine) -> Result<Vec<ProjectSummary>, Error> {
 }
 
 fn summary(engine: &Engine, name: ProjectName) -> Result<Option<ProjectSummary>, Error> {
-    let record: Option<ProjectRecord<serde::de::IgnoredAny>> =
-        store::read(&engine.paths.project(&name).record())?;
-    let Some(record) = record else {
+    let known = ledger::read::<IgnoredAny, IgnoredAny>(&engine.paths.project(&name).ledger())?;
+    let Some(record) = known.and_then(|known| known.project) else {
         return Ok(None);
     };
     let mut status: Vec<(ContainerState, usize)> = Vec::new();

@@ -13,6 +13,9 @@ use rustix::mount::{
     UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount, mount_change,
     move_mount, unmount,
 };
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Stops mounts from passing to the host. They still arrive from there: a bind source may be mounted later.
@@ -144,9 +147,59 @@ pub fn make_read_only(root: BorrowedFd<'_>) -> Result<(), StartFailure> {
     .at(Step::Rootfs, || "make the root filesystem read-only".into())
 }
 
+/// What docker puts below every image: places to mount on, and the file by which programs find out that they run in a
+/// container.
+const FOLDERS: [&str; 4] = ["dev", "etc", "proc", "sys"];
+const FILES: [&str; 4] = [".dockerenv", "etc/hostname", "etc/hosts", "etc/resolv.conf"];
+
+/// Makes the folder `dir` that all containers have as their lowest layer, unless it is there: what they mount on need
+/// not be made in each writable layer then. An image that has something else in its place hides it.
+pub fn make_bottom(dir: &Path) -> io::Result<()> {
+    if dir.exists() {
+        return Ok(());
+    }
+    let aside = dir.with_extension(format!("{}.new", std::process::id()));
+    match fs::remove_dir_all(&aside) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    fs::create_dir(&aside)?;
+    for folder in FOLDERS {
+        fs::create_dir(aside.join(folder))?;
+    }
+    for file in FILES {
+        fs::write(aside.join(file), "")?;
+    }
+    let open_to_all = fs::Permissions::from_mode(0o755);
+    for made in [""].iter().chain(&FOLDERS).chain(&FILES) {
+        fs::set_permissions(aside.join(made), open_to_all.clone())?;
+    }
+    match fs::rename(&aside, dir) {
+        // Another project was faster.
+        Err(_) if dir.exists() => fs::remove_dir_all(&aside),
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_lowest_layer_is_made_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let bottom = dir.path().join("bottom");
+        make_bottom(&bottom).unwrap();
+        fs::write(bottom.join("mine"), "").unwrap();
+        make_bottom(&bottom).unwrap();
+        assert!(bottom.join("mine").exists() && bottom.join("etc/hosts").exists());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        let mode = fs::metadata(bottom.join("proc"))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o7777, 0o755);
+    }
 
     #[test]
     fn a_missing_layer_is_named() {

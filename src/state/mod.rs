@@ -1,10 +1,11 @@
 //! What is, and what happened: folders, records, locks and the journal of events.
 //!
-//! Invariants: a record is replaced whole (written aside, renamed) and never read half; a bare pid is never trusted;
+//! Invariants: a record is appended or replaced whole and never read half; a bare pid is never trusted;
 //! all folders of ours are 0700.
 
 pub mod event;
 pub mod journal;
+pub mod ledger;
 pub mod lock;
 pub mod paths;
 pub mod record;

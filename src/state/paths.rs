@@ -49,6 +49,11 @@ impl Paths {
         }
     }
 
+    /// The lowest layer of all containers.
+    pub fn bottom(&self) -> PathBuf {
+        self.root.join("bottom")
+    }
+
     /// The folders of one project.
     pub fn project(&self, name: &ProjectName) -> ProjectPaths {
         ProjectPaths {
@@ -101,17 +106,17 @@ impl ProjectPaths {
         self.run.join("supervisor.log")
     }
 
-    /// The project's record.
-    pub fn record(&self) -> PathBuf {
-        self.root.join("project.json")
+    /// What outlives a boot of the project and its containers, but for their data.
+    pub fn ledger(&self) -> PathBuf {
+        self.root.join("ledger")
     }
 
-    /// The folder of all containers' state.
+    /// The folder of all containers' data.
     pub fn containers(&self) -> PathBuf {
         self.root.join("c")
     }
 
-    /// One container's state: record, writable layer, `/etc` files, logs.
+    /// One container's folders.
     pub fn container(&self, id: &ContainerId) -> ContainerPaths {
         ContainerPaths {
             root: self.containers().join(id.as_str()),
@@ -166,18 +171,13 @@ fn file_name(path: &Path) -> String {
 /// The folders of one container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerPaths {
-    /// Record, writable layer, `/etc` files, logs.
+    /// Writable layer and logs.
     pub root: PathBuf,
-    /// pid.json, exit.json, FIFOs and the shim's socket.
+    /// pid.json, exit.json, FIFOs, the shim's socket, `/etc` files.
     pub run: PathBuf,
 }
 
 impl ContainerPaths {
-    /// The container's record.
-    pub fn record(&self) -> PathBuf {
-        self.root.join("config.json")
-    }
-
     /// Writable layer.
     pub fn upper(&self) -> PathBuf {
         self.root.join("upper")
@@ -188,9 +188,9 @@ impl ContainerPaths {
         self.root.join("work")
     }
 
-    /// `hosts`, `hostname`, `resolv.conf`.
+    /// `hosts`, `hostname`, `resolv.conf`: made for each start.
     pub fn etc(&self) -> PathBuf {
-        self.root.join("etc")
+        self.run.join("etc")
     }
 
     /// Log segments.
@@ -198,15 +198,18 @@ impl ContainerPaths {
         self.root.join("log")
     }
 
-    /// Makes all folders, 0700 (the writable layer 0755: it becomes `/`).
+    /// Makes the folders that outlive a boot, 0700 (the writable layer 0755: it becomes `/`).
     pub fn make(&self) -> io::Result<()> {
-        for dir in [&self.root, &self.run] {
-            make_private(dir)?;
-        }
-        for dir in [self.work(), self.etc(), self.log()] {
+        make_private(&self.root)?;
+        for dir in [self.work(), self.log()] {
             fs::DirBuilder::new().mode(0o700).create(dir)?;
         }
         fs::DirBuilder::new().mode(0o755).create(self.upper())
+    }
+
+    /// Makes the folders of a run, 0700, unless they are there.
+    pub fn make_run(&self) -> io::Result<()> {
+        make_private(&self.etc())
     }
 
     /// Removes both folders.
@@ -270,6 +273,7 @@ mod tests {
         project.make().unwrap();
         let container = project.container(&ContainerId::random());
         container.make().unwrap();
+        container.make_run().unwrap();
         for made in [
             &paths.root,
             &paths.run,

@@ -13,8 +13,7 @@ use crate::scheduler::supervisor::container::Container;
 use crate::scheduler::supervisor::container::Status;
 use crate::scheduler::supervisor::control::OneOff;
 use crate::scheduler::supervisor::launch::Launch;
-use crate::state::record::{self, ContainerRecord};
-use crate::state::store;
+use crate::state::record::{self, ContainerRecord, LifeRecord};
 use crate::volumes::named;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -61,7 +60,6 @@ impl RealHost {
             launch.auto_remove = one_off.auto_remove;
             launch.nameless = !one_off.use_aliases;
         }
-        write_hostname(&paths.etc(), &launch.spec.hostname).map_err(failed)?;
         let record = ContainerRecord {
             version: record::VERSION,
             id: of.id.clone(),
@@ -75,9 +73,9 @@ impl RealHost {
             labels: labels(model, (service, one_off), of, &self.service_hash(service)?),
             launch,
         };
-        store::write(&paths.record(), &record)
-            .map_err(|e| HostError::because(format!("cannot save container `{}`", of.name), e))?;
-        self.project.add(record, Status::default());
+        self.project.save_container(&record)?;
+        self.project
+            .add(record, LifeRecord::default(), Status::default());
         Ok(())
     }
 
@@ -109,6 +107,7 @@ impl RealHost {
             id: &of.id,
             paths: &self.project.paths.container(&of.id),
             cgroup: &self.project.record.borrow().cgroup.clone(),
+            bottom: self.project.installation.bottom(),
             volume_path: &|name| self.project.volumes.path(name),
             inherited: &inherited,
             joined,
@@ -142,21 +141,6 @@ fn like_top_layer(upper: &Path, image: &Image) -> std::io::Result<()> {
     let root = std::fs::metadata(top)?;
     std::fs::set_permissions(upper, root.permissions())?;
     chown(upper, Some(root.uid()), Some(root.gid()))
-}
-
-/// `hostname`, and empty `hosts` and `resolv.conf` that a start fills in.
-fn write_hostname(etc: &Path, hostname: &str) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    for (name, text) in [
-        ("hostname", format!("{hostname}\n")),
-        ("hosts", String::new()),
-        ("resolv.conf", String::new()),
-    ] {
-        let path = etc.join(name);
-        std::fs::write(&path, text)?;
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644))?;
-    }
-    Ok(())
 }
 
 /// The service's labels and compose's own set.

@@ -220,6 +220,7 @@ impl RealHost {
         let failed = |e: std::io::Error| {
             HostError::because(format!("cannot remove container `{}`", of.name), e)
         };
+        self.project.forget_container(&container.record)?;
         let paths = container.paths.clone();
         blocking(move || paths.remove()).await.map_err(failed)?;
         if volumes {

@@ -6,9 +6,9 @@ use crate::id::ProjectName;
 use crate::network::Error;
 use crate::network::spec::PortSpec;
 use crate::scheduler::supervisor::container::EndpointRecord;
-use crate::scheduler::supervisor::launch::Launch;
-use crate::state::record::ContainerRecord;
+use crate::state::ledger;
 use crate::state::store;
+use serde::de::IgnoredAny;
 use std::net::IpAddr;
 
 /// A port as the kernel sees it: `true` for TCP, the address (`None` = all), the number.
@@ -70,9 +70,10 @@ impl RealHost {
                 ports.any(|p| overlap((p.tcp, p.host_ip, p.host_port), wanted))
             })
         })?;
-        let record = paths.container(&endpoint.attachment.container).record();
-        let container: ContainerRecord<Launch> = store::read(&record).ok()??;
-        let name = container.name;
+        let known = ledger::read::<IgnoredAny, IgnoredAny>(&paths.ledger());
+        let containers = known.ok().flatten()?.containers;
+        let (container, _) = containers.get(&endpoint.attachment.container)?;
+        let name = &container.name;
         Some(format!("container `{name}` of project `{project}`"))
     }
 }

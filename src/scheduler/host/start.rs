@@ -73,6 +73,14 @@ impl RealHost {
     }
 
     async fn connect_and_launch(&self, container: &Rc<Container>) -> Started {
+        // Not there on the first start, and not on the first one after a boot.
+        container.paths.make_run().map_err(|e| {
+            let name = &container.record.name;
+            HostError::because(
+                format!("cannot make the run folder of container `{name}`"),
+                e,
+            )
+        })?;
         let fds = self.connect(container).await?;
         container.kept.replace(fds);
         etc::write(&self.project, container).map_err(|e| {

@@ -12,6 +12,7 @@ use crate::runtime::shim::record;
 use crate::state::event::{Event, Subject, What};
 use crate::state::record::{ContainerRecord, LifeRecord};
 use crate::state::store;
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::rc::Rc;
@@ -20,26 +21,29 @@ use std::time::Duration;
 /// How long a shim may take to say how its container is.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What the ledger knows of a project's containers.
+pub struct Known {
+    /// Those that were made and not removed.
+    pub containers: Vec<(ContainerRecord<Launch>, LifeRecord)>,
+    /// Lines of the ledger that cannot be read.
+    pub damaged: Vec<usize>,
+}
+
 /// Takes in all containers of the project. Names are answered before the first resolver socket is taken over, so that
 /// no lookup that waited meets an empty zone.
-pub async fn all(project: &Rc<Project>) -> io::Result<()> {
-    let mut adopted = Vec::new();
-    for entry in fs::read_dir(project.paths.containers())? {
-        let name = entry?.file_name();
-        let Some(id) = name.to_str().and_then(|n| ContainerId::new(n).ok()) else {
-            continue;
-        };
-        match store::read::<ContainerRecord<Launch>>(&project.paths.container(&id).record()) {
-            Ok(Some(record)) => adopted.push(record),
-            // Killed between making the folder and writing the record: nothing can have run yet.
-            Ok(None) => project.paths.container(&id).remove()?,
-            Err(error) => warn(project, &error.to_string()),
-        }
-    }
-    adopted.sort_by_key(|record| record.created);
+pub async fn all(project: &Rc<Project>, known: Known) -> io::Result<()> {
+    sweep(project, &known)?;
+    let mut adopted = known.containers;
+    // Killed between two halves of a removal, or the machine lost power in it.
+    let gone = |record: &ContainerRecord<Launch>| {
+        let is_gone = !project.paths.container(&record.id).root.exists();
+        is_gone && project.forget_container(record).is_ok()
+    };
+    adopted.retain(|(record, _)| !gone(record));
+    adopted.sort_by_key(|(record, _)| record.created);
     let containers: Vec<_> = adopted
         .into_iter()
-        .map(|record| take_in(project, record))
+        .map(|(record, life)| take_in(project, record, life))
         .collect();
     project.publish_names();
     for container in &containers {
@@ -61,13 +65,35 @@ pub async fn all(project: &Rc<Project>) -> io::Result<()> {
     Ok(())
 }
 
-fn take_in(project: &Rc<Project>, record: ContainerRecord<Launch>) -> Rc<Container> {
+/// Removes folders of containers that the ledger does not know: killed before the first was noted, or after the other
+/// was forgotten. What a damaged line may have been about stays.
+fn sweep(project: &Project, known: &Known) -> io::Result<()> {
+    if let [first, ..] = known.damaged[..] {
+        let path = project.paths.ledger();
+        let text = format!(
+            "`{}` is damaged in line {first}: a container or its state may be missing",
+            path.display()
+        );
+        warn(project, &text);
+        return Ok(());
+    }
+    let known: HashSet<&ContainerId> = known.containers.iter().map(|(r, _)| &r.id).collect();
+    for entry in fs::read_dir(project.paths.containers())? {
+        let name = entry?.file_name();
+        match name.to_str().and_then(|n| ContainerId::new(n).ok()) {
+            Some(id) if !known.contains(&id) => project.paths.container(&id).remove()?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn take_in(
+    project: &Rc<Project>,
+    record: ContainerRecord<Launch>,
+    life: LifeRecord,
+) -> Rc<Container> {
     let paths = project.paths.container(&record.id);
-    // A damaged life record costs the restart count, no more.
-    let life: LifeRecord = store::read(&paths.root.join("life.json"))
-        .ok()
-        .flatten()
-        .unwrap_or_default();
     let exit: Option<Exit> = store::read(&paths.run.join("exit.json")).ok().flatten();
     let status = Status {
         phase: if life.started == 0 {
@@ -80,7 +106,7 @@ fn take_in(project: &Rc<Project>, record: ContainerRecord<Launch>) -> Rc<Contain
         finished: exit.as_ref().map_or(life.finished, |e| e.time),
         ..Status::default()
     };
-    let container = project.add(record, status);
+    let container = project.add(record, life, status);
     project.recall_endpoint(&container);
     container
 }
@@ -108,7 +134,7 @@ pub fn reconnect(project: &Rc<Project>, container: &Rc<Container>) {
 /// Neither shim nor process is left of a container that ran in this boot. What its policy says of such an end is still to
 /// be done, unless it was.
 fn bury(project: &Rc<Project>, container: &Rc<Container>, process: (i32, u64)) {
-    let life = project.life(container);
+    let life = container.life.borrow().clone();
     let exit = record::read_exit(&container.paths.run).ok().flatten();
     let heard = match exit {
         Some(exit) => exit.time == life.finished,
@@ -127,7 +153,7 @@ fn bury(project: &Rc<Project>, container: &Rc<Container>, process: (i32, u64)) {
 
 /// A container without a process: at rest, about to start, or ended with the machine.
 fn settle(project: &Project, container: &Container) {
-    let life = project.life(container);
+    let life = container.life.borrow().clone();
     let this_boot = identity::boot_id().is_ok_and(|boot| boot == life.boot);
     project.sweep_after(container);
     project.release_endpoint(container);

@@ -10,6 +10,7 @@ use crate::runtime::LaunchFds;
 use crate::scheduler::execute::HostError;
 use crate::state::paths::ContainerPaths;
 use crate::state::record::ContainerRecord;
+use crate::state::record::LifeRecord;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::net::IpAddr;
@@ -19,6 +20,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub struct Container {
     /// What was decided at its creation.
     pub record: ContainerRecord<Launch>,
+    /// What the ledger has of its life.
+    pub life: RefCell<LifeRecord>,
     /// Its folders.
     pub paths: ContainerPaths,
     /// How it does; its machine writes, everybody may wait on it.

@@ -1,4 +1,4 @@
-//! `/etc/hosts` and `/etc/resolv.conf` of a container, written in place: they are bind-mounted by inode.
+//! `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf` of a container, made for each start and bind-mounted by inode.
 
 use super::container::Container;
 use super::launch::Networking;
@@ -7,14 +7,18 @@ use crate::network::dns;
 use std::fmt::Write;
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 /// What docker writes at the top of `/etc/hosts`.
 const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\n\
                      ff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
 
-/// Writes both files as they are to be for the coming run.
+/// Writes the files as they are to be for the coming run.
 pub fn write(project: &Project, container: &Container) -> io::Result<()> {
     let etc = container.paths.etc();
+    let hostname = &container.record.launch.spec.hostname;
+    write_file(&etc.join("hostname"), format!("{hostname}\n"))?;
     match &container.record.launch.network {
         Networking::Of(peer) => {
             // It is on its peer's network, so it sees its peer's names.
@@ -22,15 +26,21 @@ pub fn write(project: &Project, container: &Container) -> io::Result<()> {
                 return Ok(());
             };
             for name in ["hosts", "resolv.conf"] {
-                fs::write(etc.join(name), fs::read(peer.paths.etc().join(name))?)?;
+                write_file(&etc.join(name), fs::read(peer.paths.etc().join(name))?)?;
             }
             Ok(())
         }
         _ => {
-            fs::write(etc.join("hosts"), hosts(project, container))?;
-            fs::write(etc.join("resolv.conf"), resolv_conf(container))
+            write_file(&etc.join("hosts"), hosts(project, container))?;
+            write_file(&etc.join("resolv.conf"), resolv_conf(container))
         }
     }
+}
+
+/// Everybody inside may read it, whatever the umask of who started us.
+fn write_file(path: &Path, text: impl AsRef<[u8]>) -> io::Result<()> {
+    fs::write(path, text)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644))
 }
 
 fn hosts(project: &Project, container: &Container) -> String {

@@ -38,11 +38,12 @@ use crate::id::ProjectName;
 use crate::image::Store;
 use crate::network::Driver;
 use crate::network::names as network_names;
+use crate::runtime::rootfs;
 use crate::runtime::sys;
+use crate::state::ledger::Ledger;
 use crate::state::lock::Lock;
 use crate::state::paths::{Paths, ProjectPaths};
 use crate::state::record::{self, ProjectRecord};
-use crate::state::store;
 use crate::volumes::named::Volumes;
 use std::error::Error;
 use std::fs::File;
@@ -105,29 +106,38 @@ async fn supervise(
     installation: Paths,
     listener: UnixListener,
 ) -> Result<(), Box<dyn Error>> {
+    rootfs::make_bottom(&installation.bottom())?;
+    let (ledger, known) = Ledger::open(&installation.project(&name).ledger())?;
+    let record = known
+        .project
+        .unwrap_or_else(|| new_record(&installation, &name));
     let parts = project::Parts {
         images: Store::open(&installation.root)?,
         volumes: Volumes::open(&installation.root)?,
         network: Driver::new(&network_names::prefix(&installation.root, &name))?,
-        record: read_record(&installation, &name)?,
+        record,
+        ledger,
         name,
         installation,
     };
     let project = project::Project::new(parts)?;
     project.resolver.set_upstream(etc::host_servers());
-    adopt::all(&project).await?;
+    let found = adopt::Known {
+        containers: known.containers.into_values().collect(),
+        damaged: known.damaged,
+    };
+    adopt::all(&project, found).await?;
     listener.set_nonblocking(true)?;
     let listener = tokio::net::UnixListener::from_std(listener)?;
     server::Server::new(project.clone()).run(listener).await?;
     Ok(())
 }
 
-fn read_record(
+fn new_record(
     installation: &Paths,
     name: &ProjectName,
-) -> Result<ProjectRecord<crate::network::spec::NetworkSpec>, Box<dyn Error>> {
-    let known = store::read(&installation.project(name).record())?;
-    Ok(known.unwrap_or_else(|| ProjectRecord {
+) -> ProjectRecord<crate::network::spec::NetworkSpec> {
+    ProjectRecord {
         version: record::VERSION,
         name: name.clone(),
         directory: PathBuf::from("/"),
@@ -135,7 +145,7 @@ fn read_record(
         networks: Vec::new(),
         cgroup: cgroup(installation, name),
         made_from: std::collections::BTreeMap::new(),
-    }))
+    }
 }
 
 /// Where the project's cgroups are, below each hierarchy's base: told apart also from a project of the same name in

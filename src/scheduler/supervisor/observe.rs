@@ -15,10 +15,11 @@ use crate::scheduler::host::CONFIG_HASH;
 use crate::scheduler::observed::{
     Health, Observed, ObservedContainer, ObservedNetwork, ObservedVolume, State,
 };
-use crate::state::record::{NetworkRecord, ProjectRecord};
-use crate::state::store;
+use crate::state::ledger;
+use crate::state::record::NetworkRecord;
 use crate::volumes::named::Volume;
 use indexmap::IndexMap;
+use serde::de::IgnoredAny;
 
 /// Everything of the project, and the external things `desired` names.
 pub fn project(project: &Project, desired: &Desired) -> Observed {
@@ -233,9 +234,12 @@ fn find_network(project: &Project, name: &NetworkName) -> Option<NetworkRecord<N
 pub fn all_networks(project: &Project) -> Vec<NetworkRecord<NetworkSpec>> {
     let mut found: Vec<_> = project.record.borrow().networks.clone();
     for other in project.installation.projects().unwrap_or_default() {
-        let path = project.installation.project(&other).record();
-        // A record that cannot be read is its own project's trouble.
-        let record: Option<ProjectRecord<NetworkSpec>> = store::read(&path).ok().flatten();
+        let path = project.installation.project(&other).ledger();
+        // One that cannot be read is its own project's trouble.
+        let known = ledger::read::<NetworkSpec, IgnoredAny>(&path)
+            .ok()
+            .flatten();
+        let record = known.and_then(|known| known.project);
         found.extend(record.into_iter().flat_map(|r| r.networks));
     }
     found.retain(|n| !n.external);

@@ -27,9 +27,9 @@ use crate::runtime::shim::record as record_of_shim;
 use crate::scheduler::execute::HostError;
 use crate::state::event::{Event, Subject, What};
 use crate::state::journal;
+use crate::state::ledger::Ledger;
 use crate::state::paths::{Paths, ProjectPaths};
 use crate::state::record::{ContainerRecord, LifeRecord, NetworkRecord, ProjectRecord};
-use crate::state::store;
 use crate::volumes::named::Volumes;
 use indexmap::IndexMap;
 use std::cell::{Cell, RefCell};
@@ -54,12 +54,15 @@ pub struct Project {
     pub network: Arc<Driver>,
     /// Answers names.
     pub resolver: Resolver,
-    /// What is on disk about it.
+    /// What is known about it.
     pub record: RefCell<ProjectRecord<NetworkSpec>>,
     /// Its containers, by creation.
     pub containers: RefCell<IndexMap<ContainerId, Rc<Container>>>,
     zygote: RefCell<Option<Zygote>>,
     journal: RefCell<journal::Writer>,
+    ledger: RefCell<Ledger>,
+    /// The record as the ledger has it.
+    saved: RefCell<Option<ProjectRecord<NetworkSpec>>>,
     names_stale: Cell<bool>,
     me: Weak<Self>,
     changed: Notify,
@@ -77,8 +80,10 @@ pub struct Parts {
     pub volumes: Volumes,
     /// Links, rules, ports.
     pub network: Driver,
-    /// What is on disk about it.
+    /// What is known about it.
     pub record: ProjectRecord<NetworkSpec>,
+    /// Where that is noted.
+    pub ledger: Ledger,
 }
 
 impl Project {
@@ -99,6 +104,8 @@ impl Project {
             network: Arc::new(parts.network),
             resolver,
             record: RefCell::new(parts.record),
+            ledger: RefCell::new(parts.ledger),
+            saved: RefCell::default(),
             containers: RefCell::default(),
             zygote: RefCell::new(None),
             names_stale: Cell::new(false),
@@ -114,11 +121,17 @@ impl Project {
     }
 
     /// Takes a container in and starts its machine.
-    pub fn add(self: &Rc<Self>, record: ContainerRecord<Launch>, status: Status) -> Rc<Container> {
+    pub fn add(
+        self: &Rc<Self>,
+        record: ContainerRecord<Launch>,
+        life: LifeRecord,
+        status: Status,
+    ) -> Rc<Container> {
         let (commands, inbox) = mpsc::unbounded_channel();
         let container = Rc::new(Container {
             paths: self.paths.container(&record.id),
             record,
+            life: RefCell::new(life),
             status: tokio::sync::watch::Sender::new(status),
             endpoint: RefCell::new(None),
             kept: RefCell::default(),
@@ -176,10 +189,35 @@ impl Project {
         self.network_record(name).map(|n| n.spec)
     }
 
-    /// Writes the project's record.
+    /// Notes the project's record, if it has changed.
     pub fn save(&self) -> Result<(), HostError> {
-        store::write(&self.paths.record(), &*self.record.borrow())
-            .map_err(|e| HostError::because(format!("cannot save project `{}`", self.name), e))
+        let failed = |e| HostError::because(format!("cannot save project `{}`", self.name), e);
+        let record = self.record.borrow();
+        let mut ledger = self.ledger.borrow_mut();
+        if ledger.is_bloated() {
+            let containers = self.containers.borrow();
+            let alive = containers
+                .values()
+                .map(|c| (&c.record, c.life.borrow().clone()));
+            ledger.rewrite(&record, alive).map_err(failed)?;
+        } else if self.saved.borrow().as_ref() != Some(&*record) {
+            ledger.project(&record).map_err(failed)?;
+        }
+        self.saved.replace(Some(record.clone()));
+        Ok(())
+    }
+
+    /// Notes a new container.
+    pub fn save_container(&self, record: &ContainerRecord<Launch>) -> Result<(), HostError> {
+        let noted = self.ledger.borrow_mut().created(record);
+        noted.map_err(|e| HostError::because(format!("cannot save container `{}`", record.name), e))
+    }
+
+    /// Notes that a container is gone, before its folders are: what is left of them then is swept.
+    pub fn forget_container(&self, record: &ContainerRecord<Launch>) -> Result<(), HostError> {
+        let name = &record.name;
+        let noted = self.ledger.borrow_mut().removed(&record.id);
+        noted.map_err(|e| HostError::because(format!("cannot forget container `{name}`"), e))
     }
 
     /// Something happened to a container.
@@ -203,14 +241,6 @@ impl Project {
         let _ = self.journal.borrow_mut().append(event);
     }
 
-    /// What outlives us of a container's life.
-    pub fn life(&self, container: &Container) -> LifeRecord {
-        store::read(&life_path(container))
-            .ok()
-            .flatten()
-            .unwrap_or_default()
-    }
-
     /// Keeps what must outlive us of a container with such restarts. Lost with a full disk, as the journal is.
     pub fn remember_life(&self, container: &Container, restarts: &Restarts, stopped_by_user: bool) {
         let status = container.status.borrow();
@@ -226,7 +256,11 @@ impl Project {
             exit_code: status.exit_code,
             finished: status.finished,
         };
-        let _ = store::write(&life_path(container), &life);
+        let _ = self
+            .ledger
+            .borrow_mut()
+            .life(&container.record.id, life.clone());
+        container.life.replace(life);
     }
 
     /// Asks the zygote for a shim, or for another zygote first.
@@ -367,8 +401,4 @@ impl Project {
             |c: &Rc<Container>| !matches!(c.status.borrow().phase, Phase::Created | Phase::Exited);
         self.containers.borrow().values().any(alive)
     }
-}
-
-fn life_path(container: &Container) -> std::path::PathBuf {
-    container.paths.root.join("life.json")
 }

@@ -116,7 +116,12 @@ fn files(folder: &Path, shown: &str, lines: &mut BTreeSet<String>) {
     };
     for entry in entries.filter_map(Result::ok) {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if shown == "state" && matches!(name.as_str(), "oci" | "layers" | "host" | "volumes") {
+        if shown == "state"
+            && matches!(
+                name.as_str(),
+                "oci" | "layers" | "bottom" | "host" | "volumes"
+            )
+        {
             continue;
         }
         let path = format!("{shown}/{name}");

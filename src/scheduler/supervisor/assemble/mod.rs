@@ -109,6 +109,8 @@ pub struct Parts<'a> {
     pub id: &'a ContainerId,
     /// Its folders.
     pub paths: &'a ContainerPaths,
+    /// The layer below those of the image.
+    pub bottom: PathBuf,
     /// Path prefix of the project's cgroups.
     pub cgroup: &'a str,
     /// Where a volume's data is.
@@ -175,7 +177,7 @@ impl Parts<'_> {
         Ok(ContainerSpec {
             id: self.id.clone(),
             rootfs: Rootfs::Overlay {
-                lower: self.image.layers.clone(),
+                lower: self.lower(),
                 upper: self.paths.upper(),
                 work: self.paths.work(),
             },
@@ -208,6 +210,12 @@ impl Parts<'_> {
             shm_size: service.shm_size.unwrap_or(SHM_SIZE),
             stop_signal: self.stop_signal()?,
         })
+    }
+
+    fn lower(&self) -> Vec<PathBuf> {
+        let mut layers = self.image.layers.clone();
+        layers.push(self.bottom.clone());
+        layers
     }
 
     fn hostname(&self) -> String {

@@ -32,7 +32,7 @@ impl Machine {
 
     /// What an earlier supervisor knew of its restarts and its user's wishes.
     pub(super) fn recall(&mut self) -> LifeRecord {
-        let life = self.project.life(&self.container);
+        let life = self.container.life.borrow().clone();
         self.restarts.resume(life.restarts, life.attempts);
         self.by_user = life.stopped_by_user;
         life
