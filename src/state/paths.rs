@@ -121,6 +121,7 @@ impl ProjectPaths {
         ContainerPaths {
             root: self.containers().join(id.as_str()),
             run: self.run.join("c").join(id.short()),
+            etc: self.run.join("etc").join(id.short()),
         }
     }
 
@@ -173,8 +174,11 @@ fn file_name(path: &Path) -> String {
 pub struct ContainerPaths {
     /// Writable layer and logs.
     pub root: PathBuf,
-    /// pid.json, exit.json, FIFOs, the shim's socket, `/etc` files.
+    /// pid.json, exit.json, FIFOs and the shim's socket. The root filesystem is mounted on it, in the container's own
+    /// mount namespace: nothing that is bound into a container may be below it.
     pub run: PathBuf,
+    /// `hosts`, `hostname`, `resolv.conf`: made for each start.
+    pub etc: PathBuf,
 }
 
 impl ContainerPaths {
@@ -186,11 +190,6 @@ impl ContainerPaths {
     /// overlay's work folder.
     pub fn work(&self) -> PathBuf {
         self.root.join("work")
-    }
-
-    /// `hosts`, `hostname`, `resolv.conf`: made for each start.
-    pub fn etc(&self) -> PathBuf {
-        self.run.join("etc")
     }
 
     /// Log segments.
@@ -209,12 +208,14 @@ impl ContainerPaths {
 
     /// Makes the folders of a run, 0700, unless they are there.
     pub fn make_run(&self) -> io::Result<()> {
-        make_private(&self.etc())
+        make_private(&self.run)?;
+        make_private(&self.etc)
     }
 
-    /// Removes both folders.
+    /// Removes all folders.
     pub fn remove(&self) -> io::Result<()> {
         remove_all(&self.root)?;
+        remove_all(&self.etc)?;
         remove_all(&self.run)
     }
 }

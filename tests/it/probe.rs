@@ -73,6 +73,11 @@ const ALLOWED: &[Allowed] = &[
     ),
     allowed("mount /sys/", "size=4k", "as above"),
     allowed(
+        "mount /etc/",
+        "rw,relatime []",
+        "ours are in the run folder, which is a tmpfs or not",
+    ),
+    allowed(
         "mount /sys sysfs",
         "",
         "`ro` of the mount; Docker's sysfs instance is `ro`, too",

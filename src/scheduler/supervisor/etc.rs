@@ -16,7 +16,7 @@ const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loop
 
 /// Writes the files as they are to be for the coming run.
 pub fn write(project: &Project, container: &Container) -> io::Result<()> {
-    let etc = container.paths.etc();
+    let etc = &container.paths.etc;
     let hostname = &container.record.launch.spec.hostname;
     write_file(&etc.join("hostname"), format!("{hostname}\n"))?;
     match &container.record.launch.network {
@@ -26,7 +26,7 @@ pub fn write(project: &Project, container: &Container) -> io::Result<()> {
                 return Ok(());
             };
             for name in ["hosts", "resolv.conf"] {
-                write_file(&etc.join(name), fs::read(peer.paths.etc().join(name))?)?;
+                write_file(&etc.join(name), fs::read(peer.paths.etc.join(name))?)?;
             }
             Ok(())
         }

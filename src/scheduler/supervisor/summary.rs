@@ -71,14 +71,14 @@ fn ports(port: &PublishedPort) -> Vec<PortSummary> {
 fn mounts(container: &Container) -> Vec<String> {
     let launch = &container.record.launch;
     let volumes = launch.volumes.iter().map(|v| v.name.to_string());
-    let etc = container.paths.etc();
+    let etc = &container.paths.etc;
     let binds = launch
         .spec
         .mounts
         .iter()
         .filter_map(|mount| match &mount.kind {
             MountKind::Bind { source, .. }
-                if !source.starts_with(&etc)
+                if !source.starts_with(etc)
                     && !launch.volumes.iter().any(|v| v.target == mount.target) =>
             {
                 Some(source.display().to_string())

@@ -28,7 +28,7 @@ impl Parts<'_> {
             })
             .collect();
         for name in ["resolv.conf", "hostname", "hosts"] {
-            let kind = plain_bind(self.paths.etc().join(name), false);
+            let kind = plain_bind(self.paths.etc.join(name), false);
             mounts.push(MountSpec {
                 target: format!("/etc/{name}"),
                 kind,
