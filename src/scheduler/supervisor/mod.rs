@@ -22,6 +22,7 @@ pub mod launch;
 pub mod logs;
 mod look;
 pub mod machine;
+mod memory;
 mod names;
 pub mod observe;
 mod probe;

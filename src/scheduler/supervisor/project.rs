@@ -4,7 +4,6 @@ use super::container::{Container, Phase, Status};
 use super::launch::{Launch, Peer};
 use super::machine::Machine;
 use super::names;
-use super::restart::Restarts;
 use super::watch;
 use crate::id::ContainerId;
 use crate::id::NetworkName;
@@ -60,9 +59,9 @@ pub struct Project {
     pub containers: RefCell<IndexMap<ContainerId, Rc<Container>>>,
     zygote: RefCell<Option<Zygote>>,
     journal: RefCell<journal::Writer>,
-    ledger: RefCell<Ledger>,
+    pub(super) ledger: RefCell<Ledger>,
     /// The record as the ledger has it.
-    saved: RefCell<Option<ProjectRecord<NetworkSpec>>>,
+    pub(super) saved: RefCell<Option<ProjectRecord<NetworkSpec>>>,
     names_stale: Cell<bool>,
     me: Weak<Self>,
     changed: Notify,
@@ -189,37 +188,6 @@ impl Project {
         self.network_record(name).map(|n| n.spec)
     }
 
-    /// Notes the project's record, if it has changed.
-    pub fn save(&self) -> Result<(), HostError> {
-        let failed = |e| HostError::because(format!("cannot save project `{}`", self.name), e);
-        let record = self.record.borrow();
-        let mut ledger = self.ledger.borrow_mut();
-        if ledger.is_bloated() {
-            let containers = self.containers.borrow();
-            let alive = containers
-                .values()
-                .map(|c| (&c.record, c.life.borrow().clone()));
-            ledger.rewrite(&record, alive).map_err(failed)?;
-        } else if self.saved.borrow().as_ref() != Some(&*record) {
-            ledger.project(&record).map_err(failed)?;
-        }
-        self.saved.replace(Some(record.clone()));
-        Ok(())
-    }
-
-    /// Notes a new container.
-    pub fn save_container(&self, record: &ContainerRecord<Launch>) -> Result<(), HostError> {
-        let noted = self.ledger.borrow_mut().created(record);
-        noted.map_err(|e| HostError::because(format!("cannot save container `{}`", record.name), e))
-    }
-
-    /// Notes that a container is gone, before its folders are: what is left of them then is swept.
-    pub fn forget_container(&self, record: &ContainerRecord<Launch>) -> Result<(), HostError> {
-        let name = &record.name;
-        let noted = self.ledger.borrow_mut().removed(&record.id);
-        noted.map_err(|e| HostError::because(format!("cannot forget container `{name}`"), e))
-    }
-
     /// Something happened to a container.
     pub fn event(&self, container: &Container, what: What, cause: &str) {
         let record = &container.record;
@@ -239,28 +207,6 @@ impl Project {
     /// Appends to the journal. A full disk must not stop a container's life: what cannot be noted is not.
     pub fn note(&self, event: &Event) {
         let _ = self.journal.borrow_mut().append(event);
-    }
-
-    /// Keeps what must outlive us of a container with such restarts. Lost with a full disk, as the journal is.
-    pub fn remember_life(&self, container: &Container, restarts: &Restarts, stopped_by_user: bool) {
-        let status = container.status.borrow();
-        let health = status.health.map(|h| format!("{h:?}").to_lowercase());
-        let life = LifeRecord {
-            stopped_by_user,
-            restarts: restarts.in_a_row(),
-            attempts: restarts.attempts(),
-            boot: identity::boot_id().unwrap_or_default(),
-            due: status.phase == Phase::Restarting,
-            started: status.started,
-            health,
-            exit_code: status.exit_code,
-            finished: status.finished,
-        };
-        let _ = self
-            .ledger
-            .borrow_mut()
-            .life(&container.record.id, life.clone());
-        container.life.replace(life);
     }
 
     /// Asks the zygote for a shim, or for another zygote first.
