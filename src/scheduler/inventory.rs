@@ -5,10 +5,11 @@ use crate::id::NetworkName;
 use crate::id::ProjectName;
 use crate::id::VolumeName;
 use crate::network::spec::NetworkSpec;
+use crate::state::ledger;
 use crate::state::paths::Paths;
-use crate::state::record::{ContainerRecord, ProjectRecord};
-use crate::state::store;
+use crate::state::record::ContainerRecord;
 use crate::volumes::named::{self, Request, Volumes};
+use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
@@ -57,11 +58,9 @@ pub fn networks(paths: &Paths) -> io::Result<Vec<Network>> {
     let mut found = Vec::new();
     let containers = containers(paths)?;
     for project in paths.projects()? {
-        // A record that cannot be read is its own project's trouble.
-        let record: Option<ProjectRecord<NetworkSpec>> =
-            store::read(&paths.project(&project).record())
-                .ok()
-                .flatten();
+        // A ledger that cannot be read is its own project's trouble.
+        let known = ledger::read::<NetworkSpec, IgnoredAny>(&paths.project(&project).ledger());
+        let record = known.ok().flatten().and_then(|known| known.project);
         let networks = record.into_iter().flat_map(|r| r.networks);
         for network in networks.filter(|n| !n.external) {
             let spec = network.spec;
@@ -145,14 +144,9 @@ fn names<'a>(containers: impl Iterator<Item = &'a Container>) -> Vec<String> {
 fn containers(paths: &Paths) -> io::Result<Vec<Container>> {
     let mut all = Vec::new();
     for project in paths.projects()? {
-        let project = paths.project(&project);
-        let Ok(entries) = std::fs::read_dir(project.containers()) else {
-            continue;
-        };
-        for entry in entries {
-            let record = entry?.path().join("config.json");
-            all.extend(store::read::<Container>(&record).ok().flatten());
-        }
+        let known = ledger::read::<IgnoredAny, Launch>(&paths.project(&project).ledger());
+        let known = known.ok().flatten().unwrap_or_default();
+        all.extend(known.containers.into_values().map(|(record, _)| record));
     }
     all.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(all)

@@ -138,18 +138,51 @@ impl ProjectPaths {
         Ok(())
     }
 
-    /// Removes both folders, and those above that only held them. They are renamed first: whoever makes them anew
-    /// meanwhile has folders of its own.
-    pub fn remove(&self) -> io::Result<()> {
+    /// Where folders of removed containers are until somebody has the time to empty them.
+    pub fn gone(&self) -> PathBuf {
+        self.root.join("gone")
+    }
+
+    /// Takes both folders out of the way of whoever makes them anew. Nothing is found at their places any more; what
+    /// comes back is to be emptied by [`Self::remove_aside`].
+    pub fn put_aside(&self) -> io::Result<Vec<PathBuf>> {
+        let mut all = Vec::new();
         for dir in [&self.root, &self.run] {
-            let aside = dir.with_file_name(format!(".{}.{}", file_name(dir), std::process::id()));
+            let aside = dir.with_file_name(format!("{}{}", aside_prefix(dir), std::process::id()));
             match fs::rename(dir, &aside) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 other => {
                     other?;
-                    remove_all(&aside)?;
+                    all.push(aside);
                 }
             }
+        }
+        Ok(all)
+    }
+
+    /// What was put aside by processes that were killed before they had removed it.
+    pub fn aside(&self) -> Vec<PathBuf> {
+        let mut all = Vec::new();
+        for dir in [&self.root, &self.run] {
+            let Some(above) = dir.parent() else { continue };
+            let prefix = aside_prefix(dir);
+            let entries = fs::read_dir(above).into_iter().flatten().flatten();
+            let is_aside = |e: &fs::DirEntry| {
+                let name = e.file_name().into_string().unwrap_or_default();
+                let process = name
+                    .strip_prefix(&prefix)
+                    .and_then(|p| p.parse::<i32>().ok());
+                process.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists())
+            };
+            all.extend(entries.filter(is_aside).map(|e| e.path()));
+        }
+        all
+    }
+
+    /// Removes what was put aside, and the folders above that only held it.
+    pub fn remove_aside(&self, aside: &[PathBuf]) -> io::Result<()> {
+        for dir in aside {
+            remove_all(dir)?;
         }
         // The state root has images and volumes; the run folder has projects only. What is not empty stays.
         let above = [self.root.parent(), self.run.parent()];
@@ -163,10 +196,10 @@ impl ProjectPaths {
     }
 }
 
-fn file_name(path: &Path) -> String {
-    path.file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default()
+/// How the names of folders begin that were put aside; the process that did it follows.
+fn aside_prefix(dir: &Path) -> String {
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    format!(".{name}.")
 }
 
 /// The folders of one container.
@@ -210,6 +243,20 @@ impl ContainerPaths {
     pub fn make_run(&self) -> io::Result<()> {
         make_private(&self.run)?;
         make_private(&self.etc)
+    }
+
+    /// Removes the folders of a run, and takes the others aside to `gone`: to empty them may take a while.
+    pub fn put_aside(&self, gone: &Path) -> io::Result<()> {
+        remove_all(&self.etc)?;
+        remove_all(&self.run)?;
+        make_private(gone)?;
+        match fs::rename(
+            &self.root,
+            gone.join(self.root.file_name().unwrap_or_default()),
+        ) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
     }
 
     /// Removes all folders.
@@ -288,8 +335,29 @@ mod tests {
                 "{made:?}"
             );
         }
-        project.remove().unwrap();
-        project.remove().unwrap();
+        container.put_aside(&project.gone()).unwrap();
+        container.put_aside(&project.gone()).unwrap();
+        assert!(!container.root.exists() && !container.run.exists());
+        let aside = project.put_aside().unwrap();
+        assert!(!project.root.exists() && !project.run.exists());
+        assert!(project.put_aside().unwrap().is_empty());
+        project.remove_aside(&aside).unwrap();
         assert!(!paths.root.join("projects").exists() && !paths.run.exists());
+    }
+
+    #[test]
+    fn what_a_dead_process_put_aside_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths {
+            root: dir.path().join("r"),
+            run: dir.path().join("s"),
+        };
+        let project = paths.project(&ProjectName::new("p").unwrap());
+        project.make().unwrap();
+        let own = project.put_aside().unwrap();
+        assert!(project.aside().is_empty(), "its process lives");
+        let dead = own[0].with_file_name(".p.99999999");
+        fs::rename(&own[0], &dead).unwrap();
+        assert_eq!(project.aside(), [dead]);
     }
 }

@@ -6,6 +6,7 @@ use crate::runtime::sys::process as sys;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use rustix::fd::AsFd;
+use rustix::fs::{Mode, OFlags};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 impl Shim {
@@ -77,13 +78,25 @@ impl Shim {
         }
         self.proxies.kill();
         record::remove_all(self.run_dir.as_fd());
+        // The namespace dies with the last of these, and its links with it.
+        self.keep.clear();
+        self.netns = None;
+        self.tell(&WireEvent::Released);
+        // The supervisor is told that we are gone when this is done, and waits for it before another start.
+        self.root = None;
         if self.streams.owes() {
-            // Nobody need wait for slow readers: all that others want of us is let go first, the supervisor last.
-            self.netns = None;
-            self.keep.clear();
+            // Nobody need wait for slow readers.
             self.link = None;
             self.streams.settle();
         }
         sys::exit_now(0)
+    }
+
+    /// Holds the root directory of what runs. One that has ended already had nothing worth waiting for.
+    pub(super) fn hold_root(&mut self) {
+        let Some(running) = &self.running else { return };
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let path = format!("/proc/{}/root", running.pid);
+        self.root = rustix::fs::open(path, flags, Mode::empty()).ok();
     }
 }

@@ -66,6 +66,9 @@ struct Shim {
     parts: Option<Parts>,
     state: ShimState,
     running: Option<Running>,
+    /// The container's `/`, which keeps its overlay mounted a little longer than its processes live: taking it down
+    /// syncs the whole file system below it, which may be busy with what others write.
+    root: Option<OwnedFd>,
     exit: Option<Exit>,
     failure: Option<StartFailure>,
     /// Pidfd of an orphan's PID 1, opened before it ended.
@@ -174,6 +177,7 @@ impl Shim {
             link: None,
             parts: None,
             running: None,
+            root: None,
             exit: None,
             failure: None,
             request,

@@ -52,6 +52,7 @@ impl Shim {
             pidfd,
             orphan: true,
         });
+        self.hold_root();
         self.state = ShimState::Running;
         self.tell_streams();
         self.tell(&WireEvent::Started { pid, start_time });

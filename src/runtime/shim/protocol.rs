@@ -181,6 +181,8 @@ pub enum ShimEvent {
     Failed(StartFailure),
     /// PID 1 ended; `exit.json` is in place and all its output is in the log.
     Exited(Exit),
+    /// Nothing is left of it but the mount of its writable layer, which goes with the shim.
+    Released,
     /// Answer to [`ShimCommand::Attach`].
     Attached(Attachment),
 }
@@ -210,6 +212,7 @@ pub(crate) enum WireEvent {
     Started { pid: i32, start_time: u64 },
     Failed(StartFailure),
     Exited(Exit),
+    Released,
     Attached { terminal: bool, stdin: bool },
 }
 
@@ -237,6 +240,7 @@ impl WireEvent {
             Self::Started { pid, start_time } => ShimEvent::Started { pid, start_time },
             Self::Failed(failure) => ShimEvent::Failed(failure),
             Self::Exited(exit) => ShimEvent::Exited(exit),
+            Self::Released => ShimEvent::Released,
             Self::Attached { terminal: true, .. } => {
                 ShimEvent::Attached(Attachment::Terminal(fds.next()?))
             }

@@ -19,6 +19,7 @@ impl Shim {
                 let (pid, start_time) = (running.pid, running.start_time);
                 self.state = ShimState::Running;
                 self.running = Some(running);
+                self.hold_root();
                 self.failure = None;
                 self.tell_streams();
                 self.tell(&WireEvent::Started { pid, start_time });
@@ -33,6 +34,8 @@ impl Shim {
     }
 
     fn try_start(&mut self) -> Result<Running, StartFailure> {
+        // Its writable layer cannot be mounted twice.
+        self.root = None;
         match &mut self.parts {
             None => self.parts = Some(Parts::make(&self.request)?),
             Some(parts) => parts.renew(&self.request)?,

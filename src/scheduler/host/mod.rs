@@ -221,8 +221,10 @@ impl RealHost {
             HostError::because(format!("cannot remove container `{}`", of.name), e)
         };
         self.project.forget_container(&container.record)?;
-        let paths = container.paths.clone();
-        blocking(move || paths.remove()).await.map_err(failed)?;
+        let (paths, gone) = (container.paths.clone(), self.project.paths.gone());
+        blocking(move || paths.put_aside(&gone))
+            .await
+            .map_err(failed)?;
         if volumes {
             self.remove_anonymous(&container)?;
         }

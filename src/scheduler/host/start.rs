@@ -73,6 +73,7 @@ impl RealHost {
     }
 
     async fn connect_and_launch(&self, container: &Rc<Container>) -> Started {
+        container.until(|s| !s.lingers).await;
         // Not there on the first start, and not on the first one after a boot.
         container.paths.make_run().map_err(|e| {
             let name = &container.record.name;

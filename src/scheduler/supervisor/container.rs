@@ -51,6 +51,8 @@ pub struct Status {
     pub started: i64,
     /// When it last ended.
     pub finished: i64,
+    /// Its last shim is about to end: until then the writable layer is mounted.
+    pub lingers: bool,
     /// What the last health probe that failed said.
     pub complaint: Option<String>,
 }

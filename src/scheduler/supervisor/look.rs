@@ -129,8 +129,8 @@ fn of_process(pid: i32, start_time: u64) -> std::io::Result<OwnedFd> {
 
 /// The bind mounts and volumes of a container, but for our own files in its `/etc`.
 fn mounts(_: &Project, container: &Container) -> Vec<(String, std::path::PathBuf, bool)> {
-    let etc = container.paths.etc();
-    let own = |source: &Path| source.starts_with(&etc);
+    let etc = &container.paths.etc;
+    let own = |source: &Path| source.starts_with(etc);
     let mounts = container.record.launch.spec.mounts.iter();
     let bind = mounts.filter_map(|mount| match &mount.kind {
         MountKind::Bind { source, .. } if !own(source) => {

@@ -128,9 +128,11 @@ async fn supervise(
         damaged: known.damaged,
     };
     adopt::all(&project, found).await?;
+    project.clear_gone();
     listener.set_nonblocking(true)?;
     let listener = tokio::net::UnixListener::from_std(listener)?;
     server::Server::new(project.clone()).run(listener).await?;
+    project.clear_aside();
     Ok(())
 }
 

@@ -32,6 +32,7 @@ use crate::state::record::{ContainerRecord, LifeRecord, NetworkRecord, ProjectRe
 use crate::volumes::named::Volumes;
 use indexmap::IndexMap;
 use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -62,6 +63,8 @@ pub struct Project {
     pub(super) ledger: RefCell<Ledger>,
     /// The record as the ledger has it.
     pub(super) saved: RefCell<Option<ProjectRecord<NetworkSpec>>>,
+    /// Folders to empty when everybody has been answered.
+    aside: RefCell<Vec<PathBuf>>,
     names_stale: Cell<bool>,
     me: Weak<Self>,
     changed: Notify,
@@ -107,6 +110,7 @@ impl Project {
             saved: RefCell::default(),
             containers: RefCell::default(),
             zygote: RefCell::new(None),
+            aside: RefCell::default(),
             names_stale: Cell::new(false),
         }))
     }
@@ -335,10 +339,29 @@ impl Project {
             return Ok(false);
         }
         let _ = crate::runtime::cgroups::sweep(&record.cgroup);
-        self.paths.remove().map_err(|e| {
+        let aside = self.paths.put_aside().map_err(|e| {
             HostError::because(format!("cannot remove the folders of `{}`", self.name), e)
         })?;
+        self.aside.replace(aside);
         Ok(true)
+    }
+
+    /// Empties what was put aside. Only space is lost with what cannot be removed: the next supervisor tries again.
+    pub fn clear_aside(&self) {
+        let mut aside = self.aside.take();
+        aside.extend(self.paths.aside());
+        let _ = self.paths.remove_aside(&aside);
+    }
+
+    /// Empties the folders of removed containers, behind the back of whoever asked for it.
+    pub fn clear_gone(&self) {
+        let gone = self.paths.gone();
+        if !gone.exists() {
+            return;
+        }
+        drop(tokio::task::spawn_blocking(move || {
+            std::fs::remove_dir_all(gone)
+        }));
     }
 
     /// Whether anything runs or will run again.

@@ -167,6 +167,9 @@ impl Verbs {
     fn leave(&self, done: Done) -> Answer {
         let left = self.project.leave_if_empty();
         self.left.set(!matches!(left, Ok(false)));
+        if !self.left.get() {
+            self.project.clear_gone();
+        }
         let done = done?;
         left.map_err(|e| failure(&e))?;
         Ok(Some(done))

@@ -25,10 +25,13 @@ impl Machine {
     pub(super) fn link_closed(&mut self) {
         self.link = None;
         self.attaching.clear();
-        let (phase, process) = {
+        let (phase, process, lingered) = {
             let status = self.container.status.borrow();
-            (status.phase, status.process)
+            (status.phase, status.process, status.lingers)
         };
+        if lingered {
+            return self.set(|s| s.lingers = false);
+        }
         if process.is_some() {
             return self.mourn();
         }

@@ -266,6 +266,10 @@ impl Machine {
                 self.release();
             }
             ShimEvent::Exited(exit) => self.exited(&exit),
+            ShimEvent::Released => {
+                self.set(|s| s.lingers = true);
+                self.is_down();
+            }
             ShimEvent::Hello { status, kept } => self.greeted(status, kept),
             ShimEvent::Streams(fds) => self.container.kept.borrow_mut().replace_streams(fds),
             ShimEvent::Attached(attachment) => {

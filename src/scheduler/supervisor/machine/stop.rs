@@ -9,8 +9,11 @@ use std::time::{Duration, Instant};
 
 impl Machine {
     pub(super) fn stop(&mut self, timeout: Option<Duration>, answer: Answer) {
-        let phase = self.container.status.borrow().phase;
-        if self.link.is_none() && !self.container.lives() {
+        let (phase, lingers) = {
+            let status = self.container.status.borrow();
+            (status.phase, status.lingers)
+        };
+        if (self.link.is_none() || lingers) && !self.container.lives() {
             let _ = answer.send(Ok(()));
             return;
         }
