@@ -4,7 +4,7 @@ use super::{Engine, Error};
 use crate::image::{ArchiveKind, ImageSummary, Reference, Removed, Saving, Store, Uses};
 use crate::state::ledger;
 use crate::state::record::ContainerRecord;
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 
 /// All images, by name.
 pub fn images(engine: &Engine) -> Result<Vec<ImageSummary>, Error> {

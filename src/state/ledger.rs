@@ -271,6 +271,7 @@ mod tests {
             files: Vec::new(),
             networks: Vec::new(),
             cgroup: "c".to_owned(),
+            made_from: BTreeMap::new(),
         }
     }
 
