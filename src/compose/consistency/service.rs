@@ -2,6 +2,7 @@
 
 use super::Service;
 use crate::compose::diagnostic::Report;
+use crate::compose::model::NativeTest;
 use crate::compose::parse::values;
 use crate::compose::source::Span;
 use crate::compose::yaml::Map;
@@ -181,11 +182,13 @@ fn health(service: &Service<'_>, report: &mut Report) {
         None => test.is_broken() || words.len() != test.items().len(),
         Some(&"NONE") => true,
         Some(&"CMD" | &"CMD-SHELL") => words.len() > 1,
+        // What they need is told when they are read.
+        Some(kind) if NativeTest::is_kind(kind) => true,
         Some(_) => false,
     };
     if !fine {
         let message = format!(
-            "`services.{}.healthcheck.test` must start with `CMD`, `CMD-SHELL` or `NONE`, and say what to run",
+            "`services.{}.healthcheck.test` must start with `CMD`, `CMD-SHELL` or `NONE` (here also `HTTP`, `TCP` or `LOG`), and say what to run",
             service.name
         );
         report

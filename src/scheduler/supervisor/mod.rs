@@ -23,6 +23,7 @@ pub mod logs;
 mod look;
 pub mod machine;
 mod names;
+mod native;
 pub mod observe;
 mod probe;
 pub mod project;
