@@ -196,8 +196,11 @@ impl<'a> Follower<'a> {
         if self.request.follow {
             self.watch(&container.log_dir)?;
         }
-        let lines = LogLines::open(&container.log_dir, tail)
-            .map_err(Error::io("read", &container.log_dir))?;
+        let lines = match (tail, self.request.since) {
+            (None, Some(since)) => LogLines::since(&container.log_dir, since),
+            (tail, _) => LogLines::open(&container.log_dir, tail),
+        };
+        let lines = lines.map_err(Error::io("read", &container.log_dir))?;
         self.sources.push(Source {
             id: container.id.clone(),
             name: container.name.clone(),

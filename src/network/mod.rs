@@ -13,7 +13,7 @@ mod error;
 pub mod ipam;
 pub mod names;
 mod netlink;
-mod netns;
+pub mod netns;
 mod nftables;
 pub mod publish;
 mod restore;

@@ -16,10 +16,15 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::LinkFlags;
 use netlink_packet_route::link::LinkMessage;
 use nix::sched::CloneFlags;
+use rustix::net::AddressFamily;
+use rustix::net::SocketFlags;
+use rustix::net::SocketType;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
+use std::net::SocketAddr;
 use std::net::TcpListener;
+use std::net::TcpStream;
 use std::net::UdpSocket;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -222,6 +227,29 @@ pub(super) fn resolver_of(netns: &OwnedFd) -> Result<(OwnedFd, OwnedFd), Error> 
     };
     // A thread of its own: it must not be somewhere else afterwards.
     thread::scope(|scope| scope.spawn(bind).join().unwrap_or(Err(Error::FactoryGone)))
+}
+
+/// A connection under way, not waited for, to an address inside a namespace (`None` = the host's).
+pub fn connect_in(netns: Option<&OwnedFd>, to: SocketAddr) -> io::Result<TcpStream> {
+    let connect = || {
+        if let Some(netns) = netns {
+            nix::sched::setns(netns, CloneFlags::CLONE_NEWNET)?;
+        }
+        let family = if to.is_ipv4() {
+            AddressFamily::INET
+        } else {
+            AddressFamily::INET6
+        };
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+        match rustix::net::connect(&socket, &to) {
+            Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Ok(TcpStream::from(socket)),
+            Err(error) => Err(error.into()),
+        }
+    };
+    // A thread of its own: it must not be somewhere else afterwards.
+    let gone = || Err(io::Error::other("the thread that connects is gone"));
+    thread::scope(|scope| scope.spawn(connect).join().unwrap_or_else(|_| gone()))
 }
 
 fn bind_resolver(rewriting: bool) -> Result<(OwnedFd, OwnedFd), Error> {

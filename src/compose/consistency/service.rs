@@ -2,6 +2,7 @@
 
 use super::Service;
 use crate::compose::diagnostic::Report;
+use crate::compose::model::NativeTest;
 use crate::compose::parse::values;
 use crate::compose::source::Span;
 use crate::compose::yaml::Map;
@@ -179,11 +180,12 @@ fn health(service: &Service<'_>, report: &mut Report) {
     let words: Vec<&str> = test.items().iter().filter_map(Node::as_str).collect();
     let fine = match words.first() {
         None => test.is_broken() || words.len() != test.items().len(),
-        Some(word) => matches!(*word, "NONE" | "CMD" | "CMD-SHELL"),
+        // What they need is told when they are read.
+        Some(word) => matches!(*word, "NONE" | "CMD" | "CMD-SHELL") || NativeTest::is_kind(word),
     };
     if !fine {
         let message = format!(
-            "`services.{}.healthcheck.test` must start with `CMD`, `CMD-SHELL` or `NONE`, and say what to run",
+            "`services.{}.healthcheck.test` must start with `CMD`, `CMD-SHELL` or `NONE` (here also `HTTP`, `TCP` or `LOG`), and say what to run",
             service.name
         );
         report

@@ -5,11 +5,13 @@
 //! canonical text that leads back to it.
 
 mod mounts;
+mod native;
 mod network;
 mod resources;
 mod service;
 
 pub use mounts::{BindMount, FileMount, Mount, TmpfsMount, VolumeMount};
+pub use native::NativeTest;
 pub use network::{Network, NetworkMode, PortMapping, Protocol, Publish, ServiceNetwork, Subnet};
 pub use resources::{FileContent, FileObject, Limits, Ulimit, Volume};
 pub use service::{

@@ -1,6 +1,7 @@
 //! One service: what to run, with what, when.
 
 use super::super::parse::values::duration;
+use super::native::NativeTest;
 use super::{FileMount, Limits, Mount, NetworkMode, PortMapping, ServiceNetwork, Ulimit};
 use crate::id::ServiceName;
 use indexmap::IndexMap;
@@ -239,6 +240,8 @@ pub struct Healthcheck {
 /// What a probe runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HealthTest {
+    /// `HTTP`, `TCP`, `LOG`: made by hoist itself.
+    Native(NativeTest),
     /// `NONE` or `disable: true`.
     Disabled,
     /// `CMD`: argument vector.

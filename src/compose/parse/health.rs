@@ -3,6 +3,7 @@
 use super::context::Context;
 use crate::compose::model::HealthTest;
 use crate::compose::model::Healthcheck;
+use crate::compose::model::NativeTest;
 use crate::compose::yaml::Node;
 
 /// Reads `healthcheck`.
@@ -33,6 +34,13 @@ fn test(cx: &mut Context<'_>, node: &Node) -> Option<HealthTest> {
             cx.invalid(node.span, format!("`{kind}` says not what to run"));
             None
         }
+        kind if NativeTest::is_kind(kind) => match NativeTest::parse(&words) {
+            Ok(test) => Some(HealthTest::Native(test)),
+            Err(problem) => {
+                cx.invalid(node.span, problem);
+                None
+            }
+        },
         "CMD" => Some(HealthTest::Command(arguments.to_vec())),
         // Docker gives the shell the first text and ignores the others.
         _ => arguments.first().cloned().map(HealthTest::Shell),

@@ -60,6 +60,25 @@ impl LogReader {
         Ok(reader)
     }
 
+    /// Reads from about the first record of that time or later: found by halving, since records are in the order of time.
+    /// Some earlier ones may come first.
+    pub fn since(dir: &Path, time: i64) -> io::Result<Self> {
+        let mut reader = Self::open(dir);
+        for number in existing_segments(dir)?.into_iter().rev() {
+            let Some(file) = open_segment(dir, number)? else {
+                break;
+            };
+            let begins = record_after(&file, 0)?.is_some_and(|(_, first)| first < time);
+            reader.number = number;
+            reader.offset = if begins { halve(&file, time)? } else { 0 };
+            reader.file = Some(file);
+            if begins {
+                break;
+            }
+        }
+        Ok(reader)
+    }
+
     /// The folder, to watch it.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -149,6 +168,36 @@ fn existing_segments(dir: &Path) -> io::Result<Vec<u64>> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         other => other,
     }
+}
+
+/// An offset where a record begins that is older than `time`, not far before the first that is not.
+fn halve(file: &File, time: i64) -> io::Result<u64> {
+    let (mut old, mut young) = (0, file.metadata()?.len());
+    while young - old > CHUNK as u64 {
+        let middle = old + (young - old) / 2;
+        match record_after(file, middle)? {
+            Some((offset, found)) if found < time && offset < young => old = offset,
+            _ => young = middle,
+        }
+    }
+    Ok(old)
+}
+
+/// Offset and time of the first whole record at `from` or behind it.
+fn record_after(file: &File, from: u64) -> io::Result<Option<(u64, i64)>> {
+    let mut window = vec![0; 2 * (HEADER + LONGEST + TRAILER)];
+    let mut have = 0;
+    loop {
+        match file.read_at(&mut window[have..], from + have as u64)? {
+            0 => break,
+            got => have += got,
+        }
+    }
+    let found = (0..have).find_map(|at| match decode(&window[at..have]) {
+        Decoded::Record(record, _) => Some((from + at as u64, record.time)),
+        Decoded::Short | Decoded::Broken => None,
+    });
+    Ok(found)
 }
 
 /// `None` if it was rotated away meanwhile.
@@ -339,6 +388,38 @@ mod tests {
         seen.extend(texts(&mut reader));
         assert_eq!(seen, (0..500).map(|i| i.to_string()).collect::<Vec<_>>());
         assert!(segments(dir.path()).unwrap().len() > 3);
+    }
+
+    #[test]
+    fn a_time_is_found_without_reading_what_is_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = LogLimits {
+            segment: 1 << 20,
+            segments: 100,
+            blocking: false,
+        };
+        let mut writer = LogWriter::open(dir.path(), limits).unwrap();
+        let mut middle = 0;
+        for i in 0..40_000 {
+            writer
+                .write(Stream::Out, format!("{i} {}\n", "x".repeat(100)).as_bytes())
+                .unwrap();
+            if i == 25_000 {
+                let mut last = LogReader::tail(dir.path(), 1).unwrap();
+                middle = last.next_record().unwrap().unwrap().time;
+            }
+        }
+        let mut reader = LogReader::since(dir.path(), middle).unwrap();
+        let first = reader.next_record().unwrap().unwrap();
+        assert!(first.time <= middle, "nothing is passed over");
+        let passed = std::iter::from_fn(|| reader.next_record().unwrap())
+            .take_while(|record| record.time < middle)
+            .count();
+        assert!(passed < 2000, "{passed} records were read in vain");
+        let mut all = LogReader::since(dir.path(), 0).unwrap();
+        assert!(all.next_record().unwrap().unwrap().bytes.starts_with(b"0 "));
+        let late = LogReader::since(dir.path(), i64::MAX).unwrap();
+        assert!(late.number > 1);
     }
 
     #[test]

@@ -120,7 +120,7 @@ impl LogWriter {
             let path = segment_path(&self.dir, number);
             total += std::fs::metadata(&path)?.len();
             // Segments overshoot their limit by up to a batch.
-            if total > allowed + allowed / 8 + (1 << 20) {
+            if total > allowed + allowed / 8 + (1 << 20).min(self.limits.segment) {
                 std::fs::remove_file(path)?;
             }
         }

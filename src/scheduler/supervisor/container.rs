@@ -1,8 +1,10 @@
 //! A container as the rest of the supervisor sees it: what it is, how it does, and where to send commands.
 
 use super::control::{ContainerState, HealthState};
+use super::health::Probe;
 use super::launch::Launch;
 use super::machine::Command;
+use super::native::Seen;
 use crate::id::NetworkName;
 use crate::network::spec::AttachmentSpec;
 use crate::network::spec::PublishedPort;
@@ -13,6 +15,7 @@ use crate::state::record::ContainerRecord;
 use crate::state::record::LifeRecord;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -30,6 +33,8 @@ pub struct Container {
     pub endpoint: RefCell<Option<EndpointRecord>>,
     /// Second copies of what its shim holds open, for a shim in place of it.
     pub kept: RefCell<LaunchFds>,
+    /// How far a `LOG` probe has searched.
+    pub log_seen: RefCell<Option<Seen>>,
     /// Where its machine listens.
     pub commands: mpsc::UnboundedSender<Command>,
     /// How many wait for its health: probes hurry while somebody does.
@@ -55,6 +60,8 @@ pub struct Status {
     pub lingers: bool,
     /// What the last health probe that failed said.
     pub complaint: Option<String>,
+    /// The last five health probes, oldest first.
+    pub probes: VecDeque<Probe>,
 }
 
 /// Lifecycle of a container. `Starting` ends in `Running`, or falls back to where it came from.

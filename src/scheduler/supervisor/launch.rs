@@ -5,6 +5,7 @@
 use crate::compose::model::Condition;
 use crate::compose::model::HealthTest;
 use crate::compose::model::NamespaceOf;
+use crate::compose::model::NativeTest;
 use crate::compose::model::NetworkMode;
 use crate::compose::model::Project;
 use crate::compose::model::Protocol;
@@ -123,6 +124,9 @@ pub struct DnsSettings {
 pub struct Health {
     /// Argument vector of the probe.
     pub command: Vec<String>,
+    /// A probe that needs no process.
+    #[serde(default)]
+    pub native: Option<NativeTest>,
     /// Time between probes.
     pub interval: Duration,
     /// Limit of one probe.
@@ -213,6 +217,7 @@ pub fn health(service: &Service, image: &Image) -> Option<Health> {
     let theirs = image.config.healthcheck.clone().unwrap_or_default();
     let command = match &own.test {
         Some(HealthTest::Disabled) => return None,
+        Some(HealthTest::Native(_)) => Vec::new(),
         Some(HealthTest::Command(args)) => args.clone(),
         Some(HealthTest::Shell(text)) => shell(text),
         None => match theirs.test.split_first() {
@@ -225,8 +230,13 @@ pub fn health(service: &Service, image: &Image) -> Option<Health> {
         own.or((!image.is_zero()).then_some(image))
             .unwrap_or(Duration::from_secs(default))
     };
+    let native = match own.test {
+        Some(HealthTest::Native(test)) => Some(test),
+        _ => None,
+    };
     Some(Health {
         command,
+        native,
         interval: pick(own.interval, theirs.interval, 30),
         timeout: pick(own.timeout, theirs.timeout, 30),
         retries: own

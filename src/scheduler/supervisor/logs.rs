@@ -31,17 +31,26 @@ pub struct LogLines {
 }
 
 impl LogLines {
+    /// From about the first line of that time or later, without reading what is before.
+    pub fn since(dir: &Path, time: i64) -> io::Result<Self> {
+        Ok(Self::reading(LogReader::since(dir, time)?))
+    }
+
     /// From the beginning, or from the last `tail` lines.
     pub fn open(dir: &Path, tail: Option<usize>) -> io::Result<Self> {
         let reader = match tail {
             Some(lines) => LogReader::tail(dir, lines)?,
             None => LogReader::open(dir),
         };
-        Ok(Self {
+        Ok(Self::reading(reader))
+    }
+
+    fn reading(reader: LogReader) -> Self {
+        Self {
             reader,
             partial: [None, None],
             ready: VecDeque::new(),
-        })
+        }
     }
 
     /// The next whole line that is there, without taking it.

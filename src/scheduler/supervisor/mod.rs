@@ -24,6 +24,7 @@ mod look;
 pub mod machine;
 mod memory;
 mod names;
+mod native;
 pub mod observe;
 mod probe;
 pub mod project;

@@ -2,6 +2,7 @@
 
 use super::container::Container;
 use super::health::{Outcome, Probe};
+use super::native;
 use super::project::Project;
 use super::watch;
 use crate::runtime::RuntimeError;
@@ -45,6 +46,11 @@ async fn probe(
     container: &Container,
     timeout: Duration,
 ) -> Result<(Outcome, String), RuntimeError> {
+    let health = container.record.launch.health.as_ref();
+    if let Some(test) = health.and_then(|health| health.native.as_ref()) {
+        let probing = tokio::time::timeout(timeout, native::probe(container, test));
+        return Ok(probing.await.unwrap_or((Outcome::TimedOut, String::new())));
+    }
     let Some(request) = request(container) else {
         return Ok((
             Outcome::Failed { code: -1 },
@@ -58,20 +64,89 @@ async fn probe(
         ..
     } = project.exec(&request)?;
     let mut control = watched(control)?;
-    let outcome = match tokio::time::timeout(timeout, ended(&mut control)).await {
-        Ok(code) => match code? {
-            0 => Outcome::Ok,
-            code => Outcome::Failed { code },
-        },
-        // Dropping the control connection kills what the probe started.
-        Err(_) => Outcome::TimedOut,
+    let mut output = Output::default();
+    let outcome = {
+        let pipes = stdout.into_iter().chain(stderr);
+        // What a probe says beyond what is kept is read all the same: it would wait for a reader.
+        let reading = output.read(pipes);
+        let ending = async {
+            tokio::select! {
+                code = ended(&mut control) => code,
+                never = reading => match never {},
+            }
+        };
+        match tokio::time::timeout(timeout, ending).await {
+            Ok(code) => match code? {
+                0 => Outcome::Ok,
+                code => Outcome::Failed { code },
+            },
+            // Dropping the control connection kills what the probe started.
+            Err(_) => Outcome::TimedOut,
+        }
     };
     drop(control);
-    let mut output = Vec::new();
-    for pipe in [stdout, stderr].into_iter().flatten() {
-        collect(pipe, &mut output);
+    Ok((outcome, output.rest()))
+}
+
+/// The beginning of what a probe prints.
+#[derive(Default)]
+struct Output {
+    bytes: Vec<u8>,
+    pipes: Vec<AsyncFd<std::fs::File>>,
+}
+
+impl Output {
+    /// Reads as long as the probe runs.
+    async fn read(&mut self, pipes: impl Iterator<Item = OwnedFd>) -> std::convert::Infallible {
+        for pipe in pipes {
+            let _ = rustix::io::ioctl_fionbio(&pipe, true);
+            self.pipes
+                .extend(watch::readable(std::fs::File::from(pipe)).ok());
+        }
+        loop {
+            let ready = match self.pipes.as_slice() {
+                [] => std::future::pending().await,
+                [one] => one.readable().await.map(|mut guard| {
+                    guard.clear_ready();
+                    0
+                }),
+                [one, two, ..] => tokio::select! {
+                    ready = one.readable() => ready.map(|mut guard| { guard.clear_ready(); 0 }),
+                    ready = two.readable() => ready.map(|mut guard| { guard.clear_ready(); 1 }),
+                },
+            };
+            let Ok(index) = ready else {
+                return std::future::pending().await;
+            };
+            if !self.drain(index) {
+                self.pipes.remove(index);
+            }
+        }
     }
-    Ok((outcome, String::from_utf8_lossy(&output).into_owned()))
+
+    /// Reads what is there; whether there may be more later.
+    fn drain(&mut self, index: usize) -> bool {
+        let mut chunk = [0; OUTPUT];
+        loop {
+            match self.pipes[index].get_ref().read(&mut chunk) {
+                Ok(0) => return false,
+                Ok(got) => {
+                    let room = OUTPUT.saturating_sub(self.bytes.len());
+                    self.bytes.extend_from_slice(&chunk[..got.min(room)]);
+                }
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(e) => return e.kind() == std::io::ErrorKind::WouldBlock,
+            }
+        }
+    }
+
+    /// What it printed, with what is still in the pipes.
+    fn rest(mut self) -> String {
+        for index in 0..self.pipes.len() {
+            self.drain(index);
+        }
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
 }
 
 fn request(container: &Container) -> Option<ExecRequest> {
@@ -118,12 +193,4 @@ async fn ended(control: &mut AsyncFd<ExecControl>) -> Result<i32, RuntimeError> 
             }
         }
     }
-}
-
-/// What is in the pipe, without waiting for more.
-fn collect(pipe: OwnedFd, output: &mut Vec<u8>) {
-    let _ = rustix::io::ioctl_fionbio(&pipe, true);
-    let room = OUTPUT.saturating_sub(output.len()) as u64;
-    // What cannot be read is missing from the report, not from the verdict.
-    let _ = std::fs::File::from(pipe).take(room).read_to_end(output);
 }

@@ -138,6 +138,7 @@ impl Project {
             status: tokio::sync::watch::Sender::new(status),
             endpoint: RefCell::new(None),
             kept: RefCell::default(),
+            log_seen: RefCell::default(),
             commands,
             waiters: tokio::sync::watch::Sender::new(0),
         });

@@ -9,12 +9,21 @@ use crate::scheduler::supervisor::launch::Health;
 use crate::state::event::What;
 use std::time::Instant;
 
+/// Results that are kept, as docker does.
+const PROBES: usize = 5;
+
 impl Machine {
     pub(super) fn probed(&mut self, probe: Option<Probe>) {
         self.probe = None;
         if let Some(probe) = probe {
             let complaint = complaint(&probe);
-            self.set(|s| s.complaint = complaint);
+            self.set(|s| {
+                s.complaint = complaint;
+                s.probes.push_back(probe.clone());
+                if s.probes.len() > PROBES {
+                    s.probes.pop_front();
+                }
+            });
             self.watch_health(Input::ProbeFinished(probe));
         }
     }
