@@ -2,17 +2,22 @@
 # make test     format, lints and every test (as root: they make namespaces)
 # make bench    measure against the floor, and against docker compose and podman where installed
 # make install  DESTDIR= PREFIX=/usr/local
+# make deb      a Debian package in target/
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
 CARGO   ?= cargo
 TARGET  := x86_64-unknown-linux-gnu
 BINARY  := target/$(TARGET)/release/hoist
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+# Told by `hoist --version`; fixed times make the package the same wherever it is built.
+export HOIST_COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 HELLO   := examples/hello/compose.yaml
 HELLO_PORT ?= 7878
 export HELLO_PORT
 
-.PHONY: build demo test bench install clean
+.PHONY: build demo test bench install deb clean
 
 build:
 	@GOAL=$@ .ci/needs build
@@ -47,6 +52,20 @@ install: build
 	$(BINARY) completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/hoist
 	$(BINARY) completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_hoist
 	$(BINARY) completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/hoist.fish
+
+deb: build
+	rm -rf target/deb
+	$(MAKE) install DESTDIR=target/deb PREFIX=/usr
+	gzip -9n target/deb/usr/share/man/man1/*.1
+	install -D -m 644 LICENSE target/deb/usr/share/doc/hoist/copyright
+	install -d target/deb/DEBIAN target/deb/usr/libexec/docker/cli-plugins
+	ln -s ../../../bin/hoist target/deb/usr/libexec/docker/cli-plugins/docker-compose
+	printf '%s\n' 'Package: hoist' 'Version: $(VERSION)' 'Architecture: amd64' 'Section: admin' 'Priority: optional' \
+	  'Maintainer: the hoist maintainers <hoist@example.org>' 'Conflicts: docker-compose-v2, docker-compose-plugin' \
+	  'Description: docker compose without Docker' ' Brings up the services of a compose file on a container runtime of its own.' \
+	  >target/deb/DEBIAN/control
+	find target/deb -exec touch -h -d @$(SOURCE_DATE_EPOCH) {} +
+	dpkg-deb --root-owner-group --build target/deb target/hoist_$(VERSION)_amd64.deb
 
 clean:
 	$(CARGO) clean

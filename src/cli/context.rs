@@ -44,6 +44,11 @@ impl Context {
         Progress::new(&self.view, verb)
     }
 
+    /// Names are those of the first docker-compose.
+    pub fn compatibility(&self) -> bool {
+        self.global.compatibility || self.env.flag("COMPOSE_COMPATIBILITY")
+    }
+
     /// How many things may be done at once; `None` = no limit.
     pub fn parallel(&self) -> Result<Option<usize>, Error> {
         match self.global.parallel.or_else(|| self.env.parallel()) {
@@ -90,6 +95,7 @@ impl Context {
             project_name: global.project_name,
             env_files: global.env_file,
             profiles: global.profile,
+            all_resources: global.all_resources,
             ..LoadOptions::new(directory, self.env.vars.clone())
         })
     }

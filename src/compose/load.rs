@@ -361,7 +361,9 @@ impl Loader<'_> {
         if options.consistency {
             consistency::check(root, disabled, &mut self.forest.report);
         }
-        used::prune(root);
+        if !options.all_resources {
+            used::prune(root);
+        }
     }
 }
 

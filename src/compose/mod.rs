@@ -90,6 +90,8 @@ pub struct LoadOptions {
     pub resolve_paths: bool,
     /// Check what must hold between the parts.
     pub consistency: bool,
+    /// Keep resources that no service uses.
+    pub all_resources: bool,
     /// Read `env_file` and `label_file`, and give variables without a value that of the project.
     pub resolve_env: bool,
 }
@@ -113,6 +115,7 @@ impl LoadOptions {
             normalize: true,
             resolve_paths: true,
             consistency: true,
+            all_resources: false,
             resolve_env: true,
         }
     }

@@ -8,6 +8,7 @@
 mod attach;
 mod connection;
 pub mod copy;
+mod doctor;
 mod down;
 mod error;
 mod events;
@@ -43,6 +44,7 @@ pub use crate::scheduler::supervisor::control::{
 };
 pub use crate::state::paths::Paths;
 pub use attach::attach;
+pub use doctor::{Check, Verdict, doctor};
 pub use down::down;
 pub use error::Error;
 pub use events::{Period, events};

@@ -86,6 +86,8 @@ pub struct DesiredService {
     pub scale: u32,
     /// Fixed container name.
     pub container_name: Option<String>,
+    /// What stands between the words of a name that is not fixed: `-`, or `_` as the first docker-compose had it.
+    pub separator: char,
     /// Fingerprint of the service, without the image's id.
     pub config: Digest,
     /// Id of its image; `None` = the image is not here (yet), which is no reason to recreate.
@@ -215,7 +217,8 @@ impl DesiredService {
     /// Name of its container number `number`.
     pub fn container_name(&self, project: &ProjectName, number: u32) -> String {
         let fixed = self.container_name.clone();
-        fixed.unwrap_or_else(|| format!("{project}-{}-{number}", self.name))
+        let by = self.separator;
+        fixed.unwrap_or_else(|| format!("{project}{by}{}{by}{number}", self.name))
     }
 }
 
@@ -273,6 +276,7 @@ fn desired_service(
         name: service.name.clone(),
         scale: service.scale,
         container_name: service.container_name.clone(),
+        separator: '-',
         config,
         has_healthcheck: has_healthcheck(service, image.as_ref()),
         image: image.map(|facts| facts.id),

@@ -245,6 +245,14 @@ pub enum VersionFormat {
     Json,
 }
 
+/// `doctor`
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Write what was found into a file for a bug report: no variables, no files of yours
+    #[arg(long, value_name = "FILE")]
+    pub bundle: Option<PathBuf>,
+}
+
 /// `completion`
 #[derive(Debug, Args)]
 pub struct Completion {

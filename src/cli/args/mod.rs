@@ -17,8 +17,8 @@ mod watching;
 pub use container::{Container, CreateContainer, Make, RunContainer};
 pub use image::{Images, Import, Load, Rmi, Save, Tag};
 pub use inspect::{
-    Completion, Config, ConfigFormat, Exec, Logs, Ls, Man, Port, Ps, Shell, Status, Tail, Version,
-    VersionFormat,
+    Completion, Config, ConfigFormat, Doctor, Exec, Logs, Ls, Man, Port, Ps, Shell, Status, Tail,
+    Version, VersionFormat,
 };
 pub use lifecycle::{
     Create, Down, Kill, PullWhen, RemoveImages, Restart, Rm, Scale, Services, Start, Stop, Up, Wait,
@@ -234,6 +234,8 @@ pub enum Verb {
     /// Commands that are being tried out
     #[command(subcommand)]
     Alpha(Alpha),
+    /// Look at this machine: what hoist needs, and what mends it
+    Doctor(Doctor),
     /// Print the version
     Version(Version),
     /// Print a completion script for a shell

@@ -133,6 +133,7 @@ fn request(
             dry_run: context.global.dry_run,
             no_start,
             parallel: context.parallel()?,
+            compatibility: context.compatibility(),
             ..engine::Up::default()
         },
         one_off: make.remove.then_some(OneOff {

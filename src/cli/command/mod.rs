@@ -9,6 +9,7 @@ mod container;
 mod container_run;
 mod cp;
 mod create;
+mod doctor;
 mod down;
 mod events;
 mod exec;
@@ -108,6 +109,7 @@ pub fn run(context: &Context, verb: Verb) -> Result<Exit, Error> {
         Verb::Load(args) => images::load(context, &args),
         Verb::Import(args) => images::import(context, &args),
         Verb::Tag(args) => images::tag(context, &args),
+        Verb::Doctor(args) => doctor::run(context, &args),
         Verb::Version(args) => version::run(context, &args),
         Verb::Completion(args) => selfhelp::completion(context, &args),
         Verb::Man(args) => selfhelp::man(context, &args),

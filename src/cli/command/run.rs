@@ -133,6 +133,7 @@ fn request(
             no_deps: args.no_deps,
             remove_orphans,
             parallel: context.parallel()?,
+            compatibility: context.compatibility(),
             canonical,
             ..engine::Up::default()
         },

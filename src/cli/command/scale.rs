@@ -29,6 +29,7 @@ pub fn run(context: &Context, args: &Scale) -> Result<Exit, Error> {
         scale: args.scale.iter().cloned().collect(),
         no_deps: args.no_deps,
         parallel: context.parallel()?,
+        compatibility: context.compatibility(),
         ..engine::Up::default()
     };
     change(context, "scale", &project.name, |engine, on_event| {

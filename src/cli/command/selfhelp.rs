@@ -15,8 +15,38 @@ pub fn completion(context: &Context, args: &Completion) -> Result<Exit, Error> {
     };
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "hoist", &mut script);
-    show(context, &String::from_utf8_lossy(&script))
+    let script = String::from_utf8_lossy(&script).into_owned();
+    show(context, &(script + services(args.shell)))
 }
+
+/// What offers the names of the project's services after a command that takes them.
+fn services(shell: Shell) -> &'static str {
+    match shell {
+        Shell::Bash => BASH,
+        Shell::Zsh => "",
+        Shell::Fish => FISH,
+    }
+}
+
+const BASH: &str = r#"
+_hoist_with_services() {
+    _hoist "$@"
+    local word="${COMP_WORDS[COMP_CWORD]}" it
+    case "$word" in -*) return ;; esac
+    for it in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+        case "$it" in
+            up|down|ps|logs|exec|run|start|stop|restart|kill|rm|pause|unpause|top|stats|events|attach|create|wait|watch|port|pull|push)
+                COMPREPLY+=($(compgen -W "$(hoist config --services 2>/dev/null)" -- "$word"))
+                return ;;
+        esac
+    done
+}
+complete -F _hoist_with_services -o nosort -o bashdefault -o default hoist
+"#;
+
+const FISH: &str = r#"
+complete -c hoist -f -n '__fish_seen_subcommand_from up down ps logs exec run start stop restart kill rm pause unpause top stats events attach create wait watch port pull push' -a '(hoist config --services 2>/dev/null)'
+"#;
 
 /// Writes the man pages, one for hoist and one a verb.
 pub fn man(_context: &Context, args: &Man) -> Result<Exit, Error> {

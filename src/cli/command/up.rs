@@ -236,5 +236,6 @@ fn request(context: &Context, args: &Up, loaded: &Loaded) -> Result<engine::Up, 
         renew_volumes: args.yes,
         timeout: args.timeout,
         parallel: context.parallel()?,
+        compatibility: context.compatibility(),
     })
 }

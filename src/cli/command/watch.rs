@@ -50,6 +50,7 @@ fn up(context: &Context, args: &Watch, loaded: &Loaded) -> Result<(), Error> {
         canonical: loaded.canonical.text(),
         services: args.services.clone(),
         parallel: context.parallel()?,
+        compatibility: context.compatibility(),
         ..engine::Up::default()
     };
     let project = &loaded.project.name;

@@ -116,6 +116,9 @@ pub struct Up {
     pub timeout: Option<Duration>,
     /// Concurrent actions; `None` = no limit.
     pub parallel: Option<usize>,
+    /// Names with `_` as the first docker-compose made them.
+    #[serde(default)]
+    pub compatibility: bool,
 }
 
 /// `down`.

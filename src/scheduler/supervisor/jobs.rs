@@ -47,8 +47,14 @@ impl Verbs {
         };
         let model = loaded.project.clone();
         let facts = |name: &str| image_facts(&host, name);
-        let desired =
+        let mut desired =
             Desired::new(&model, &facts, &fingerprint, &scale).map_err(|e| Failure::new(&e))?;
+        if request.compatibility {
+            desired
+                .services
+                .values_mut()
+                .for_each(|s| s.separator = '_');
+        }
         self.check_images(&host, &desired, &model, request)?;
         let recreate = match (request.force_recreate, request.no_recreate) {
             (true, _) => Recreate::Force,

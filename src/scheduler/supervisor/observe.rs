@@ -173,6 +173,7 @@ fn service(project: &Project, name: ServiceName, container: &Container) -> Desir
         name,
         scale: 0,
         container_name: None,
+        separator: '-',
         config: record.config_hash.clone(),
         image: Some(record.image_id.clone()),
         has_healthcheck: record.launch.health.is_some(),

@@ -84,6 +84,7 @@ fn service(n: usize, drawn: Drawn) -> DesiredService {
     DesiredService {
         name: service_name(n),
         scale,
+        separator: '-',
         container_name: None,
         // As the real fingerprint, it covers whose namespace is shared.
         config: digest(config + 16 * u32::from(!joined.is_empty())),
