@@ -186,6 +186,9 @@ impl Error {
             Self::Place { .. } => Some(
                 "write `oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE` or `dir:DIR`".into(),
             ),
+            Self::Platform { .. } => {
+                Some("another variant can be fetched with `--platform`, or `platform` of the service".into())
+            }
             Self::SeveralNames { .. } => Some("remove it by name, or use `--force`".into()),
             _ => None,
         }

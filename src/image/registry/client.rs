@@ -31,6 +31,8 @@ pub struct Client {
     hosts: Mutex<HashMap<String, reqwest::blocking::Client>>,
     bases: Mutex<HashMap<String, String>>,
     stopped: AtomicBool,
+    /// Some registry has answered something.
+    answered: AtomicBool,
     slots: (Mutex<usize>, Condvar),
 }
 
@@ -43,6 +45,7 @@ impl Client {
             hosts: Mutex::default(),
             bases: Mutex::default(),
             stopped: AtomicBool::new(false),
+            answered: AtomicBool::new(false),
             slots: (Mutex::new(SLOTS), Condvar::new()),
         }
     }
@@ -92,6 +95,10 @@ impl Client {
         let Some(wanted) = error.transient() else {
             return Err(error);
         };
+        // Who has never answered is not there; who has, may be back in a moment.
+        if error.is_unconnected() && !self.answered.load(Ordering::Relaxed) {
+            return Err(error);
+        }
         if tries >= patience.retries || wanted.is_some_and(|wait| wait > patience.longest) {
             return Err(error);
         }
@@ -215,6 +222,7 @@ impl Client {
         let response = request
             .send()
             .map_err(|error| self.unreachable(&host, &error))?;
+        self.answered.store(true, Ordering::Relaxed);
         Ok(Answer {
             host,
             what: url.path().to_owned(),
@@ -233,6 +241,7 @@ impl Client {
         }
         Error::Unreachable {
             host,
+            connect: error.is_connect(),
             source: Why::of(error),
         }
     }
@@ -243,7 +252,7 @@ impl Client {
         if let Some(base) = lock().get(&at.host) {
             return Ok(base.clone());
         }
-        let mut first = None;
+        let mut last = None;
         for base in &at.bases {
             if at.bases.len() > 1 {
                 let ping = Ask::new(Method::GET, "/v2/");
@@ -251,7 +260,7 @@ impl Client {
                 match self.exchange(&url, &ping, None) {
                     Err(error) if error.is_distrust() => return Err(error),
                     Err(error) => {
-                        first = first.or(Some(error));
+                        last = Some(error);
                         continue;
                     }
                     Ok(_) => {}
@@ -260,8 +269,9 @@ impl Client {
             lock().insert(at.host.clone(), base.clone());
             return Ok(base.clone());
         }
-        Err(first.unwrap_or_else(|| Error::Unreachable {
+        Err(last.unwrap_or_else(|| Error::Unreachable {
             host: at.host.clone(),
+            connect: true,
             source: Why("there is no way to it".to_owned()),
         }))
     }
@@ -286,6 +296,7 @@ impl Client {
         }
         let client = builder.build().map_err(|error| Error::Unreachable {
             host: host.to_owned(),
+            connect: true,
             source: Why::of(&error),
         })?;
         hosts.insert(host.to_owned(), client.clone());

@@ -13,6 +13,8 @@ pub enum Error {
     Unreachable {
         /// Host and port.
         host: String,
+        /// There was no connection at all.
+        connect: bool,
         /// Why not.
         #[source]
         source: Why,
@@ -199,7 +201,7 @@ impl Error {
                 "log in (`hoist login`) for a higher limit, or set a mirror for it in `registries.json`; asked: `{host}`"
             )),
             Self::NotFound { .. } => Some("look at the spelling of name and tag".to_owned()),
-            Self::Unreachable { host, source } => unreachable_hint(host, &source.0),
+            Self::Unreachable { host, source, .. } => unreachable_hint(host, &source.0),
             _ => None,
         }
     }
@@ -222,6 +224,11 @@ impl Error {
     /// Whether the other side is there, but not whom we trust: no reason to go on in plain text.
     pub(super) fn is_distrust(&self) -> bool {
         matches!(self, Self::Unreachable { source, .. } if source.0.contains("certificate"))
+    }
+
+    /// Whether there was no connection at all.
+    pub(super) fn is_unconnected(&self) -> bool {
+        matches!(self, Self::Unreachable { connect: true, .. })
     }
 
     /// Whether another registry that should have the same content may do better.

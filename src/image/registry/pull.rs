@@ -142,12 +142,15 @@ impl Pull<'_> {
             };
         }
         let tag = self.request.name.tag().unwrap_or("latest");
-        if let Some(entry) = before
-            && self.source.digest_of(tag)?.as_ref() == Some(&entry.digest)
-        {
-            return Ok(bare(entry));
+        let Some(entry) = before else {
+            return self.fetch(tag);
+        };
+        match self.source.digest_of(tag) {
+            Ok(Some(digest)) if digest == entry.digest => Ok(bare(entry)),
+            // One that cannot tell a digest alone tells the manifest.
+            Ok(_) | Err(super::Error::Status { .. }) => self.fetch(tag),
+            Err(error) => Err(error.into()),
         }
-        self.fetch(tag)
     }
 
     /// A manifest from the registry, kept for the end.

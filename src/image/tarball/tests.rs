@@ -26,6 +26,16 @@ fn header(kind: EntryType, path: &str, size: u64) -> Vec<u8> {
 }
 
 #[test]
+fn only_the_padding_of_the_last_file_may_be_missing() {
+    let mut bytes = header(EntryType::Regular, "one", 3);
+    bytes.extend(b"abc");
+    assert_eq!(names(&bytes).unwrap(), ["one"]);
+    bytes.extend([0; 100]);
+    assert_eq!(names(&bytes).unwrap(), ["one"]);
+    assert!(names(&bytes[..514]).is_err(), "the content must be whole");
+}
+
+#[test]
 fn sparse_files_of_gnu_tar_keep_their_holes_in_every_format() {
     let folder = tempfile::tempdir().unwrap();
     let file = std::fs::File::create(folder.path().join("holes")).unwrap();
