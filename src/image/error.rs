@@ -151,6 +151,12 @@ pub enum Error {
     /// What is written could not be.
     #[error("cannot write the archive")]
     Output(#[source] io::Error),
+    /// Not a filter.
+    #[error("invalid filter `{text}`")]
+    Filter {
+        /// As the user wrote it.
+        text: String,
+    },
     /// A `--change` that cannot be applied.
     #[error("cannot apply change `{change}`: {why}")]
     Change {
@@ -189,6 +195,9 @@ impl Error {
             Self::Platform { .. } => {
                 Some("another variant can be fetched with `--platform`, or `platform` of the service".into())
             }
+            Self::Filter { .. } => Some(
+                "filters: dangling=true, reference=PATTERN, label=KEY[=VALUE], before=IMAGE, since=IMAGE, until=TIME".into(),
+            ),
             Self::SeveralNames { .. } => Some("remove it by name, or use `--force`".into()),
             _ => None,
         }

@@ -4,6 +4,7 @@
 
 mod attach;
 mod attached;
+mod commit;
 mod config;
 mod container;
 mod container_run;
@@ -14,9 +15,11 @@ mod down;
 mod events;
 mod exec;
 mod follower;
+mod image;
 mod images;
 mod interrupt;
 mod kill;
+mod lock;
 mod login;
 mod logout;
 mod logs;
@@ -39,6 +42,7 @@ mod selfhelp;
 mod start;
 mod stats;
 mod stop;
+mod system;
 mod terminal;
 mod top;
 mod up;
@@ -103,7 +107,14 @@ pub fn run(context: &Context, verb: Verb) -> Result<Exit, Error> {
         Verb::Push(args) => push::run(context, &args),
         Verb::Login(args) => login::run(context, &args),
         Verb::Logout(args) => logout::run(context, &args),
-        Verb::Images(args) => images::list(context, &args),
+        Verb::Images(args) => image::used(context, &args),
+        Verb::Image(args) => image::run(context, args),
+        Verb::History(args) => image::history(context, &args),
+        Verb::System(args) => system::run(context, args),
+        Verb::Lock(args) => lock::lock(context, &args),
+        Verb::Vendor(args) => lock::vendor(context, &args),
+        Verb::Export(args) => commit::export(context, args),
+        Verb::Commit(args) => commit::commit(context, args),
         Verb::Rmi(args) => images::remove(context, &args),
         Verb::Save(args) => images::save(context, &args),
         Verb::Load(args) => images::load(context, &args),
