@@ -1,14 +1,14 @@
 //! `commit` and `export`: a container as an image, or as an archive.
 
 use super::{Engine, Error};
-use crate::id::ContainerId;
 use crate::id::ProjectName;
 use crate::image::{Commit, Store};
 use crate::scheduler::supervisor::control::{Failure, Select};
 use crate::scheduler::supervisor::launch::Launch;
+use crate::state::ledger;
 use crate::state::paths::ContainerPaths;
 use crate::state::record::ContainerRecord;
-use crate::state::store;
+use serde::de::IgnoredAny;
 use std::io::Write;
 
 /// What to make of a service's container.
@@ -142,27 +142,17 @@ fn member(
     index: Option<u32>,
 ) -> Result<(ContainerPaths, ContainerRecord<Launch>), Error> {
     let paths = engine.paths.project(project);
-    let mut found: Vec<(ContainerPaths, ContainerRecord<Launch>)> = Vec::new();
-    for entry in std::fs::read_dir(paths.containers())
-        .into_iter()
-        .flatten()
-        .flatten()
-    {
-        let name = entry.file_name();
-        let id = name.to_str().and_then(|name| ContainerId::new(name).ok());
-        let Some(id) = id else { continue };
-        let container = paths.container(&id);
-        let record: Option<ContainerRecord<Launch>> = store::read(&container.record())?;
-        let fits = |record: &ContainerRecord<Launch>| {
-            let one_off = record.labels.get("com.docker.compose.oneoff");
-            record.service == service
-                && index.is_none_or(|index| record.number == index)
-                && one_off.is_none_or(|it| it != "True")
-        };
-        found.extend(record.filter(fits).map(|record| (container, record)));
-    }
-    found.sort_by_key(|(_, record)| record.number);
-    found.into_iter().next().ok_or_else(|| {
+    let fits = |record: &ContainerRecord<Launch>| {
+        let one_off = record.labels.get("com.docker.compose.oneoff");
+        record.service == service
+            && index.is_none_or(|index| record.number == index)
+            && one_off.is_none_or(|it| it != "True")
+    };
+    let known = ledger::read::<IgnoredAny, Launch>(&paths.ledger())?.unwrap_or_default();
+    let records = known.containers.into_values().map(|(record, _)| record);
+    let first = records.filter(fits).min_by_key(|record| record.number);
+    let found = first.map(|record| (paths.container(&record.id), record));
+    found.ok_or_else(|| {
         let which = index
             .map(|index| format!(" number {index}"))
             .unwrap_or_default();
