@@ -1,16 +1,70 @@
 //! Images: what is here, what comes in, what goes.
 
 use super::{Engine, Error};
-use crate::id::ContainerId;
-use crate::image::{ArchiveKind, ImageSummary, Reference, Removed, Saving, Store, Uses};
+use crate::id::{ContainerId, Digest, ProjectName};
+use crate::image::{
+    ArchiveKind, Filter, ImageSummary, Reference, Removed, Saving, Step, Store, Uses,
+};
+use crate::state::paths::ContainerPaths;
 use crate::state::record::ContainerRecord;
 use crate::state::store;
 use std::fs;
 use std::io::{self, Read, Write};
 
-/// All images, by name.
-pub fn images(engine: &Engine) -> Result<Vec<ImageSummary>, Error> {
-    Ok(Store::open(&engine.paths.root)?.list()?)
+/// The images that a filter means, newest first.
+pub fn images(engine: &Engine, filter: &Filter) -> Result<Vec<ImageSummary>, Error> {
+    Ok(Store::open(&engine.paths.root)?.filtered(filter)?)
+}
+
+/// An image as the container of a project uses it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsedImage {
+    /// The container.
+    pub container: String,
+    /// Its service.
+    pub service: String,
+    /// The image as the file names it.
+    pub name: String,
+    /// Its id.
+    pub id: Digest,
+    /// What the store knows of it; `None` for `image: host`.
+    pub summary: Option<ImageSummary>,
+    /// `os/architecture[/variant]`.
+    pub platform: String,
+}
+
+/// The images that the containers of a project were made from, by container.
+pub fn used_images(engine: &Engine, project: &ProjectName) -> Result<Vec<UsedImage>, Error> {
+    let store = Store::open(&engine.paths.root)?;
+    let known = store.list()?;
+    let mut used = Vec::new();
+    for (_, record) in containers_of(engine, project)? {
+        let summary = known.iter().find(|it| it.id == record.image_id).cloned();
+        let platform = match summary {
+            Some(_) => store.platform(&record.image_id)?,
+            None => store.platform_here(),
+        };
+        used.push(UsedImage {
+            container: record.name,
+            service: record.service,
+            name: record.image,
+            id: record.image_id,
+            summary,
+            platform,
+        });
+    }
+    used.sort_by(|a, b| a.container.cmp(&b.container));
+    Ok(used)
+}
+
+/// How an image was made, newest step first.
+pub fn history(engine: &Engine, name: &str) -> Result<Vec<Step>, Error> {
+    Ok(Store::open(&engine.paths.root)?.history(name)?)
+}
+
+/// Everything about an image, under docker's names.
+pub fn inspect(engine: &Engine, name: &str) -> Result<serde_json::Value, Error> {
+    Ok(Store::open(&engine.paths.root)?.inspect(name)?)
 }
 
 /// Removes a name, and its image if no name is left for it.
@@ -80,31 +134,39 @@ pub fn tag(engine: &Engine, source: &str, target: &str) -> Result<(), Error> {
 /// Which images the containers of this installation were made from, by their records: no supervisor is asked.
 pub(super) fn uses(engine: &Engine) -> Result<Uses, Error> {
     let mut uses = Uses::default();
-    for container in containers(engine)? {
+    for (_, container) in containers(engine)? {
         uses.add(container.image_id, container.name);
     }
     Ok(uses)
 }
 
+type Recorded = (ContainerPaths, ContainerRecord<serde_json::Value>);
+
 /// The records of all containers of this installation.
-pub(super) fn containers(
-    engine: &Engine,
-) -> Result<Vec<ContainerRecord<serde_json::Value>>, Error> {
+pub(super) fn containers(engine: &Engine) -> Result<Vec<Recorded>, Error> {
     let projects = engine.paths.projects();
     let mut records = Vec::new();
     for project in projects.map_err(Error::io("read", &engine.paths.root))? {
-        let project = engine.paths.project(&project);
-        let entries = match fs::read_dir(project.containers()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            other => other.map_err(Error::io("read", project.containers()))?,
-        };
-        for entry in entries {
-            let entry = entry.map_err(Error::io("read", project.containers()))?;
-            let name = entry.file_name();
-            let id = name.to_str().and_then(|name| ContainerId::new(name).ok());
-            let Some(id) = id else { continue };
-            records.extend(store::read(&project.container(&id).record())?);
-        }
+        records.extend(containers_of(engine, &project)?);
+    }
+    Ok(records)
+}
+
+fn containers_of(engine: &Engine, project: &ProjectName) -> Result<Vec<Recorded>, Error> {
+    let project = engine.paths.project(project);
+    let entries = match fs::read_dir(project.containers()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(Error::io("read", project.containers()))?,
+    };
+    let mut records = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(Error::io("read", project.containers()))?;
+        let name = entry.file_name();
+        let id = name.to_str().and_then(|name| ContainerId::new(name).ok());
+        let Some(id) = id else { continue };
+        let paths = project.container(&id);
+        let record = store::read(&paths.record())?;
+        records.extend(record.map(|record| (paths, record)));
     }
     Ok(records)
 }

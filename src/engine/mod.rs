@@ -6,8 +6,10 @@
 //! Invariants: nothing here prints or ends the process; a verb whose request is refused has changed nothing.
 
 mod attach;
+mod commit;
 mod connection;
 pub mod copy;
+mod disk;
 mod down;
 mod error;
 mod events;
@@ -36,18 +38,22 @@ mod wait;
 mod watch;
 
 pub use crate::image::registry::{Kept, Pulled, Pushed, Settings, login_domain};
-pub use crate::image::{ImageSummary, Removed, Saving};
+pub use crate::image::{Filter, ImageSummary, ImageUsage, Removed, Saving, Step, WholeFile};
 pub use crate::scheduler::supervisor::control::{
     Attach, Attached as AttachedTo, ContainerState, ContainerSummary, Down, Exec, HealthState,
     Kill, OneOff, Place, PortSummary, Processes, Remove, Run, Select, Start, Up, Usage,
 };
 pub use crate::state::paths::Paths;
 pub use attach::attach;
+pub use commit::{CommitRequest, commit, export};
+pub use disk::{DiskUsage, df, prune_images};
 pub use down::down;
 pub use error::Error;
 pub use events::{Period, events};
 pub use exec::exec;
-pub use images::{Depot, images, import, load, rmi, save, tag};
+pub use images::{
+    Depot, UsedImage, history, images, import, inspect, load, rmi, save, tag, used_images,
+};
 pub use kill::kill;
 pub use login::login;
 pub use logout::logout;

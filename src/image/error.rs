@@ -151,6 +151,12 @@ pub enum Error {
     /// What is written could not be.
     #[error("cannot write the archive")]
     Output(#[source] io::Error),
+    /// Not a filter.
+    #[error("invalid filter `{text}`")]
+    Filter {
+        /// As the user wrote it.
+        text: String,
+    },
     /// A `--change` that cannot be applied.
     #[error("cannot apply change `{change}`: {why}")]
     Change {
@@ -185,6 +191,9 @@ impl Error {
             Self::Registry(error) => error.hint(),
             Self::Place { .. } => Some(
                 "write `oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE` or `dir:DIR`".into(),
+            ),
+            Self::Filter { .. } => Some(
+                "filters: dangling=true, reference=PATTERN, label=KEY[=VALUE], before=IMAGE, since=IMAGE, until=TIME".into(),
             ),
             Self::SeveralNames { .. } => Some("remove it by name, or use `--force`".into()),
             _ => None,

@@ -18,12 +18,14 @@
 
 mod archive;
 mod changes;
+mod commit;
 mod config;
 mod decompress;
 mod error;
 mod host;
 mod import;
 mod oci;
+mod pack;
 mod reference;
 pub mod registry;
 mod store;
@@ -34,11 +36,15 @@ mod transfer;
 mod unpack;
 
 pub use archive::Loaded;
+pub use commit::Commit;
 pub use config::{ImageConfig, ImageHealthcheck};
 pub use error::Error;
 pub use reference::{ArchiveKind, Name, Reference};
-pub use store::{GRACE, Hold, ImageSummary, Progress, Removed, Store, Uses};
-pub use transfer::Saving;
+pub use store::{
+    Filter, GRACE, Hold, ImageSummary, ImageUsage, Progress, Removed, Step, Store, StoreUsage,
+    Uses, folder_bytes,
+};
+pub use transfer::{Saving, WholeFile};
 pub use unpack::{Error as UnpackError, Limits};
 
 /// An image ready to run: its layers are unpacked.

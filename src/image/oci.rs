@@ -10,6 +10,15 @@ use std::collections::BTreeMap;
 pub(super) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(super) const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+/// OCI's name for a layer that docker's manifest calls otherwise.
+pub(super) fn as_oci(media_type: &str) -> &str {
+    match media_type {
+        "application/vnd.docker.image.rootfs.diff.tar" => LAYER,
+        "application/vnd.docker.image.rootfs.diff.tar.gzip" => LAYER_GZIP,
+        other => other,
+    }
+}
+
 pub(super) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 pub(super) const LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 pub(super) const LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";

@@ -219,6 +219,16 @@ impl Name {
         &self.path
     }
 
+    /// Domain and path as people write them: `redis`, `ghcr.io/me/app`.
+    pub fn repository(&self) -> String {
+        let bare = Self {
+            tag: None,
+            digest: None,
+            ..self.clone()
+        };
+        bare.familiar()
+    }
+
     /// The tag, if it has one.
     pub fn tag(&self) -> Option<&str> {
         self.tag.as_deref()

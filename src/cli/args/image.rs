@@ -1,15 +1,190 @@
 //! Flags of the verbs about images.
 
 use crate::id::ImageRef;
-use clap::Args;
+use clap::{Args, Subcommand};
 use std::path::PathBuf;
+
+/// `image`
+#[derive(Debug, Subcommand)]
+pub enum Image {
+    /// List images in the store
+    #[command(alias = "list")]
+    Ls(ListImages),
+    /// Show all that is known of images
+    Inspect(InspectImages),
+    /// Show how an image was made
+    History(History),
+    /// Give an image another name
+    Tag(Tag),
+    /// Remove images from the store
+    #[command(alias = "remove")]
+    Rm(Rmi),
+    /// Remove images that nothing needs
+    Prune(PruneImages),
+    /// Write images to an archive or folder
+    Save(Save),
+    /// Bring images in from an archive or folder
+    Load(Load),
+    /// Make an image from a tar archive of a root filesystem
+    Import(Import),
+}
 
 /// `images`
 #[derive(Debug, Args)]
 pub struct Images {
-    /// Only images whose name starts so
+    /// In a project: services; elsewhere: a name or pattern of images
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<String>,
+    /// Print only ids
+    #[arg(short, long, conflicts_with = "format")]
+    pub quiet: bool,
+    /// `table`, `json`, or a template such as `{{.Repository}}:{{.Tag}}`
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "table",
+        hide_default_value = true
+    )]
+    pub format: String,
+}
+
+/// `image history`
+#[derive(Debug, Args)]
+pub struct History {
+    /// Name or id of the image
+    pub image: String,
+    /// Print only ids
+    #[arg(short, long, conflicts_with = "format")]
+    pub quiet: bool,
+    /// `table`, `json`, or a template such as `{{.CreatedBy}}`
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "table",
+        hide_default_value = true
+    )]
+    pub format: String,
+    /// Do not cut ids and instructions
+    #[arg(long)]
+    pub no_trunc: bool,
+}
+
+/// `image inspect`
+#[derive(Debug, Args)]
+pub struct InspectImages {
+    /// Names or ids of images
+    #[arg(value_name = "IMAGE", required = true)]
+    pub images: Vec<String>,
+}
+
+/// `image prune`
+#[derive(Debug, Args)]
+pub struct PruneImages {
+    /// Every image that no container needs, not only those without a name
+    #[arg(short, long)]
+    pub all: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub force: bool,
+    /// `until=TIME`, `label=KEY[=VALUE]`; may be repeated
+    #[arg(long, value_name = "FILTER")]
+    pub filter: Vec<String>,
+}
+
+/// `system`
+#[derive(Debug, Subcommand)]
+pub enum System {
+    /// Show what images, containers and volumes take on the disk
+    Df(Df),
+    /// Remove ended containers, idle projects' networks and images that nothing needs
+    Prune(PruneSystem),
+}
+
+/// `system df`
+#[derive(Debug, Args)]
+pub struct Df {
+    /// One line an image, container and volume
+    #[arg(short, long, conflicts_with = "format")]
+    pub verbose: bool,
+    /// `table`, `json`, or a template such as `{{.Type}}: {{.Size}}`
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "table",
+        hide_default_value = true
+    )]
+    pub format: String,
+}
+
+/// `system prune`
+#[derive(Debug, Args)]
+pub struct PruneSystem {
+    /// Every image that no container needs, not only those without a name
+    #[arg(short, long)]
+    pub all: bool,
+    /// Volumes without a name that no container mounts, too
+    #[arg(long)]
+    pub volumes: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub force: bool,
+    /// `until=TIME`, `label=KEY[=VALUE]`, for images; may be repeated
+    #[arg(long, value_name = "FILTER")]
+    pub filter: Vec<String>,
+}
+
+/// `export`
+#[derive(Debug, Args)]
+pub struct Export {
+    /// Service
+    pub service: String,
+    /// Number of the container, if the service has several
+    #[arg(long, value_name = "N")]
+    pub index: Option<u32>,
+    /// File (default: stdout)
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// `commit`
+#[derive(Debug, Args)]
+pub struct Commit {
+    /// Service
+    pub service: String,
+    /// Name of the image
+    pub name: Option<String>,
+    /// Who made it
+    #[arg(short, long, value_name = "TEXT")]
+    pub author: Option<String>,
+    /// Apply an instruction such as `CMD ["nginx"]`; may be repeated
+    #[arg(short, long, value_name = "INSTRUCTION")]
+    pub change: Vec<String>,
+    /// Number of the container, if the service has several
+    #[arg(long, value_name = "N")]
+    pub index: Option<u32>,
+    /// Why it was made
+    #[arg(short, long, value_name = "TEXT")]
+    pub message: Option<String>,
+    /// Freeze the container meanwhile
+    #[arg(short, long, value_name = "BOOL", default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub pause: bool,
+}
+
+/// `image ls`
+#[derive(Debug, Args)]
+pub struct ListImages {
+    /// A name, or a pattern of names
     #[arg(value_name = "NAME")]
-    pub names: Vec<String>,
+    pub name: Option<String>,
+    /// As docker: images without a name are always shown
+    #[arg(short, long)]
+    pub all: bool,
+    /// Show digests, too
+    #[arg(long)]
+    pub digests: bool,
+    /// `dangling=BOOL`, `reference=PATTERN`, `label=KEY[=VALUE]`, `before=IMAGE`, `since=IMAGE`, `until=TIME`
+    #[arg(short, long, value_name = "FILTER")]
+    pub filter: Vec<String>,
     /// Print only ids
     #[arg(short, long, conflicts_with = "format")]
     pub quiet: bool,

@@ -10,12 +10,15 @@ mod image;
 pub mod inspect;
 mod lifecycle;
 mod registry;
-mod resources;
+pub mod resources;
 mod single;
 mod watching;
 
 pub use container::{Container, CreateContainer, Make, RunContainer};
-pub use image::{Images, Import, Load, Rmi, Save, Tag};
+pub use image::{
+    Commit, Df, Export, History, Image, Images, Import, InspectImages, ListImages, Load,
+    PruneImages, PruneSystem, Rmi, Save, System, Tag,
+};
 pub use inspect::{
     Completion, Config, ConfigFormat, Exec, Logs, Ls, Man, Port, Ps, Shell, Status, Tail, Version,
     VersionFormat,
@@ -205,8 +208,20 @@ pub enum Verb {
     Login(Login),
     /// Forget the credentials of a registry
     Logout(Logout),
-    /// List images in the store
+    /// List the images of the project's containers; outside of a project, those in the store
     Images(Images),
+    /// Commands about images
+    #[command(subcommand)]
+    Image(Image),
+    /// Show how an image was made
+    History(History),
+    /// Commands about the whole installation
+    #[command(subcommand)]
+    System(System),
+    /// Write the files of a service's container as a tar archive
+    Export(Export),
+    /// Make an image of a service's container
+    Commit(Commit),
     /// Remove images from the store
     Rmi(Rmi),
     /// Write images to an archive or folder

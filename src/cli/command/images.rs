@@ -1,24 +1,30 @@
-//! `images`, `rmi`, `save`, `load`, `import`, `tag`.
+//! `image ls`, `rmi`, `save`, `load`, `import`, `tag`.
 
 use super::show;
-use crate::cli::args::{Images, Import, Load, Rmi, Save, Tag};
+use crate::cli::args::{Import, ListImages, Load, Rmi, Save, Tag};
 use crate::cli::context::Context;
 use crate::cli::exit::{Error, Exit};
-use crate::cli::view::images::{self, FIELDS};
+use crate::cli::view::images;
 use crate::engine;
-use crate::engine::{Depot, Removed};
+use crate::engine::{Depot, Filter, Removed};
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
 /// Lists the images in the store.
-pub fn list(context: &Context, args: &Images) -> Result<Exit, Error> {
-    let form = super::form(&FIELDS, &args.format)?;
-    let found = engine::images(&context.engine())?;
-    let now = super::now();
-    let rows = images::rows(&found, &args.names, now, args.no_trunc);
+pub fn list(context: &Context, args: &ListImages) -> Result<Exit, Error> {
+    let fields = images::fields(args.digests);
+    let form = super::form(&fields, &args.format)?;
+    let filter = args
+        .name
+        .iter()
+        .fold(filter(&args.filter)?, |filter, name| {
+            filter.or_reference(name)
+        });
+    let found = engine::images(&context.engine(), &filter)?;
+    let rows = images::rows(&found, super::now(), args.no_trunc);
     if !args.quiet {
-        return show(context, &FIELDS.render(&rows, &form));
+        return show(context, &fields.render(&rows, &form));
     }
     let mut ids: Vec<&str> = rows.iter().filter_map(|row| row["ID"].as_str()).collect();
     ids.dedup();
@@ -26,6 +32,11 @@ pub fn list(context: &Context, args: &Images) -> Result<Exit, Error> {
         context,
         &ids.iter().map(|id| format!("{id}\n")).collect::<String>(),
     )
+}
+
+/// Reads `--filter`; a mistake in it is one of the command line.
+pub fn filter(texts: &[String]) -> Result<Filter, Error> {
+    Filter::parse(texts).map_err(|error| Error::usage(error.to_string(), error.hint()))
 }
 
 /// Removes images from the store.
@@ -52,7 +63,7 @@ pub fn remove(context: &Context, args: &Rmi) -> Result<Exit, Error> {
 }
 
 /// As docker tells of it.
-fn line(removed: &Removed) -> String {
+pub fn line(removed: &Removed) -> String {
     match removed {
         Removed::Untagged(name) => format!("Untagged: {name}\n"),
         Removed::Deleted(id) => format!("Deleted: {id}\n"),

@@ -4,6 +4,7 @@
 
 mod attach;
 mod attached;
+mod commit;
 mod config;
 mod container;
 mod container_run;
@@ -13,6 +14,7 @@ mod down;
 mod events;
 mod exec;
 mod follower;
+mod image;
 mod images;
 mod interrupt;
 mod kill;
@@ -38,6 +40,7 @@ mod selfhelp;
 mod start;
 mod stats;
 mod stop;
+mod system;
 mod terminal;
 mod top;
 mod up;
@@ -102,7 +105,12 @@ pub fn run(context: &Context, verb: Verb) -> Result<Exit, Error> {
         Verb::Push(args) => push::run(context, &args),
         Verb::Login(args) => login::run(context, &args),
         Verb::Logout(args) => logout::run(context, &args),
-        Verb::Images(args) => images::list(context, &args),
+        Verb::Images(args) => image::used(context, &args),
+        Verb::Image(args) => image::run(context, args),
+        Verb::History(args) => image::history(context, &args),
+        Verb::System(args) => system::run(context, args),
+        Verb::Export(args) => commit::export(context, args),
+        Verb::Commit(args) => commit::commit(context, args),
         Verb::Rmi(args) => images::remove(context, &args),
         Verb::Save(args) => images::save(context, &args),
         Verb::Load(args) => images::load(context, &args),

@@ -6,6 +6,7 @@
 //! command quietly; a line of output is one write.
 
 pub mod containers;
+pub mod disk;
 pub mod error;
 pub mod facts;
 pub mod happening;

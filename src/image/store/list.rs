@@ -61,6 +61,15 @@ pub(super) fn bytes_of(path: &Path) -> Result<u64, Error> {
 }
 
 /// Bytes of the files in a folder, hard links once.
+pub fn folder_bytes(folder: &Path) -> std::io::Result<u64> {
+    match bytes_below(folder) {
+        Err(Error::Io { source, .. }) => Err(source),
+        Err(other) => Err(std::io::Error::other(other)),
+        Ok(bytes) => Ok(bytes),
+    }
+}
+
+/// [`folder_bytes`], with an error that names the folder.
 pub(super) fn bytes_below(folder: &Path) -> Result<u64, Error> {
     let mut bytes = 0;
     let mut linked = BTreeSet::new();

@@ -11,17 +11,24 @@
 
 mod blob;
 mod collect;
+mod filter;
 mod index;
+mod inspect;
 mod layer;
 mod list;
 mod lock;
 mod lookup;
 mod names;
 mod partial;
+mod usage;
 mod uses;
 mod work;
 
 pub use collect::GRACE;
+pub use filter::Filter;
+pub use inspect::Step;
+pub use list::folder_bytes;
+pub use usage::{ImageUsage, StoreUsage};
 pub use uses::{Hold, Uses};
 
 pub(super) use blob::{StagedBlob, Verified, digest, digest_of, read_small, read_verified, stage};

@@ -840,3 +840,86 @@ fn a_stream_that_is_cut_leaves_nothing() {
     );
     assert_no_work(&store);
 }
+
+#[test]
+fn a_thousand_images_are_listed_from_one_file() {
+    let (_folder, store) = store();
+    load(&store, &docker_archive("app:1", &layers())).unwrap();
+    let mut index = store.index().unwrap();
+    let entry = index.manifests[0].clone();
+    for i in 0..1000 {
+        let id = blob::digest(format!("image {i}").as_bytes());
+        let mut entry = entry.clone();
+        let name = format!("docker.io/library/app:{i}-x");
+        entry.annotations.insert(oci::REF_NAME.into(), name);
+        entry.annotations.insert(super::index::ID.into(), id.to_string());
+        entry.digest = id;
+        index.manifests.push(entry);
+    }
+    fs::write(store.index_path(), oci::write(&index)).unwrap();
+    // None of their blobs is there, so none can be read.
+    assert_eq!(store.list().unwrap().len(), 1001);
+    let filter = Filter::parse(&["reference=app:99?-x".to_owned()]).unwrap();
+    let found = store.filtered(&filter).unwrap();
+    assert_eq!(found.len(), 10, "{found:?}");
+}
+
+#[test]
+fn filters_choose_images_and_names() {
+    let (_folder, store) = store();
+    let [base, top] = layers();
+    load(&store, &docker_archive("old:1", &[base.clone(), top])).unwrap();
+    let change = ["LABEL tier=front".to_owned()];
+    store.import(&base[..], Some("new:1"), &change).unwrap();
+    store.tag("new:1", "me/alias:2").unwrap();
+    store.import(&base[..], None, &[]).unwrap();
+    let names = |texts: &[&str]| {
+        let texts: Vec<String> = texts.iter().map(|&text| text.to_owned()).collect();
+        let found = store.filtered(&Filter::parse(&texts).unwrap()).unwrap();
+        let mut names: Vec<String> = found.into_iter().flat_map(|it| match it.names.is_empty() {
+            true => vec!["<none>".to_owned()],
+            false => it.names,
+        }).collect();
+        names.sort();
+        names.join(" ")
+    };
+    for (filter, expected) in [
+        (&["dangling=true"][..], "<none>"),
+        (&["dangling=false"], "me/alias:2 new:1 old:1"),
+        (&["label=tier"], "me/alias:2 new:1"),
+        (&["label=tier=back"], ""),
+        (&["reference=new"], "new:1"),
+        (&["reference=*:1"], "new:1 old:1"),
+        (&["reference=new", "reference=old:*"], "new:1 old:1"),
+        (&["since=old:1", "dangling=false"], "me/alias:2 new:1"),
+        (&["before=new:1"], "old:1"),
+        (&["until=2025-01-01"], "old:1"),
+    ] {
+        assert_eq!(names(filter), expected, "{filter:?}");
+    }
+    assert!(store.filtered(&Filter::parse(&["before=gone".to_owned()]).unwrap()).is_err());
+}
+
+#[test]
+fn a_prune_takes_what_is_meant_and_not_needed() {
+    let (_folder, store) = store();
+    let [base, top] = layers();
+    store.import(&base[..], None, &[]).unwrap();
+    let used = store.import(&top[..], None, &[]).unwrap();
+    store.import(&top[..], Some("named"), &["ENV A=b".to_owned()]).unwrap();
+    let mut uses = Uses::default();
+    uses.add(used.clone(), "p-web-1".into());
+    let dangling = |image: &ImageSummary| image.names.is_empty();
+    let (removed, freed) = store.prune(&uses, &dangling).unwrap();
+    assert_eq!(removed.len(), 1, "{removed:?}");
+    assert!(freed > 0);
+    assert!(!store.layer_path(&blob::digest(&base)).exists());
+    let (removed, _) = store.prune(&uses, &|_| true).unwrap();
+    assert_eq!(removed.len(), 2, "{removed:?}");
+    let left = store.list().unwrap();
+    assert_eq!((left.len(), &left[0].id), (1, &used));
+    let usage = store.usage(&uses).unwrap();
+    assert_eq!((usage.reclaimable, usage.images[0].containers), (0, 1));
+    let usage = store.usage(&Uses::default()).unwrap();
+    assert_eq!(usage.reclaimable, usage.total);
+}

@@ -18,6 +18,7 @@ mod folder;
 mod folder_out;
 mod save;
 
+pub use archive_out::WholeFile;
 pub use save::Saving;
 
 use super::archive::{Loaded, Naming};

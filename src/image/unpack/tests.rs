@@ -485,3 +485,79 @@ fn times_of_folders_survive_what_comes_after_them() {
         );
     }
 }
+
+#[test]
+fn names_that_differ_in_case_only_are_two_files() {
+    let room = Room::new();
+    let tar = Tar::default()
+        .symlink("Etc", &room.outside())
+        .folder("etc")
+        .file("etc/x", "mine")
+        .file("ETC/x", "other");
+    room.unpack(tar).unwrap();
+    assert_eq!((room.read("etc/x"), room.read("ETC/x")), ("mine".into(), "other".into()));
+    // Names that a case-folding or normalising file system would take for one stay apart, too.
+    let room = Room::new();
+    room.unpack(Tar::default().file("\u{e9}", "one").file("e\u{301}", "two"))
+        .unwrap();
+    assert_eq!(fs::read_dir(room.layer("")).unwrap().count(), 2);
+}
+
+#[test]
+fn a_million_members_are_refused_in_bounded_memory() {
+    /// Headers that are made as they are read.
+    struct Endless(u64, Vec<u8>);
+    impl Read for Endless {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.1.is_empty() {
+                self.0 += 1;
+                self.1 = Tar::default().file(&format!(".wh..wh.{}", self.0), "").finish();
+                self.1.truncate(512);
+            }
+            let n = buffer.len().min(self.1.len());
+            buffer[..n].copy_from_slice(&self.1[..n]);
+            self.1.drain(..n);
+            Ok(n)
+        }
+    }
+    let room = Room::new();
+    let root = fs::File::open(room.layer("")).unwrap();
+    let mut members = Members::new(Endless(0, Vec::new()));
+    let limits = Limits {
+        bytes: 1 << 20,
+        members: 1_000_000 / 10,
+    };
+    let result = unpack(&mut members, root.as_fd(), limits);
+    assert!(matches!(result, Err(Error::Limit { what: "members", .. })), "{result:?}");
+    assert_eq!(fs::read_dir(room.layer("")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_bomb_of_pax_records_is_refused() {
+    let room = Room::new();
+    let mut tar = Tar::default();
+    let value = vec![b'x'; 60_000];
+    for i in 0..20 {
+        tar = tar.pax(&format!("SCHILY.xattr.user.{i}"), &value);
+    }
+    let result = room.unpack(tar.file("f", "x"));
+    assert!(matches!(result, Err(Error::Tar(TarError::Malformed(_)))), "{result:?}");
+    assert!(!room.layer("f").exists());
+}
+
+#[test]
+fn set_id_bits_and_devices_stay_within_the_layer() {
+    let room = Room::new();
+    let secret = format!("{}/secret", room.outside());
+    let tar = Tar::default()
+        .symlink("l", &secret)
+        .entry(EntryType::Regular, "su", "", b"x", |h| h.set_mode(0o6755))
+        .device("l", EntryType::Char, 1, 3)
+        .symlink("d", &room.outside())
+        .entry(EntryType::Directory, "d", "", b"", |h| h.set_mode(0o2777));
+    room.unpack(tar).unwrap();
+    assert_eq!(fs::metadata(room.layer("su")).unwrap().mode() & 0o7777, 0o6755);
+    assert!(fs::symlink_metadata(room.layer("l")).unwrap().file_type().is_char_device());
+    // The folder took the link's place: nothing was changed through it.
+    assert!(room.layer("d").is_dir() && !room.layer("d").is_symlink());
+}

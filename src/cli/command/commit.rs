@@ -1,0 +1,41 @@
+//! `commit` and `export`.
+
+use super::show;
+use crate::cli::args::{Commit, Export};
+use crate::cli::context::Context;
+use crate::cli::exit::{Error, Exit};
+use crate::engine;
+
+/// Makes an image of a service's container, and prints its id.
+pub fn commit(context: &Context, args: Commit) -> Result<Exit, Error> {
+    super::refuse_dry_run(context, "commit")?;
+    let project = context.project()?;
+    let request = engine::CommitRequest {
+        service: args.service,
+        index: args.index.filter(|&index| index > 0),
+        name: args.name,
+        changes: args.change,
+        author: args.author,
+        message: args.message,
+        pause: args.pause,
+    };
+    let id = engine::commit(&context.engine(), &project, &request)?;
+    show(context, &format!("{id}\n"))
+}
+
+/// Writes the files of a service's container.
+pub fn export(context: &Context, args: Export) -> Result<Exit, Error> {
+    super::refuse_dry_run(context, "export")?;
+    let project = context.project()?;
+    let of = (args.service.as_str(), args.index.filter(|&index| index > 0));
+    let engine = context.engine();
+    match &args.output {
+        Some(path) => {
+            let mut file = engine::WholeFile::create(path).map_err(engine::Error::from)?;
+            engine::export(&engine, &project, of, file.writer())?;
+            file.finish().map_err(engine::Error::from)?;
+        }
+        None => engine::export(&engine, &project, of, &mut context.stream("export")?)?,
+    }
+    Ok(Exit::Done)
+}

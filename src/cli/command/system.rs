@@ -1,0 +1,58 @@
+//! `system df` and `system prune`.
+
+use super::{image, images, show};
+use crate::cli::args::container::Container;
+use crate::cli::args::{Df, PruneSystem, System};
+use crate::cli::context::Context;
+use crate::cli::exit::{Error, Exit};
+use crate::cli::view::disk;
+use crate::engine;
+
+/// Runs `system …`.
+pub fn run(context: &Context, verb: System) -> Result<Exit, Error> {
+    match verb {
+        System::Df(args) => df(context, &args),
+        System::Prune(args) => prune(context, &args),
+    }
+}
+
+fn df(context: &Context, args: &Df) -> Result<Exit, Error> {
+    let form = super::form(&disk::FIELDS, &args.format)?;
+    let usage = engine::df(&context.engine())?;
+    let running = engine::containers(&context.engine())?;
+    let text = match args.verbose {
+        true => disk::verbose(&usage, &running, super::now()),
+        false => disk::FIELDS.render(&disk::rows(&usage, &running), &form),
+    };
+    show(context, &text)
+}
+
+fn prune(context: &Context, args: &PruneSystem) -> Result<Exit, Error> {
+    super::refuse_dry_run(context, "system prune")?;
+    let filter = images::filter(&args.filter)?;
+    let mut doomed = vec![
+        "containers that have ended",
+        "networks of projects without containers",
+    ];
+    if args.volumes {
+        doomed.push("volumes without a name that no container mounts");
+    }
+    doomed.push(match args.all {
+        true => "images that no container needs",
+        false => "images without a name that no container needs",
+    });
+    let list: String = doomed.iter().map(|it| format!("  - all {it}\n")).collect();
+    let question = format!("This removes:\n{list}Are you sure?");
+    if !args.force && !context.view.confirm(&question) {
+        return Ok(Exit::Done);
+    }
+    use crate::cli::args::resources::{Network, Prune, PruneVolumes, Volume};
+    let force = true;
+    super::container::run(context, Container::Prune(Prune { force }))?;
+    super::resources::network(context, Network::Prune(Prune { force }))?;
+    if args.volumes {
+        let all = false;
+        super::resources::volume(context, Volume::Prune(PruneVolumes { all, force }))?;
+    }
+    image::remove_unused(context, args.all, &filter)
+}
