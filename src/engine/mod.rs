@@ -16,6 +16,7 @@ mod events;
 mod exec;
 mod images;
 mod kill;
+mod locked;
 mod login;
 mod logout;
 mod logs;
@@ -55,6 +56,7 @@ pub use images::{
     Depot, UsedImage, history, images, import, inspect, load, rmi, save, tag, used_images,
 };
 pub use kill::kill;
+pub use locked::{LOCK_FILE, Lock, bring_locked, lock, vendor};
 pub use login::login;
 pub use logout::logout;
 pub use logs::{Attached, LogLine, Logs, Stream, follow, logs};

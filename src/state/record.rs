@@ -78,6 +78,27 @@ pub struct ContainerRecord<L> {
     pub launch: L,
 }
 
+/// `compose.lock`: which images a project runs on, exactly.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockRecord {
+    /// Version of this record.
+    pub version: u32,
+    /// By the name that services use.
+    pub images: BTreeMap<String, LockedImage>,
+    /// The OCI layout that has them all, relative to the lock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<PathBuf>,
+}
+
+/// A locked image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockedImage {
+    /// What registries know it by: of its index, if it is one.
+    pub digest: Digest,
+    /// Digests of its manifests by `os/architecture[/variant]`.
+    pub platforms: BTreeMap<String, Digest>,
+}
+
 /// What changes in a container's life and must outlive the supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LifeRecord {

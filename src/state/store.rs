@@ -45,6 +45,21 @@ pub fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
         .map_err(error)
 }
 
+/// [`write`], for records that people read, too.
+pub fn write_pretty<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
+    let error = |source| Error::Io {
+        what: "write",
+        path: path.to_owned(),
+        source,
+    };
+    let text = serde_json::to_string_pretty(value).map_err(|e| error(e.into()))? + "\n";
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let aside = path.with_file_name(format!(".{name}.{}", std::process::id()));
+    fs::write(&aside, text)
+        .and_then(|()| fs::rename(&aside, path))
+        .map_err(error)
+}
+
 /// Reads a record; `None` if there is none.
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
     let text = match fs::read(path) {

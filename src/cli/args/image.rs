@@ -1,6 +1,7 @@
 //! Flags of the verbs about images.
 
 use crate::id::ImageRef;
+use crate::id::ServiceName;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -131,6 +132,27 @@ pub struct PruneSystem {
     /// `until=TIME`, `label=KEY[=VALUE]`, for images; may be repeated
     #[arg(long, value_name = "FILTER")]
     pub filter: Vec<String>,
+}
+
+/// `lock`
+#[derive(Debug, Args)]
+pub struct LockImages {
+    /// With --update: only the images of these services
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<ServiceName>,
+    /// Look up what is locked already, too
+    #[arg(short, long)]
+    pub update: bool,
+    /// Lock for this platform, such as linux/arm64; may be repeated (default: this machine's)
+    #[arg(long, value_name = "PLATFORM")]
+    pub platform: Vec<String>,
+}
+
+/// `vendor`
+#[derive(Debug, Args)]
+pub struct Vendor {
+    /// Folder of the OCI layout
+    pub dir: PathBuf,
 }
 
 /// `export`

@@ -83,6 +83,12 @@ pub struct Up {
     /// Do not build images
     #[arg(long)]
     pub no_build: bool,
+    /// Only images that compose.lock names, exactly
+    #[arg(long)]
+    pub locked: bool,
+    /// As --locked, and nothing from registries: what is not here comes from the layout that `vendor` made
+    #[arg(long)]
+    pub offline: bool,
     /// Fetch images without progress
     #[arg(long)]
     pub quiet_pull: bool,

@@ -17,7 +17,7 @@ mod watching;
 pub use container::{Container, CreateContainer, Make, RunContainer};
 pub use image::{
     Commit, Df, Export, History, Image, Images, Import, InspectImages, ListImages, Load,
-    PruneImages, PruneSystem, Rmi, Save, System, Tag,
+    LockImages, PruneImages, PruneSystem, Rmi, Save, System, Tag, Vendor,
 };
 pub use inspect::{
     Completion, Config, ConfigFormat, Exec, Logs, Ls, Man, Port, Ps, Shell, Status, Tail, Version,
@@ -218,6 +218,10 @@ pub enum Verb {
     /// Commands about the whole installation
     #[command(subcommand)]
     System(System),
+    /// Write down which images the services run on, exactly, in compose.lock
+    Lock(LockImages),
+    /// Put all locked images into one OCI layout
+    Vendor(Vendor),
     /// Write the files of a service's container as a tar archive
     Export(Export),
     /// Make an image of a service's container

@@ -18,6 +18,7 @@ mod image;
 mod images;
 mod interrupt;
 mod kill;
+mod lock;
 mod login;
 mod logout;
 mod logs;
@@ -109,6 +110,8 @@ pub fn run(context: &Context, verb: Verb) -> Result<Exit, Error> {
         Verb::Image(args) => image::run(context, args),
         Verb::History(args) => image::history(context, &args),
         Verb::System(args) => system::run(context, args),
+        Verb::Lock(args) => lock::lock(context, &args),
+        Verb::Vendor(args) => lock::vendor(context, &args),
         Verb::Export(args) => commit::export(context, args),
         Verb::Commit(args) => commit::commit(context, args),
         Verb::Rmi(args) => images::remove(context, &args),

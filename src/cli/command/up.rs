@@ -111,6 +111,8 @@ fn images(
             ignore_failures: false,
             tell_skipped: false,
         },
+        lock: (args.locked || args.offline)
+            .then(|| super::lock::of_project(loaded, &running, args.offline)),
         quiet: args.quiet_pull,
     })
 }
@@ -118,6 +120,8 @@ fn images(
 /// What to fetch before anything is brought up.
 struct Images {
     pull: engine::Pull,
+    /// Only what this names.
+    lock: Option<engine::Lock>,
     quiet: bool,
 }
 
@@ -143,7 +147,11 @@ fn bring_up(
             true => {}
             false => progress.event(event),
         };
-        engine::pull(engine, &images.pull, &mut on_pull, Some(cancelled.as_fd()))?;
+        let stop = Some(cancelled.as_fd());
+        match &images.lock {
+            Some(lock) => engine::bring_locked(engine, lock, &images.pull, &mut on_pull, stop)?,
+            None => drop(engine::pull(engine, &images.pull, &mut on_pull, stop)?),
+        }
         engine::up(
             engine,
             attachment.project,

@@ -1,12 +1,14 @@
 //! One image in detail, as docker shows it.
 
 use super::Store;
+use super::choose_for;
 use super::list::bytes_below;
 use crate::id::Digest;
 use crate::image::oci::{self, REF_NAME};
 use crate::image::{Error, Name};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// How a step of an image's making shows in its history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +50,55 @@ impl Store {
     /// This machine, in the same words.
     pub fn platform_here(&self) -> String {
         oci::Platform::here().to_string()
+    }
+
+    /// What registries know an image by, and the digests of its manifests for platforms (none named: this machine's).
+    pub fn digests(
+        &self,
+        text: &str,
+        platforms: &[String],
+    ) -> Result<(Digest, BTreeMap<String, Digest>), Error> {
+        let index = self.index()?;
+        let entry = self.find(&index, &self.stored_as(text))?;
+        let mut wanted: Vec<(String, oci::Platform)> = Vec::new();
+        for text in platforms {
+            let platform = oci::Platform::read(text)?;
+            wanted.push((platform.to_string(), platform));
+        }
+        if wanted.is_empty() {
+            wanted.push((self.platform_here(), oci::Platform::here()));
+        }
+        let mut digests = BTreeMap::new();
+        for (name, platform) in wanted {
+            let read = |descriptor: &oci::Descriptor| self.read_blob(&descriptor.digest);
+            let chosen = choose_for(entry.clone(), text, &platform, read)?;
+            // What is no index is for one platform: what its config says.
+            if !entry.is_index() && self.platform(&self.id_of(entry)?)? != name {
+                return Err(Error::Platform {
+                    name: text.to_owned(),
+                    platform: name,
+                });
+            }
+            digests.insert(name, chosen.digest);
+        }
+        Ok((entry.digest.clone(), digests))
+    }
+
+    /// The name that an image of another place has in the store.
+    fn stored_as(&self, text: &str) -> String {
+        let Some((kind, rest)) = text.split_once(':') else {
+            return text.to_owned();
+        };
+        if !matches!(kind, "oci" | "dir" | "oci-archive" | "docker-archive") {
+            return text.to_owned();
+        }
+        // The path as the store writes it: with every link followed.
+        let (path, tag) = match (kind, rest.split_once(':')) {
+            ("dir", _) | (_, None) => (rest, String::new()),
+            (_, Some((path, tag))) => (path, format!(":{tag}")),
+        };
+        let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.into());
+        format!("{kind}:{}{tag}", path.display())
     }
 
     /// How an image was made, newest step first.

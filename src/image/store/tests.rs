@@ -852,7 +852,9 @@ fn a_thousand_images_are_listed_from_one_file() {
         let mut entry = entry.clone();
         let name = format!("docker.io/library/app:{i}-x");
         entry.annotations.insert(oci::REF_NAME.into(), name);
-        entry.annotations.insert(super::index::ID.into(), id.to_string());
+        entry
+            .annotations
+            .insert(super::index::ID.into(), id.to_string());
         entry.digest = id;
         index.manifests.push(entry);
     }
@@ -876,10 +878,13 @@ fn filters_choose_images_and_names() {
     let names = |texts: &[&str]| {
         let texts: Vec<String> = texts.iter().map(|&text| text.to_owned()).collect();
         let found = store.filtered(&Filter::parse(&texts).unwrap()).unwrap();
-        let mut names: Vec<String> = found.into_iter().flat_map(|it| match it.names.is_empty() {
-            true => vec!["<none>".to_owned()],
-            false => it.names,
-        }).collect();
+        let mut names: Vec<String> = found
+            .into_iter()
+            .flat_map(|it| match it.names.is_empty() {
+                true => vec!["<none>".to_owned()],
+                false => it.names,
+            })
+            .collect();
         names.sort();
         names.join(" ")
     };
@@ -897,7 +902,11 @@ fn filters_choose_images_and_names() {
     ] {
         assert_eq!(names(filter), expected, "{filter:?}");
     }
-    assert!(store.filtered(&Filter::parse(&["before=gone".to_owned()]).unwrap()).is_err());
+    assert!(
+        store
+            .filtered(&Filter::parse(&["before=gone".to_owned()]).unwrap())
+            .is_err()
+    );
 }
 
 #[test]
@@ -906,7 +915,9 @@ fn a_prune_takes_what_is_meant_and_not_needed() {
     let [base, top] = layers();
     store.import(&base[..], None, &[]).unwrap();
     let used = store.import(&top[..], None, &[]).unwrap();
-    store.import(&top[..], Some("named"), &["ENV A=b".to_owned()]).unwrap();
+    store
+        .import(&top[..], Some("named"), &["ENV A=b".to_owned()])
+        .unwrap();
     let mut uses = Uses::default();
     uses.add(used.clone(), "p-web-1".into());
     let dangling = |image: &ImageSummary| image.names.is_empty();

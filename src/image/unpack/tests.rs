@@ -495,7 +495,10 @@ fn names_that_differ_in_case_only_are_two_files() {
         .file("etc/x", "mine")
         .file("ETC/x", "other");
     room.unpack(tar).unwrap();
-    assert_eq!((room.read("etc/x"), room.read("ETC/x")), ("mine".into(), "other".into()));
+    assert_eq!(
+        (room.read("etc/x"), room.read("ETC/x")),
+        ("mine".into(), "other".into())
+    );
     // Names that a case-folding or normalising file system would take for one stay apart, too.
     let room = Room::new();
     room.unpack(Tar::default().file("\u{e9}", "one").file("e\u{301}", "two"))
@@ -511,7 +514,9 @@ fn a_million_members_are_refused_in_bounded_memory() {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             if self.1.is_empty() {
                 self.0 += 1;
-                self.1 = Tar::default().file(&format!(".wh..wh.{}", self.0), "").finish();
+                self.1 = Tar::default()
+                    .file(&format!(".wh..wh.{}", self.0), "")
+                    .finish();
                 self.1.truncate(512);
             }
             let n = buffer.len().min(self.1.len());
@@ -528,7 +533,16 @@ fn a_million_members_are_refused_in_bounded_memory() {
         members: 1_000_000 / 10,
     };
     let result = unpack(&mut members, root.as_fd(), limits);
-    assert!(matches!(result, Err(Error::Limit { what: "members", .. })), "{result:?}");
+    assert!(
+        matches!(
+            result,
+            Err(Error::Limit {
+                what: "members",
+                ..
+            })
+        ),
+        "{result:?}"
+    );
     assert_eq!(fs::read_dir(room.layer("")).unwrap().count(), 0);
 }
 
@@ -541,7 +555,10 @@ fn a_bomb_of_pax_records_is_refused() {
         tar = tar.pax(&format!("SCHILY.xattr.user.{i}"), &value);
     }
     let result = room.unpack(tar.file("f", "x"));
-    assert!(matches!(result, Err(Error::Tar(TarError::Malformed(_)))), "{result:?}");
+    assert!(
+        matches!(result, Err(Error::Tar(TarError::Malformed(_)))),
+        "{result:?}"
+    );
     assert!(!room.layer("f").exists());
 }
 
@@ -556,8 +573,16 @@ fn set_id_bits_and_devices_stay_within_the_layer() {
         .symlink("d", &room.outside())
         .entry(EntryType::Directory, "d", "", b"", |h| h.set_mode(0o2777));
     room.unpack(tar).unwrap();
-    assert_eq!(fs::metadata(room.layer("su")).unwrap().mode() & 0o7777, 0o6755);
-    assert!(fs::symlink_metadata(room.layer("l")).unwrap().file_type().is_char_device());
+    assert_eq!(
+        fs::metadata(room.layer("su")).unwrap().mode() & 0o7777,
+        0o6755
+    );
+    assert!(
+        fs::symlink_metadata(room.layer("l"))
+            .unwrap()
+            .file_type()
+            .is_char_device()
+    );
     // The folder took the link's place: nothing was changed through it.
     assert!(room.layer("d").is_dir() && !room.layer("d").is_symlink());
 }
