@@ -1,0 +1,122 @@
+//! Waiting for what a condition says of containers.
+
+use super::RealHost;
+use crate::compose::model::Condition;
+use crate::scheduler::action::ContainerRef;
+use crate::scheduler::execute::HostError;
+use crate::scheduler::supervisor::container::{Container, Phase, Status, Waiting};
+use crate::scheduler::supervisor::control::HealthState;
+use crate::scheduler::supervisor::logs::{Line, LogLines};
+use std::time::Duration;
+
+/// Lines of its log that are shown of a container that failed.
+const LAST_WORDS: usize = 5;
+
+/// A program that cannot run as it was told has ended by now.
+const SETTLED: Duration = Duration::from_millis(100);
+
+impl RealHost {
+    /// Ends when the condition holds of a container; with the reason if it cannot any more.
+    pub(super) async fn wait_for(
+        &self,
+        of: &ContainerRef,
+        condition: Condition,
+    ) -> Result<Option<String>, HostError> {
+        let container = self.container(of)?;
+        let name = &of.name;
+        let (ended, code) = (has_ended, code_of);
+        match condition {
+            Condition::Started => {
+                let is_up =
+                    |s: &Status| matches!(s.phase, Phase::Running | Phase::Paused) || ended(s);
+                container.until(is_up).await;
+                let age = self.project.now() - container.status.borrow().started;
+                let rest = SETTLED.saturating_sub(Duration::from_nanos(age.unsigned_abs()));
+                // Without a health check, to live on is the only sign of health there is.
+                let _ = tokio::time::timeout(rest, container.until(ended)).await;
+                let status = container.status.borrow().clone();
+                Ok(ended(&status).then(|| {
+                    let words = last_words(&container);
+                    format!("container {name} exited ({}){words}", code(&status))
+                }))
+            }
+            Condition::Healthy => self.wait_for_health(&container).await,
+            Condition::Completed => {
+                let status = container.until(ended).await;
+                let service = &container.record.service;
+                Ok((status.exit_code != Some(0)).then(|| {
+                    format!(
+                        "service \"{service}\" didn't complete successfully: exit {}{}",
+                        code(&status),
+                        last_words(&container)
+                    )
+                }))
+            }
+        }
+    }
+
+    async fn wait_for_health(&self, container: &Container) -> Result<Option<String>, HostError> {
+        let name = &container.record.name;
+        if container.record.launch.health.is_none() {
+            return Ok(Some(format!(
+                "container {name} has no healthcheck configured"
+            )));
+        }
+        let _waiting = Waiting::for_health_of(container);
+        let verdict = |s: &Status| {
+            matches!(
+                s.health,
+                Some(HealthState::Healthy | HealthState::Unhealthy)
+            )
+        };
+        let status = container.until(|s| verdict(s) || has_ended(s)).await;
+        Ok(match status.health {
+            Some(HealthState::Healthy) => None,
+            Some(_) => {
+                let why = status.complaint.map_or(String::new(), |c| format!(": {c}"));
+                let words = last_words(container);
+                Some(format!("container {name} is unhealthy{why}{words}"))
+            }
+            None => {
+                let words = last_words(container);
+                Some(format!(
+                    "container {name} exited ({}){words}",
+                    code_of(&status)
+                ))
+            }
+        })
+    }
+}
+
+fn has_ended(status: &Status) -> bool {
+    status.phase == Phase::Exited && status.started > 0
+}
+
+fn code_of(status: &Status) -> String {
+    let code = status.exit_code;
+    code.map_or("unknown".to_owned(), |code| code.to_string())
+}
+
+/// The end of what a container that failed has written, below the reason.
+fn last_words(container: &Container) -> String {
+    let mut text = String::new();
+    let Ok(mut lines) = LogLines::open(&container.paths.log(), Some(LAST_WORDS)) else {
+        return text;
+    };
+    let mut say = |line: &Line| {
+        let words: String = String::from_utf8_lossy(&line.bytes)
+            .chars()
+            .take(200)
+            .collect();
+        text.push_str(&format!(
+            "\n    {} | {}",
+            container.record.name,
+            words.escape_debug()
+        ));
+    };
+    while let Ok(Some(line)) = lines.next_line() {
+        say(&line);
+    }
+    lines.rest().iter().for_each(say);
+    text
+}
