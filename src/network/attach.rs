@@ -20,6 +20,7 @@ use super::spec::AttachmentSpec;
 use super::spec::InterfaceSpec;
 use super::spec::NetworkSpec;
 use super::spec::PublishedPort;
+use super::sublink;
 use super::sysctl;
 use super::veth;
 use super::veth::Membership;
@@ -202,7 +203,11 @@ fn member<'a>(interface: &'a InterfaceSpec, networks: &'a [NetworkSpec]) -> Opti
 
 /// The interface that published ports lead to: that of the default route, else the first that leads out at all.
 fn carrier<'a>(members: &[Membership<'a>]) -> Option<Membership<'a>> {
-    let open = || members.iter().filter(|member| !member.network.internal);
+    let open = || {
+        members
+            .iter()
+            .filter(|member| !member.network.internal && member.network.has_bridge())
+    };
     open()
         .find(|member| member.interface.default_route)
         .or_else(|| open().next())
@@ -245,7 +250,12 @@ fn make_links(driver: &Driver, joining: &mut [Result<Joining<'_>, Error>]) {
                 Ok(answers) => &answers[span],
                 Err(error) => return Err(Error::system(ACTION, container)(copy(error))),
             };
-            bridge::refused(answers, ACTION, container).map_or(Ok(()), Err)
+            match bridge::refused(answers, ACTION, container) {
+                None => Ok(()),
+                Some(error) => Err(joining.members.iter().fold(error, |error, member| {
+                    sublink::explain(member.network, error)
+                })),
+            }
         });
     }
 }
@@ -263,16 +273,24 @@ struct Links<'a> {
 impl Links<'_> {
     fn push(&mut self, route: &mut Socket, joining: &Joining<'_>) -> Result<(), Error> {
         for (index, member) in joining.members.iter().enumerate() {
+            let netns = joining.ready.netns.as_raw_fd();
+            if !member.network.has_bridge() {
+                let parent = sublink::check_parent(route, member.network)?;
+                sublink::push(&mut self.batch, *member, parent, netns);
+                continue;
+            }
             let bridge = self.bridge(route, &member.network.bridge)?;
             let name = names::veth(&self.driver.prefix, &joining.attachment.container, index);
             if nix::net::if_::if_nametoindex(name.as_str()).is_ok() {
                 // The container was started again before the kernel was done with its former namespace.
                 bridge::remove(route, &name)?;
             }
-            let netns = joining.ready.netns.as_raw_fd();
             veth::push_pair(&mut self.batch, *member, &name, bridge, netns);
             if self.bridge_netfilter && !joining.reservations.is_empty() {
                 veth::push_hairpin(&mut self.batch, &name);
+            }
+            if member.network.isolated {
+                veth::push_isolation(&mut self.batch, &name);
             }
         }
         Ok(())
@@ -294,6 +312,9 @@ fn settle(driver: &Driver, joining: &mut [Result<Joining<'_>, Error>]) {
     let mut links = Vec::new();
     for joining in joining.iter().flatten() {
         for (index, member) in joining.members.iter().enumerate() {
+            if !member.network.has_bridge() {
+                continue;
+            }
             bridges.insert(member.network.bridge.clone(), member.network.gateway6);
             let container = &joining.attachment.container;
             links.push(names::veth(&driver.prefix, container, index));
@@ -349,8 +370,8 @@ fn mappings_of(
     };
     let mut mappings = Vec::new();
     for port in ports {
-        if let Some(host) = ipv4_host(port) {
-            mappings.push(mapping(port, host.into(), interface.ipv4.into()));
+        if let (Some(host), Some(container)) = (ipv4_host(port), interface.ipv4) {
+            mappings.push(mapping(port, host.into(), container.into()));
         }
         if let (Some(host), Some(container)) = (ipv6_host(port), interface.ipv6) {
             mappings.push(mapping(port, host.into(), container.into()));
@@ -381,7 +402,7 @@ fn proxy_target(port: &PublishedPort, interface: &InterfaceSpec) -> Option<IpAdd
     match interface.ipv6 {
         Some(_) if !host.is_unspecified() && !host.is_loopback() => None,
         Some(ip) => Some(ip.into()),
-        None => Some(interface.ipv4.into()),
+        None => interface.ipv4.map(IpAddr::V4),
     }
 }
 

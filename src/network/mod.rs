@@ -18,6 +18,7 @@ pub mod publish;
 mod restore;
 mod settle;
 pub mod spec;
+mod sublink;
 mod subnets;
 mod sweep;
 mod sysctl;

@@ -85,6 +85,7 @@ fn bind(places: Places<'_>, spec: &MountSpec) -> Result<(), StartFailure> {
         subpath,
         propagation,
         recursive,
+        shallow,
         copy_up,
     } = &spec.kind
     else {
@@ -93,11 +94,8 @@ fn bind(places: Places<'_>, spec: &MountSpec) -> Result<(), StartFailure> {
     let what = || format!("mount `{}` at `{}`", source.display(), spec.target);
     let (propagation, all) = propagation_of(propagation.as_deref());
     let open = || source_tree(source, subpath.as_deref(), *recursive);
-    let tree = match propagation {
-        Propagation::Shared => on_the_host(places.host, open),
-        _ => open(),
-    }
-    .at(Step::Mount, what)?;
+    // There and not in our copy of it: where the host's mounts are private, what was mounted since is not here.
+    let tree = on_the_host(places.host, open).at(Step::Mount, what)?;
     let folder = is_folder(&tree).at(Step::Mount, what)?;
     let target = if folder {
         root.make_folder(&spec.target)
@@ -118,12 +116,13 @@ fn bind(places: Places<'_>, spec: &MountSpec) -> Result<(), StartFailure> {
         0
     };
     attributes::set_attributes(&tree, 0, propagation, all)
-        .and_then(|()| attributes::set_attributes(&tree, read_only, Propagation::Keep, true))
+        .and_then(|()| attributes::set_attributes(&tree, read_only, Propagation::Keep, !*shallow))
         .and_then(|()| attach(&tree, &target))
         .at(Step::Mount, what)
 }
 
-/// Does something in the host's mount namespace. Ours is a slave of it: what is copied from ours never propagates back.
+/// Does something in the host's mount namespace. Ours is a slave of it: it may lack what was mounted since, and what is
+/// copied from ours never propagates back.
 fn on_the_host<T>(
     host: BorrowedFd<'_>,
     act: impl FnOnce() -> rustix::io::Result<T>,

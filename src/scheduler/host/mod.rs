@@ -7,6 +7,7 @@ mod addresses;
 mod connect;
 mod create;
 mod networks;
+mod options;
 mod ports;
 mod start;
 

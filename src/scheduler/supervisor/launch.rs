@@ -99,6 +99,9 @@ pub struct Membership {
     pub ipv4: Option<Ipv4Addr>,
     /// Static address.
     pub ipv6: Option<Ipv6Addr>,
+    /// Further addresses, of the link only.
+    #[serde(default)]
+    pub link_local: Vec<IpAddr>,
     /// MAC address.
     pub mac: Option<[u8; 6]>,
     /// Interface name, if not `ethN`.
@@ -273,6 +276,7 @@ pub fn networking(project: &Project, service: &Service) -> Networking {
             ipv6: member
                 .ipv6_address
                 .and_then(|a| if let IpAddr::V6(a) = a { Some(a) } else { None }),
+            link_local: Vec::new(),
             mac: member.mac_address.as_deref().and_then(parse_mac),
             interface: member.interface_name.clone(),
             gateway_priority: member.gw_priority,

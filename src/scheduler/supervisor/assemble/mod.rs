@@ -15,13 +15,14 @@ use crate::image::Image;
 use crate::runtime::capabilities;
 use crate::runtime::signals;
 use crate::runtime::spec::{
-    CgroupSpec, ContainerSpec, DeviceSpec, MountSpec, Namespace, NetworkNs, ProcessSpec,
-    RlimitSpec, Rootfs, Seccomp,
+    CgroupSpec, Confinement, ContainerSpec, DeviceSpec, MountSpec, Namespace, NetworkNs,
+    ProcessSpec, RlimitSpec, Rootfs, Seccomp,
 };
 use crate::scheduler::supervisor::launch::{self, Launch, Networking, Peer, VolumeUse};
 use crate::state::paths::ContainerPaths;
 use crate::volumes::bind;
 use crate::volumes::secret;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -190,6 +191,8 @@ impl Parts<'_> {
             },
             pid_ns: Namespace::New,
             ipc_ns: Namespace::New,
+            host_uts: false,
+            host_cgroups: false,
             init: service.init,
             privileged: service.privileged,
             seccomp: if service.privileged {
@@ -200,13 +203,15 @@ impl Parts<'_> {
             unmasked: options.unmasked || service.privileged,
             cgroup: self.cgroup(),
             devices: service.devices.iter().map(|d| device(d)).collect(),
+            device_rules: Vec::new(),
             sysctls: service
                 .sysctls
                 .iter()
                 .map(|(k, v)| (k.clone(), v.clone()))
                 .collect(),
-            shm_size: service.shm_size.unwrap_or(SHM_SIZE),
+            shm_size: Some(service.shm_size.unwrap_or(SHM_SIZE)),
             stop_signal: self.stop_signal()?,
+            annotations: BTreeMap::new(),
         })
     }
 
@@ -247,6 +252,7 @@ impl Parts<'_> {
             stdin: service.stdin_open,
             capabilities,
             no_new_privileges: options.no_new_privileges,
+            confinement: Confinement::default(),
             rlimits: service
                 .ulimits
                 .iter()
@@ -281,6 +287,7 @@ impl Parts<'_> {
             memory_reservation: limits.memory_reservation,
             memory_swap: limits.memory_swap,
             pids: limits.pids,
+            ..CgroupSpec::default()
         }
     }
 }

@@ -88,6 +88,7 @@ impl Parts<'_> {
                         subpath: None,
                         propagation: mount.propagation.clone(),
                         recursive: mount.recursive,
+                        shallow: false,
                         copy_up: false,
                     },
                     read_only: mount.read_only,
@@ -140,6 +141,7 @@ impl Parts<'_> {
                 subpath: volume.and_then(|v| v.subpath.clone()),
                 propagation: None,
                 recursive: true,
+                shallow: false,
                 copy_up: !volume.is_some_and(|v| v.nocopy || v.subpath.is_some()),
             },
             read_only,
@@ -192,6 +194,7 @@ fn plain_bind(source: PathBuf, recursive: bool) -> MountKind {
         subpath: None,
         propagation: None,
         recursive,
+        shallow: false,
         copy_up: false,
     }
 }
