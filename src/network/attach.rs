@@ -7,6 +7,8 @@ use super::bridge;
 use super::driver::Driver;
 use super::endpoint::Endpoint;
 use super::error::Error;
+use super::mapping::mappings_of;
+use super::mapping::proxy_target;
 use super::names;
 use super::netlink::Batch;
 use super::netlink::Socket;
@@ -26,8 +28,6 @@ use super::veth;
 use super::veth::Membership;
 use std::collections::BTreeMap;
 use std::collections::HashMap;
-use std::net::IpAddr;
-use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
@@ -350,59 +350,6 @@ fn map_ports(driver: &Driver, joining: &mut [Result<Joining<'_>, Error>]) {
         attempt(slot, |joining| {
             ruleset::publish(&mut netfilter, &joining.mappings())
         });
-    }
-}
-
-fn mappings_of(
-    attachment: &AttachmentSpec,
-    ports: &[PublishedPort],
-    carrier: Option<Membership<'_>>,
-) -> Vec<Mapping> {
-    let Some(Membership { interface, network }) = carrier else {
-        return Vec::new();
-    };
-    let mapping = |port: &PublishedPort, host: IpAddr, container: IpAddr| Mapping {
-        bridge: network.bridge.clone(),
-        tcp: port.tcp,
-        host: SocketAddr::new(host, port.host_port),
-        container: SocketAddr::new(container, port.container_port),
-        comment: attachment.container.to_string(),
-    };
-    let mut mappings = Vec::new();
-    for port in ports {
-        if let (Some(host), Some(container)) = (ipv4_host(port), interface.ipv4) {
-            mappings.push(mapping(port, host.into(), container.into()));
-        }
-        if let (Some(host), Some(container)) = (ipv6_host(port), interface.ipv6) {
-            mappings.push(mapping(port, host.into(), container.into()));
-        }
-    }
-    mappings
-}
-
-fn ipv4_host(port: &PublishedPort) -> Option<Ipv4Addr> {
-    match port.host_ip {
-        None => Some(Ipv4Addr::UNSPECIFIED),
-        Some(IpAddr::V4(ip)) => Some(ip),
-        Some(IpAddr::V6(_)) => None,
-    }
-}
-
-fn ipv6_host(port: &PublishedPort) -> Option<Ipv6Addr> {
-    match port.host_ip {
-        None => Some(Ipv6Addr::UNSPECIFIED),
-        Some(IpAddr::V6(ip)) => Some(ip),
-        Some(IpAddr::V4(_)) => None,
-    }
-}
-
-/// Where a proxy must carry a port's IPv6 traffic; `None` if the kernel does it all.
-fn proxy_target(port: &PublishedPort, interface: &InterfaceSpec) -> Option<IpAddr> {
-    let host = ipv6_host(port)?;
-    match interface.ipv6 {
-        Some(_) if !host.is_unspecified() && !host.is_loopback() => None,
-        Some(ip) => Some(ip.into()),
-        None => interface.ipv4.map(IpAddr::V4),
     }
 }
 

@@ -115,6 +115,13 @@ pub enum MountKind {
         /// `noexec`, `uid=…` and so on, as the user wrote them.
         options: Vec<String>,
     },
+    /// The file system of an image, never writable.
+    Layers {
+        /// Its layers, topmost first.
+        lower: Vec<PathBuf>,
+        /// Folder of it that is mounted, resolved beneath it.
+        subpath: Option<String>,
+    },
     /// A file made from bytes on a tmpfs of its own (secrets and configs).
     File {
         /// The bytes.

@@ -13,6 +13,7 @@ mod cgroups;
 mod cli;
 mod cli_attached;
 mod cli_flags;
+mod compatibility;
 mod compose_bad;
 mod compose_canonical;
 mod compose_limits;

@@ -1,7 +1,10 @@
 //! One service: what to run, with what, when.
 
 use super::super::parse::values::duration;
-use super::{FileMount, Limits, Mount, NetworkMode, PortMapping, ServiceNetwork, Ulimit};
+use super::{
+    FileMount, Hooks, Kernel, Limits, Logging, Mount, NetworkMode, PortMapping, ServiceNetwork,
+    Ulimit, Update, VolumesFrom,
+};
 use crate::id::ServiceName;
 use indexmap::IndexMap;
 use std::net::IpAddr;
@@ -113,6 +116,20 @@ pub struct Service {
     pub pull_policy: Option<String>,
     /// Platform asked for, `os/arch[/variant]`.
     pub platform: Option<String>,
+    /// Namespaces, control group and devices.
+    pub kernel: Kernel,
+    /// MAC address on its first network.
+    pub mac_address: Option<String>,
+    /// Containers of others, by name, and how they are called here.
+    pub external_links: Vec<(String, String)>,
+    /// Whose volumes are mounted, too.
+    pub volumes_from: Vec<VolumesFrom>,
+    /// Where output goes.
+    pub logging: Logging,
+    /// Commands at turns of its life.
+    pub hooks: Hooks,
+    /// How replicas are replaced; `None` = all at once.
+    pub update: Option<Update>,
 }
 
 impl Service {
@@ -180,6 +197,13 @@ impl Service {
             attach: true,
             pull_policy: None,
             platform: None,
+            kernel: Kernel::default(),
+            mac_address: None,
+            external_links: Vec::new(),
+            volumes_from: Vec::new(),
+            logging: Logging::default(),
+            hooks: Hooks::default(),
+            update: None,
         }
     }
 }
@@ -195,6 +219,8 @@ pub enum NamespaceOf {
     Container(String),
     /// Its own (`ipc: private` or `shareable`).
     Private,
+    /// Its own, without shared memory (`ipc: none`).
+    Bare,
 }
 
 /// One entry of `depends_on`.

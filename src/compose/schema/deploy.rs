@@ -42,7 +42,8 @@ const LIMITS: &[Attribute] = &[at("cpus", NUMBER), at("memory", BYTES), at("pids
 const RESERVATIONS: &[Attribute] = &[
     at("cpus", NUMBER).accepted("a reservation of CPUs is of swarm"),
     at("memory", BYTES),
-    at("devices", list(&object(DEVICE_REQUEST))).rejected("not supported yet"),
+    at("devices", list(&object(DEVICE_REQUEST)))
+        .partly("through files of the container device interface (CDI)"),
     at("generic_resources", list(&object(GENERIC))).accepted(NO_SWARM),
 ];
 

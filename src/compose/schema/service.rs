@@ -24,12 +24,13 @@ use super::*;
 
 const NO_WINDOWS: &str = "of Windows";
 const NO_V1: &str = "needs control groups of version 1";
+const CDI: &str = "devices that have a file of the container device interface (CDI)";
 const LATER: &str = "not supported yet";
 
 /// The rows of a service.
 pub const SERVICE: &[Attribute] = &[
     at("profiles", TEXTS.same(Same::Equal)),
-    at("annotations", LABELS).rejected(LATER),
+    at("annotations", LABELS),
     at("attach", BOOL).keep(),
     at("build", object(BUILD).long(Long::Build))
         .keep()
@@ -37,17 +38,17 @@ pub const SERVICE: &[Attribute] = &[
     at("develop", object(DEVELOP))
         .keep()
         .accepted("`watch` comes later"),
-    at("blkio_config", object(BLKIO)).rejected(LATER),
+    at("blkio_config", object(BLKIO)),
     at("cap_add", UNIQUE_TEXTS),
     at("cap_drop", UNIQUE_TEXTS),
-    at("cgroup_parent", TEXT).rejected(LATER),
-    at("cgroup", word(&["host", "private"])).rejected(LATER),
+    at("cgroup_parent", TEXT),
+    at("cgroup", word(&["host", "private"])),
     at("cpu_count", INT).accepted(NO_WINDOWS),
     at("cpu_percent", NUMBER).accepted(NO_WINDOWS),
-    at("cpu_period", INT).rejected(LATER),
-    at("cpu_quota", INT).rejected(LATER),
-    at("cpu_rt_period", scalar(Scalar::TextOrNumber)).rejected(NO_V1),
-    at("cpu_rt_runtime", scalar(Scalar::TextOrNumber)).rejected(NO_V1),
+    at("cpu_period", INT),
+    at("cpu_quota", INT),
+    at("cpu_rt_period", scalar(Scalar::TextOrNumber)).partly(NO_V1),
+    at("cpu_rt_runtime", scalar(Scalar::TextOrNumber)).partly(NO_V1),
     at("cpus", NUMBER),
     at("cpuset", TEXT),
     at("cpu_shares", INT),
@@ -72,7 +73,7 @@ pub const SERVICE: &[Attribute] = &[
     at("deploy", object(DEPLOY))
         .keep()
         .partly("resources, replicas and the restart policy"),
-    at("device_cgroup_rules", TEXTS).rejected(LATER),
+    at("device_cgroup_rules", TEXTS),
     at(
         "devices",
         list(&object(DEVICE))
@@ -94,16 +95,16 @@ pub const SERVICE: &[Attribute] = &[
     ),
     at("expose", list(&TEXT_OR_NUMBER).same(Same::Equal)),
     at("extends", object(EXTENDS)),
-    at("external_links", TEXTS.same(Same::Distinct)).rejected(LATER),
+    at("external_links", TEXTS.same(Same::Distinct)),
     at("extra_hosts", HOSTS),
     at("group_add", list(&TEXT_OR_NUMBER).same(Same::Distinct)),
-    at("gpus", list(&object(DEVICE_REQUEST)).long(Long::Gpus)).rejected(LATER),
+    at("gpus", list(&object(DEVICE_REQUEST)).long(Long::Gpus)).partly(CDI),
     at("hostname", TEXT),
     at("healthcheck", object(HEALTHCHECK)).keep(),
     at("image", TEXT.path(Path::No)),
     at("init", BOOL).keep(),
     at("ipc", TEXT),
-    at("isolation", TEXT).accepted(NO_WINDOWS),
+    at("isolation", TEXT).partly("`default`, as docker on Linux"),
     at("labels", LABELS),
     at(
         "label_file",
@@ -112,17 +113,17 @@ pub const SERVICE: &[Attribute] = &[
     at("links", UNIQUE_TEXTS),
     at("logging", object(LOGGING).rule(Rule::SameDriver))
         .keep()
-        .rejected(LATER),
+        .partly("`json-file`, `local`, `none`"),
     at("mem_limit", BYTES),
     at("mem_reservation", BYTES),
     at("memswap_limit", scalar(Scalar::SignedBytes)),
-    at("mem_swappiness", BYTES).rejected(NO_V1),
-    at("mac_address", TEXT).rejected(LATER),
+    at("mem_swappiness", BYTES).partly(NO_V1),
+    at("mac_address", TEXT),
     at("models", map(&object(SERVICE_MODEL)).long(Long::Names))
         .rejected("there is no model runner"),
     at("network_mode", TEXT),
     at("networks", map(&object(MEMBERSHIP)).long(Long::Names)),
-    at("oom_kill_disable", BOOL).rejected(NO_V1),
+    at("oom_kill_disable", BOOL).partly(NO_V1),
     at("oom_score_adj", INT),
     at("pid", TEXT),
     at("pids_limit", INT),
@@ -139,7 +140,7 @@ pub const SERVICE: &[Attribute] = &[
     at("pull_refresh_after", TEXT).rejected(LATER),
     at("read_only", BOOL),
     at("restart", TEXT),
-    at("runtime", TEXT).rejected("there is one runtime"),
+    at("runtime", TEXT).partly("containers run in hoist's own runtime, which stands for `runc`"),
     at("scale", INT).keep(),
     at(
         "secrets",
@@ -152,26 +153,27 @@ pub const SERVICE: &[Attribute] = &[
     at("stdin_open", BOOL),
     at("stop_grace_period", DURATION).keep(),
     at("stop_signal", TEXT),
-    at("storage_opt", OPTIONS).rejected(LATER),
+    at("storage_opt", OPTIONS)
+        .partly("`size`, an error where the file system has no project quotas"),
     at("sysctls", LABELS),
     at("tmpfs", SOME_TEXTS),
     at("tty", BOOL),
     at("ulimits", ULIMITS),
     at("use_api_socket", BOOL).rejected("there is no daemon whose socket could be given"),
     at("user", TEXT),
-    at("userns_mode", TEXT).rejected(LATER),
-    at("uts", TEXT).rejected(LATER),
+    at("userns_mode", TEXT).partly("`host`: no users are mapped"),
+    at("uts", TEXT),
     at(
         "volumes",
         list(&object(MOUNT))
             .long(Long::Mounts)
             .same(Same::Key("target")),
     ),
-    at("volumes_from", DISTINCT_TEXTS).rejected(LATER),
+    at("volumes_from", DISTINCT_TEXTS),
     at("working_dir", TEXT),
     at("pre_start", list(&object(PRE_START))).rejected(LATER),
-    at("post_start", list(&object(HOOK))).rejected(LATER),
-    at("pre_stop", list(&object(HOOK))).rejected(LATER),
+    at("post_start", list(&object(HOOK))),
+    at("pre_stop", list(&object(HOOK))),
 ];
 
 const LOGGING: &[Attribute] = &[at("driver", TEXT), at("options", map(&TEXT_OR_NUMBER))];

@@ -24,6 +24,7 @@ impl RealHost {
         };
         let driver = self.project.network.clone();
         let known = self.project.network_record(name);
+        let _turn = self.network_turn.lock().await;
         let lock_path = self.project.installation.run.clone();
         let lock = blocking(move || Lock::take(&lock_path))
             .await
@@ -77,7 +78,9 @@ impl RealHost {
             let four = spec.subnet4.map(|(ip, prefix)| (IpAddr::V4(ip), prefix));
             let six = spec.subnet6.map(|(ip, prefix)| (IpAddr::V6(ip), prefix));
             let theirs = four.into_iter().chain(six).filter_map(range);
-            for their in theirs.filter(|their| other.name != *name && mine.overlaps(*their)) {
+            let mut overlapping =
+                theirs.filter(|their| other.name != *name && mine.overlaps(*their));
+            if let Some(their) = overlapping.next() {
                 return Err(HostError::new(format!(
                     "the subnet {mine} of network `{name}` overlaps with {their} of network `{}`",
                     other.name
@@ -134,7 +137,7 @@ impl RealHost {
     }
 
     fn pool4(&self, network: &model::Network) -> Result<Option<Pool>, HostError> {
-        if false {
+        if !network.enable_ipv4 {
             return Ok(None);
         }
         let wanted = wanted(network, IpAddr::is_ipv4);

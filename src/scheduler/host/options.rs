@@ -36,7 +36,7 @@ impl Options {
         for (key, value) in &network.driver_opts {
             let known = options
                 .read(key, value)
-                .and_then(|known| Ok(known || links.read(key, value)));
+                .map(|known| known || links.read(key, value));
             let wrong = match known {
                 Ok(true) => continue,
                 Ok(false) => "hoist knows no such option",

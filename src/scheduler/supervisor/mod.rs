@@ -24,7 +24,7 @@ mod look;
 pub mod machine;
 mod names;
 pub mod observe;
-mod probe;
+pub mod probe;
 pub mod project;
 pub mod restart;
 mod server;

@@ -51,27 +51,42 @@ async fn probe(
             "the container does not run".to_owned(),
         ));
     };
+    match to_end(project, &request, Some(timeout)).await? {
+        (None, output) => Ok((Outcome::TimedOut, output)),
+        (Some(0), output) => Ok((Outcome::Ok, output)),
+        (Some(code), output) => Ok((Outcome::Failed { code }, output)),
+    }
+}
+
+/// Runs a process in a container to its end: exit code (none if it took too long and was killed) and first output.
+pub async fn to_end(
+    project: &Project,
+    request: &ExecRequest,
+    timeout: Option<Duration>,
+) -> Result<(Option<i32>, String), RuntimeError> {
     let ExecHandle {
         control,
         stdout,
         stderr,
         ..
-    } = project.exec(&request)?;
+    } = project.exec(request)?;
     let mut control = watched(control)?;
-    let outcome = match tokio::time::timeout(timeout, ended(&mut control)).await {
-        Ok(code) => match code? {
-            0 => Outcome::Ok,
-            code => Outcome::Failed { code },
-        },
-        // Dropping the control connection kills what the probe started.
-        Err(_) => Outcome::TimedOut,
+    let mut complaint = String::new();
+    let ended = ended(&mut control, &mut complaint);
+    let code = match timeout {
+        Some(timeout) => tokio::time::timeout(timeout, ended)
+            .await
+            .ok()
+            .transpose()?,
+        None => Some(ended.await?),
     };
+    // Dropping the control connection kills what it started.
     drop(control);
-    let mut output = Vec::new();
+    let mut output = complaint.into_bytes();
     for pipe in [stdout, stderr].into_iter().flatten() {
         collect(pipe, &mut output);
     }
-    Ok((outcome, String::from_utf8_lossy(&output).into_owned()))
+    Ok((code, String::from_utf8_lossy(&output).into_owned()))
 }
 
 fn request(container: &Container) -> Option<ExecRequest> {
@@ -100,12 +115,18 @@ fn watched(control: ExecControl) -> Result<AsyncFd<ExecControl>, RuntimeError> {
     })
 }
 
-/// The exit code of the probe.
-async fn ended(control: &mut AsyncFd<ExecControl>) -> Result<i32, RuntimeError> {
+/// The exit code, and why it did not even begin.
+async fn ended(
+    control: &mut AsyncFd<ExecControl>,
+    complaint: &mut String,
+) -> Result<i32, RuntimeError> {
     loop {
         match control.get_mut().recv()? {
             Some(ExecEvent::Exited { code }) => return Ok(code),
-            Some(ExecEvent::Failed(failure)) => return Ok(failure.code),
+            Some(ExecEvent::Failed(failure)) => {
+                complaint.push_str(&failure.message);
+                return Ok(failure.code);
+            }
             Some(ExecEvent::Started { .. }) => {}
             None => {
                 let ready = control.readable().await;
