@@ -27,8 +27,6 @@ use crate::runtime::spec::{
 };
 use crate::scheduler::supervisor::launch::{self, Launch, Networking, Peer, VolumeUse};
 use crate::state::paths::ContainerPaths;
-use crate::volumes::bind;
-use crate::volumes::secret;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::path::PathBuf;
