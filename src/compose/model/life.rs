@@ -4,6 +4,17 @@ use crate::id::ServiceName;
 use indexmap::IndexMap;
 use std::time::Duration;
 
+/// What a service says of the life of its containers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Life {
+    /// Where output goes.
+    pub logging: Logging,
+    /// Commands at turns of it.
+    pub hooks: Hooks,
+    /// How replicas are replaced; `None` = all at once.
+    pub update: Option<Update>,
+}
+
 /// Commands that run at turns of a container's life.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Hooks {

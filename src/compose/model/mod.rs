@@ -12,7 +12,7 @@ mod resources;
 mod service;
 
 pub use kernel::{Blkio, DeviceRequest, Kernel};
-pub use life::{Hook, Hooks, Logging, OnFailure, Update, VolumesFrom, VolumesOf};
+pub use life::{Hook, Hooks, Life, Logging, OnFailure, Update, VolumesFrom, VolumesOf};
 pub use mounts::{BindMount, FileMount, ImageMount, Mount, Recursion, TmpfsMount, VolumeMount};
 pub use network::{Network, NetworkMode, PortMapping, Protocol, Publish, ServiceNetwork, Subnet};
 pub use resources::{FileContent, FileObject, Limits, Ulimit, Volume};

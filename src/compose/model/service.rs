@@ -2,8 +2,8 @@
 
 use super::super::parse::values::duration;
 use super::{
-    FileMount, Hooks, Kernel, Limits, Logging, Mount, NetworkMode, PortMapping, ServiceNetwork,
-    Ulimit, Update, VolumesFrom,
+    FileMount, Kernel, Life, Limits, Mount, NetworkMode, PortMapping, ServiceNetwork, Ulimit,
+    VolumesFrom,
 };
 use crate::id::ServiceName;
 use indexmap::IndexMap;
@@ -124,12 +124,8 @@ pub struct Service {
     pub external_links: Vec<(String, String)>,
     /// Whose volumes are mounted, too.
     pub volumes_from: Vec<VolumesFrom>,
-    /// Where output goes.
-    pub logging: Logging,
-    /// Commands at turns of its life.
-    pub hooks: Hooks,
-    /// How replicas are replaced; `None` = all at once.
-    pub update: Option<Update>,
+    /// Hooks, logging, updates.
+    pub life: Life,
 }
 
 impl Service {
@@ -201,9 +197,7 @@ impl Service {
             mac_address: None,
             external_links: Vec::new(),
             volumes_from: Vec::new(),
-            logging: Logging::default(),
-            hooks: Hooks::default(),
-            update: None,
+            life: Life::default(),
         }
     }
 }

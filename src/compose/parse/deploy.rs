@@ -37,7 +37,7 @@ pub fn deploy(cx: &mut Context<'_>, service: &mut Service, node: &Node) {
                 _ => {}
             }),
         }),
-        "update_config" => service.update = Some(life::update(cx, node)),
+        "update_config" => service.life.update = Some(life::update(cx, node)),
         "restart_policy" => service.restart = restart(cx, node),
         _ => {}
     });

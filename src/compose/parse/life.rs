@@ -21,10 +21,10 @@ const MONITOR: Duration = Duration::from_secs(5);
 /// Reads one attribute of this topic.
 pub fn attribute(cx: &mut Context<'_>, service: &mut Service, key: &str, node: &Node) {
     match key {
-        "pre_start" => service.hooks.pre_start = hooks(cx, node),
-        "post_start" => service.hooks.post_start = hooks(cx, node),
-        "pre_stop" => service.hooks.pre_stop = hooks(cx, node),
-        "logging" => service.logging = logging(cx, node),
+        "pre_start" => service.life.hooks.pre_start = hooks(cx, node),
+        "post_start" => service.life.hooks.post_start = hooks(cx, node),
+        "pre_stop" => service.life.hooks.pre_stop = hooks(cx, node),
+        "logging" => service.life.logging = logging(cx, node),
         "volumes_from" => service.volumes_from = volumes_from(cx, node),
         _ => cx.items(node, |_, item| {
             let text = item.as_str().unwrap_or_default();

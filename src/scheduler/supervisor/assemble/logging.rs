@@ -9,7 +9,7 @@ const PASSING: u64 = 64 << 10;
 
 /// Reads driver and options. Options that only say how docker stores and labels its own files are of no concern.
 pub fn limits(service: &Service) -> Result<LogLimits, Error> {
-    let logging = &service.logging;
+    let logging = &service.life.logging;
     let mut limits = LogLimits::default();
     if logging.driver.as_deref() == Some("none") {
         limits.segment = PASSING;
@@ -71,7 +71,7 @@ mod tests {
     fn of(options: &[(&str, &str)]) -> Result<LogLimits, Error> {
         let mut service = Service::new(ServiceName::new("a").unwrap(), "host");
         let pair = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
-        service.logging.options = options.iter().map(pair).collect();
+        service.life.logging.options = options.iter().map(pair).collect();
         limits(&service)
     }
 

@@ -42,7 +42,7 @@ pub fn hooks(service: &Service) -> Hooks {
             .collect(),
     };
     Hooks {
-        post_start: service.hooks.post_start.iter().map(hook).collect(),
-        pre_stop: service.hooks.pre_stop.iter().map(hook).collect(),
+        post_start: service.life.hooks.post_start.iter().map(hook).collect(),
+        pre_stop: service.life.hooks.pre_stop.iter().map(hook).collect(),
     }
 }
