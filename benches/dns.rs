@@ -33,7 +33,7 @@ fn zone() -> Zone {
             name: format!("app-service{number}-1"),
             networks: vec![Membership {
                 network: NetworkName::new("app_default").expect("a good name"),
-                ipv4: Ipv4Addr::new(172, 18, 0, number),
+                ipv4: Some(Ipv4Addr::new(172, 18, 0, number)),
                 ipv6: None,
                 names: vec![format!("service{number}"), format!("app-service{number}-1")],
                 internal: false,

@@ -11,6 +11,8 @@ use super::carrier::sort;
 use super::driver::Driver;
 use super::endpoint::Endpoint;
 use super::error::Error;
+use super::mapping::mappings_of;
+use super::mapping::proxy_target;
 use super::names;
 use super::netlink::Batch;
 use super::netlink::Socket;
@@ -24,6 +26,7 @@ use super::spec::AttachmentSpec;
 use super::spec::InterfaceSpec;
 use super::spec::NetworkSpec;
 use super::spec::PublishedPort;
+use super::sublink;
 use super::sysctl;
 use super::veth;
 use super::veth::Membership;
@@ -197,7 +200,11 @@ fn make_links(driver: &Driver, joining: &mut [Result<Joining<'_>, Error>]) {
                 .filter_map(|answer| answer.refusal.as_ref())
                 .any(|refusal| refusal.errno == libc::EEXIST);
             match bridge::refused(answers, LINKS, container) {
-                Some(error) if !joining.name_taken => Err(error),
+                Some(error) if !joining.name_taken => {
+                    Err(joining.members.iter().fold(error, |error, member| {
+                        sublink::explain(member.network, error)
+                    }))
+                }
                 _ => Ok(()),
             }
         });
@@ -240,16 +247,24 @@ struct Links<'a> {
 impl Links<'_> {
     fn push(&mut self, route: &mut Socket, joining: &Joining<'_>) -> Result<(), Error> {
         for (index, member) in joining.members.iter().enumerate() {
+            let netns = joining.ready.netns.as_raw_fd();
+            if !member.network.has_bridge() {
+                let parent = sublink::check_parent(route, member.network)?;
+                sublink::push(&mut self.batch, *member, parent, netns);
+                continue;
+            }
             let bridge = self.bridge(route, &member.network.bridge)?;
             let name = names::veth(&self.driver.prefix, &joining.attachment.container, index);
             if nix::net::if_::if_nametoindex(name.as_str()).is_ok() {
                 // The container was started again before the kernel was done with its former namespace.
                 bridge::remove(route, &name)?;
             }
-            let netns = joining.ready.netns.as_raw_fd();
             veth::push_pair(&mut self.batch, *member, &name, bridge, netns);
             if self.bridge_netfilter && !joining.reservations.is_empty() {
                 veth::push_hairpin(&mut self.batch, &name);
+            }
+            if member.network.isolated {
+                veth::push_isolation(&mut self.batch, &name);
             }
         }
         Ok(())
@@ -271,6 +286,9 @@ fn settle(driver: &Driver, joining: &mut [Result<Joining<'_>, Error>]) {
     let mut links = Vec::new();
     for joining in joining.iter().flatten() {
         for (index, member) in joining.members.iter().enumerate() {
+            if !member.network.has_bridge() {
+                continue;
+            }
             bridges.insert(member.network.bridge.clone(), member.network.gateway6);
             let container = &joining.attachment.container;
             links.push(names::veth(&driver.prefix, container, index));

@@ -6,6 +6,7 @@ use super::netlink::Batch;
 use super::netlink::Socket;
 use super::netlink::parse_route;
 use super::spec::NetworkSpec;
+use super::spec::mac_of;
 use super::sysctl;
 use netlink_packet_core::Emitable;
 use netlink_packet_route::AddressFamily;
@@ -38,10 +39,27 @@ pub(super) const DEFAULT_MTU: u32 = 1500;
 pub(super) struct Link {
     pub index: u32,
     pub name: String,
+    /// What somebody called it; ours say whose they are.
+    pub alias: String,
     /// Index of the bridge it is a port of.
     pub master: Option<u32>,
     /// Whether packets pass: up, with carrier, and both taken note of.
     pub operational: bool,
+}
+
+/// Refuses a bridge of that name that somebody else made: the user may choose names that are taken.
+pub(super) fn unless_foreign(socket: &mut Socket, network: &NetworkSpec) -> Result<(), Error> {
+    match find(socket, &network.bridge)? {
+        Some(link) if link.alias != alias(network) => Err(Error::LinkTaken {
+            link: network.bridge.clone(),
+            network: network.name.to_string(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn alias(network: &NetworkSpec) -> String {
+    format!("hoist network {}", network.name)
 }
 
 /// Makes the bridge or brings it into shape; returns its index.
@@ -165,24 +183,20 @@ pub(super) fn link_of(bytes: &[u8]) -> Option<Link> {
     let mut link = Link {
         index: message.header.index,
         name: String::new(),
+        alias: String::new(),
         master: None,
         operational: false,
     };
     for attribute in message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name = name,
+            LinkAttribute::IfAlias(alias) => link.alias = alias,
             LinkAttribute::Controller(master) => link.master = Some(master),
             LinkAttribute::OperState(state) => link.operational = state == State::Up,
             _ => {}
         }
     }
     Some(link)
-}
-
-/// The MAC address docker would give an interface with that address.
-pub(super) fn mac_of(address: Ipv4Addr) -> [u8; 6] {
-    let [a, b, c, d] = address.octets();
-    [0x02, 0x42, a, b, c, d]
 }
 
 /// Sends a batch of which nothing may be refused.
@@ -229,7 +243,7 @@ fn bridge_message(network: &NetworkSpec) -> LinkMessage {
     let mut message = by_name(&network.bridge);
     message.attributes.extend([
         // Its own address: else the bridge takes the lowest of its ports', and changes with them.
-        LinkAttribute::Address(mac_of(network.gateway4).to_vec()),
+        LinkAttribute::Address(mac_of(network.gateway4, network.gateway6).to_vec()),
         LinkAttribute::Mtu(network.mtu.unwrap_or(DEFAULT_MTU)),
         LinkAttribute::LinkInfo(vec![
             LinkInfo::Kind(InfoKind::Bridge),
@@ -248,10 +262,9 @@ fn up_message(network: &NetworkSpec) -> LinkMessage {
     let mut message = by_name(&network.bridge);
     message.header.flags = LinkFlags::Up;
     message.header.change_mask = LinkFlags::Up;
-    message.attributes.push(LinkAttribute::IfAlias(format!(
-        "hoist network {}",
-        network.name
-    )));
+    message
+        .attributes
+        .push(LinkAttribute::IfAlias(alias(network)));
     message
 }
 
@@ -278,7 +291,10 @@ fn set_sysctls(network: &NetworkSpec) -> Result<(), Error> {
 }
 
 fn addresses(network: &NetworkSpec) -> Vec<(IpAddr, u8)> {
-    let mut addresses = vec![(IpAddr::V4(network.gateway4), network.subnet4.1)];
+    let mut addresses = Vec::new();
+    if let (Some((_, prefix)), Some(gateway)) = (network.subnet4, network.gateway4) {
+        addresses.push((IpAddr::V4(gateway), prefix));
+    }
     if let (Some((_, prefix)), Some(gateway)) = (network.subnet6, network.gateway6) {
         addresses.push((IpAddr::V6(gateway), prefix));
     }
@@ -300,13 +316,5 @@ mod tests {
         assert_eq!(broadcast(address, 16), Ipv4Addr::new(172, 18, 255, 255));
         assert_eq!(broadcast(address, 32), address);
         assert_eq!(broadcast(address, 0), Ipv4Addr::BROADCAST);
-    }
-
-    #[test]
-    fn the_mac_address_is_dockers() {
-        assert_eq!(
-            mac_of(Ipv4Addr::new(172, 17, 0, 2)),
-            [0x02, 0x42, 172, 17, 0, 2]
-        );
     }
 }

@@ -15,7 +15,11 @@ use std::net::SocketAddr;
 
 /// The interface that published ports lead to: that of the default route, else the first that leads out at all.
 pub(super) fn carrier<'a>(members: &[Membership<'a>]) -> Option<Membership<'a>> {
-    let open = || members.iter().filter(|member| !member.network.internal);
+    let open = || {
+        members
+            .iter()
+            .filter(|member| !member.network.internal && member.network.has_bridge())
+    };
     open()
         .find(|member| member.interface.default_route)
         .or_else(|| open().next())

@@ -14,6 +14,7 @@ use super::restore;
 use super::spec::AttachmentSpec;
 use super::spec::NetworkSpec;
 use super::spec::PublishedPort;
+use super::sublink;
 use super::subnets;
 use super::sweep;
 use super::sweep::Swept;
@@ -71,6 +72,12 @@ impl Driver {
     /// Makes bridge, rules and sysctls of a network, or brings what exists of them into shape. Idempotent. Sets
     /// `net.ipv4.ip_forward`, and with IPv6 `net.ipv6.conf.all.forwarding`, which stay set.
     pub fn create_network(&self, network: &NetworkSpec) -> Result<(), Error> {
+        if !network.has_bridge() {
+            return sublink::check_parent(&mut self.route(), network).map(drop);
+        }
+        if !network.bridge.starts_with(&self.prefix) {
+            bridge::unless_foreign(&mut self.route(), network)?;
+        }
         // Rules first: the bridge is never up without its isolation.
         ruleset::create(&mut self.netfilter(), network)?;
         bridge::create(&mut self.route(), network)?;
@@ -80,6 +87,9 @@ impl Driver {
     /// Removes bridge and rules. Idempotent. The kernel clears the namespaces of ended containers away in its own time:
     /// waits for it up to 3 s, then refuses while the bridge still has ports.
     pub fn remove_network(&self, network: &NetworkSpec) -> Result<(), Error> {
+        if !network.has_bridge() {
+            return Ok(());
+        }
         self.wait_for_members(network)?;
         bridge::remove(&mut self.route(), &network.bridge)?;
         foreign::expel(&mut self.netfilter(), |bridge| bridge == network.bridge)?;

@@ -79,6 +79,32 @@ pub enum Error {
         /// How many links are ports of its bridge.
         members: usize,
     },
+    /// A link that was to be made exists, and is not ours.
+    #[error(
+        "network `{network}` cannot have the bridge `{link}`: this host has a link of that name already"
+    )]
+    LinkTaken {
+        /// The link.
+        link: String,
+        /// The network.
+        network: String,
+    },
+    /// The kernel has no such kind of link.
+    #[error("network `{network}`: this kernel has no `{kind}` links")]
+    NoSuchKind {
+        /// The network.
+        network: String,
+        /// `macvlan` or `ipvlan`.
+        kind: &'static str,
+    },
+    /// The link that others are to be on top of is not there.
+    #[error("network `{network}`: the host has no link `{parent}` to be its `parent`")]
+    NoParent {
+        /// The network.
+        network: String,
+        /// The missing link.
+        parent: String,
+    },
     /// The thread that makes network namespaces is gone.
     #[error("the network namespace thread has ended")]
     FactoryGone,
@@ -92,6 +118,10 @@ impl Error {
                 "publish another host port, or end the holder (`ss -lnp --{proto} 'sport = :{port}'` shows it)"
             )),
             Self::NoFreePort { .. } => Some("give a wider range, or no host port at all".into()),
+            Self::NoParent { .. } => Some("`ip link` lists the links of this host".into()),
+            Self::LinkTaken { .. } => {
+                Some("choose another `com.docker.network.bridge.name`".into())
+            }
             Self::NoSuchAddress { .. } => {
                 Some("`ip address` lists the addresses of this host".into())
             }

@@ -191,10 +191,11 @@ impl Addresses {
         }
     }
 
-    /// The IPv4 addresses of a network, with its gateway taken.
+    /// The IPv4 addresses of a network, with its gateway taken; `None` without IPv4.
     pub fn of_network4(network: &NetworkSpec, range: Option<Subnet>) -> Option<Self> {
-        let mut addresses = Self::new(Subnet::new(network.subnet4.0, network.subnet4.1)?, range);
-        addresses.taken.insert(network.gateway4.into());
+        let (address, prefix) = network.subnet4?;
+        let mut addresses = Self::new(Subnet::new(address, prefix)?, range);
+        addresses.taken.extend(network.gateway4.map(IpAddr::from));
         Some(addresses)
     }
 

@@ -12,10 +12,13 @@ pub struct NetworkSpec {
     pub name: NetworkName,
     /// Name of the bridge link, at most 15 bytes, derived from `name` and the state root.
     pub bridge: String,
-    /// IPv4 subnet.
-    pub subnet4: (Ipv4Addr, u8),
+    /// What joins containers.
+    #[serde(default)]
+    pub kind: NetworkKind,
+    /// IPv4 subnet, if enabled.
+    pub subnet4: Option<(Ipv4Addr, u8)>,
     /// Bridge address in `subnet4`.
-    pub gateway4: Ipv4Addr,
+    pub gateway4: Option<Ipv4Addr>,
     /// IPv6 subnet, if enabled.
     pub subnet6: Option<(Ipv6Addr, u8)>,
     /// Bridge address in `subnet6`.
@@ -24,6 +27,41 @@ pub struct NetworkSpec {
     pub internal: bool,
     /// MTU of bridge and veth; `None` = 1500.
     pub mtu: Option<u32>,
+    /// Packets leave the host with the containers' own addresses.
+    #[serde(default)]
+    pub unmasqueraded: bool,
+    /// Containers reach the outside, but not each other.
+    #[serde(default)]
+    pub isolated: bool,
+}
+
+/// What joins the containers of a network.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum NetworkKind {
+    /// A bridge of ours.
+    #[default]
+    Bridge,
+    /// Links on top of one of the host, each with its own MAC address.
+    Macvlan {
+        /// The host's link.
+        parent: String,
+        /// `bridge`, `private`, `vepa` or `passthru`.
+        mode: String,
+    },
+    /// Links on top of one of the host, which share its MAC address.
+    Ipvlan {
+        /// The host's link.
+        parent: String,
+        /// `l2`, `l3` or `l3s`.
+        mode: String,
+    },
+}
+
+impl NetworkSpec {
+    /// Whether it has a bridge, with rules, a gateway and published ports; the others are part of the host's own network.
+    pub fn has_bridge(&self) -> bool {
+        self.kind == NetworkKind::Bridge
+    }
 }
 
 /// One container on its networks, fully decided.
@@ -44,14 +82,40 @@ pub struct InterfaceSpec {
     pub network: NetworkName,
     /// Name inside, e.g. `eth0`.
     pub name: String,
-    /// Address.
-    pub ipv4: Ipv4Addr,
+    /// Address, if the network has IPv4.
+    pub ipv4: Option<Ipv4Addr>,
     /// Address, if the network has IPv6.
     pub ipv6: Option<Ipv6Addr>,
-    /// MAC address; `None` = derived from the IPv4 address as docker does (`02:42:…`).
+    /// Further addresses, of the link only.
+    #[serde(default)]
+    pub link_local: Vec<IpAddr>,
+    /// MAC address; `None` = derived from the address as docker does (`02:42:…`).
     pub mac: Option<[u8; 6]>,
     /// Whether the default route goes here.
     pub default_route: bool,
+}
+
+impl InterfaceSpec {
+    /// Its addresses of both families.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let ipv4 = self.ipv4.map(IpAddr::V4);
+        ipv4.into_iter().chain(self.ipv6.map(IpAddr::V6))
+    }
+
+    /// The MAC address it gets: the one asked for, else as docker derives it.
+    pub fn hardware_address(&self) -> [u8; 6] {
+        self.mac.unwrap_or_else(|| mac_of(self.ipv4, self.ipv6))
+    }
+}
+
+/// The MAC address docker would give an interface with these addresses.
+pub(super) fn mac_of(ipv4: Option<Ipv4Addr>, ipv6: Option<Ipv6Addr>) -> [u8; 6] {
+    let last = ipv6.map_or([0; 4], |ip| {
+        let [.., a, b, c, d] = ip.octets();
+        [a, b, c, d]
+    });
+    let [a, b, c, d] = ipv4.map_or(last, |ip| ip.octets());
+    [0x02, 0x42, a, b, c, d]
 }
 
 /// One published port.
@@ -78,4 +142,19 @@ pub struct PublishedPort {
     pub host_port: u16,
     /// Port inside.
     pub container_port: u16,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mac_address_is_dockers() {
+        assert_eq!(
+            mac_of(Some(Ipv4Addr::new(172, 17, 0, 2)), None),
+            [0x02, 0x42, 172, 17, 0, 2]
+        );
+        let only6 = mac_of(None, "fd00::1:2:3456:789a".parse().ok());
+        assert_eq!(only6, [0x02, 0x42, 0x34, 0x56, 0x78, 0x9a]);
+    }
 }

@@ -9,7 +9,6 @@ use super::bridge::address_message;
 use super::bridge::by_name;
 use super::bridge::check;
 use super::bridge::link_of;
-use super::bridge::mac_of;
 use super::bridge::refused;
 use super::error::Error;
 use super::netlink::Batch;
@@ -62,10 +61,7 @@ pub(super) fn push_pair(
     netns: RawFd,
 ) {
     let mtu = member.network.mtu.unwrap_or(DEFAULT_MTU);
-    let mac = member
-        .interface
-        .mac
-        .unwrap_or_else(|| mac_of(member.interface.ipv4));
+    let mac = member.interface.hardware_address();
 
     let mut peer = end(&member.interface.name, mtu);
     peer.attributes.push(LinkAttribute::Address(mac.to_vec()));
@@ -84,12 +80,19 @@ pub(super) fn push_pair(
 /// Appends the message that lets a bridge send a frame back where it came from. Needed only with br_netfilter, which
 /// rewrites published ports on the bridge itself: a container's way to its own port.
 pub(super) fn push_hairpin(batch: &mut Batch, name: &str) {
+    push_port(batch, name, InfoBridgePort::HairpinMode(true));
+}
+
+/// Appends the message that keeps a port of a bridge from talking with other such ports.
+pub(super) fn push_isolation(batch: &mut Batch, name: &str) {
+    push_port(batch, name, InfoBridgePort::Isolated(true));
+}
+
+fn push_port(batch: &mut Batch, name: &str, setting: InfoBridgePort) {
     let mut message = by_name(name);
     message.attributes.push(LinkAttribute::LinkInfo(vec![
         LinkInfo::PortKind(InfoPortKind::Bridge),
-        LinkInfo::PortData(InfoPortData::BridgePort(vec![InfoBridgePort::HairpinMode(
-            true,
-        )])),
+        LinkInfo::PortData(InfoPortData::BridgePort(vec![setting])),
     ]));
     batch.route(RouteNetlinkMessage::NewLink(message), 0);
 }
@@ -162,26 +165,27 @@ fn push_addresses(batch: &mut Batch, member: Membership<'_>, index: u32) {
         let message = address_message(index, address, prefix);
         batch.route(RouteNetlinkMessage::NewAddress(message), CREATE | EXCLUSIVE);
     };
-    address(interface.ipv4.into(), network.subnet4.1);
+    let four = interface.ipv4.zip(network.subnet4);
+    if let Some((ipv4, (_, prefix))) = four {
+        address(ipv4.into(), prefix);
+    }
+    for ip in &interface.link_local {
+        address(*ip, if ip.is_ipv4() { 16 } else { 64 });
+    }
     let six = interface.ipv6.zip(network.subnet6);
     if let Some((ipv6, (_, prefix))) = six {
         // The namespace makes no link-local addresses by itself (see `netns`), and neighbours are asked from one.
-        let mac = interface.mac.unwrap_or_else(|| mac_of(interface.ipv4));
-        address(link_local(mac).into(), 64);
+        address(link_local(interface.hardware_address()).into(), 64);
         address(ipv6.into(), prefix);
     }
     if !interface.default_route || network.internal {
         return;
     }
-    batch.route(
-        RouteNetlinkMessage::NewRoute(default_route(network.gateway4.into(), index)),
-        CREATE,
-    );
-    if let (Some(_), Some(gateway)) = (six, network.gateway6) {
-        batch.route(
-            RouteNetlinkMessage::NewRoute(default_route(gateway.into(), index)),
-            CREATE,
-        );
+    let gateway4 = four.and(network.gateway4).map(IpAddr::V4);
+    let gateway6 = six.and(network.gateway6).map(IpAddr::V6);
+    for gateway in gateway4.into_iter().chain(gateway6) {
+        let route = default_route(gateway, index);
+        batch.route(RouteNetlinkMessage::NewRoute(route), CREATE);
     }
 }
 

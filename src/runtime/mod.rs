@@ -16,6 +16,7 @@
 pub mod capabilities;
 pub mod cgroups;
 pub mod channel;
+pub mod confinement;
 mod console;
 pub mod devices;
 pub mod error;

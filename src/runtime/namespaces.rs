@@ -1,6 +1,7 @@
 //! Namespaces: which are new, which are joined.
 
 use super::error::{At, StartFailure, Step};
+use super::identity::Identity;
 use super::identity::open_pid;
 use super::spec::{ContainerSpec, Namespace, NetworkNs};
 use super::sys;
@@ -8,11 +9,15 @@ use nix::sched::{CloneFlags, setns, unshare};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use std::fs::File;
+use std::io;
 
 /// Flags of the namespaces made together with the container's first process. The cgroup namespace is not among them: its
 /// root is where the process is when it is made, and v1 hierarchies are entered after the clone.
 pub fn clone_flags(spec: &ContainerSpec) -> i32 {
-    let mut flags = libc::CLONE_NEWNS | libc::CLONE_NEWUTS;
+    let mut flags = libc::CLONE_NEWNS;
+    if !spec.host_uts {
+        flags |= libc::CLONE_NEWUTS;
+    }
     if spec.pid_ns == Namespace::New {
         flags |= libc::CLONE_NEWPID;
     }
@@ -53,6 +58,29 @@ impl Drop for PidNsGuard {
     }
 }
 
+/// Does something in the mount namespace of a process, with its root as ours, and comes back.
+pub fn in_mounts_of<T>(
+    pid: i32,
+    start_time: u64,
+    act: impl FnOnce() -> rustix::io::Result<T>,
+) -> io::Result<T> {
+    let own = File::open("/proc/self/ns/mnt")?;
+    setns(of_process(pid, start_time, "mnt")?, CloneFlags::CLONE_NEWNS)?;
+    let done = act();
+    setns(&own, CloneFlags::CLONE_NEWNS)?;
+    Ok(done?)
+}
+
+/// A namespace of a process that was there since `start_time`. By its file, not by a pidfd: a process in a PID namespace of
+/// its own knows others by `/proc` only, as long as that is the host's.
+fn of_process(pid: i32, start_time: u64, kind: &str) -> io::Result<File> {
+    let namespace = File::open(format!("/proc/{pid}/ns/{kind}"))?;
+    match Identity::of(pid)?.start_time == start_time {
+        true => Ok(namespace),
+        false => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
 fn peer(pid: i32, start_time: u64) -> Result<OwnedFd, StartFailure> {
     open_pid(pid, start_time)
         .at(Step::Namespaces, || format!("open process {pid}"))?
@@ -82,9 +110,14 @@ pub fn join(spec: &ContainerSpec, netns: Option<BorrowedFd<'_>>) -> Result<(), S
         (NetworkNs::Host, _) => {}
     }
     if let Namespace::Of { pid, start_time } = spec.ipc_ns {
-        setns(peer(pid, start_time)?, CloneFlags::CLONE_NEWIPC).at(Step::Namespaces, || {
-            format!("join the IPC namespace of process {pid}")
-        })?;
+        of_process(pid, start_time, "ipc")
+            .and_then(|ipc| Ok(setns(ipc, CloneFlags::CLONE_NEWIPC)?))
+            .at(Step::Namespaces, || {
+                format!("join the IPC namespace of process {pid}")
+            })?;
+    }
+    if spec.host_uts {
+        return Ok(());
     }
     rustix::system::sethostname(spec.hostname.as_bytes()).at(Step::Namespaces, || {
         format!("set the host name `{}`", spec.hostname)

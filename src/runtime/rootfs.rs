@@ -10,13 +10,13 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
-    UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount, mount_change,
-    move_mount, unmount,
+    OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount,
+    mount_change, move_mount, open_tree, unmount,
 };
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Stops mounts from passing to the host. They still arrive from there: a bind source may be mounted later.
 pub fn detach_propagation() -> Result<(), StartFailure> {
@@ -50,6 +50,30 @@ pub fn detached(rootfs: &Rootfs) -> Result<OwnedFd, StartFailure> {
     Layers::open(rootfs)?.mount().at(Step::Rootfs, || {
         format!("mount the root filesystem of `{}`", upper.display())
     })
+}
+
+/// The layers of an image, topmost first, as one tree that nobody can write to; not attached.
+pub fn layers(lower: &[PathBuf]) -> Result<OwnedFd, StartFailure> {
+    let fds: Vec<OwnedFd> = lower
+        .iter()
+        .map(|p| open_dir(p))
+        .collect::<Result<_, _>>()?;
+    let mount = || -> rustix::io::Result<OwnedFd> {
+        if let [only] = &fds[..] {
+            let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+            return open_tree(only, "", flags | OpenTreeFlags::AT_EMPTY_PATH);
+        }
+        let overlay = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        let all: Vec<String> = fds.iter().map(by_fd).collect();
+        fsconfig_set_string(overlay.as_fd(), "lowerdir", all.join(":"))?;
+        fsconfig_create(overlay.as_fd())?;
+        fsmount(
+            overlay.as_fd(),
+            FsMountFlags::FSMOUNT_CLOEXEC,
+            MountAttrFlags::MOUNT_ATTR_RDONLY,
+        )
+    };
+    mount().at(Step::Mount, || "put the layers of an image together".into())
 }
 
 fn open_dir(path: &Path) -> Result<OwnedFd, StartFailure> {

@@ -4,6 +4,7 @@
 
 use crate::id::ContainerId;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// A container, fully decided.
@@ -29,6 +30,12 @@ pub struct ContainerSpec {
     pub pid_ns: Namespace,
     /// IPC namespace.
     pub ipc_ns: Namespace,
+    /// The host's UTS namespace: its name is nobody's to set (`uts: host`).
+    #[serde(default)]
+    pub host_uts: bool,
+    /// The host's cgroup namespace (`cgroup: host`).
+    #[serde(default)]
+    pub host_cgroups: bool,
     /// Run our init as PID 1, with the process as its child (`init: true`).
     pub init: bool,
     /// Everything allowed: all capabilities and devices, no seccomp, nothing masked.
@@ -41,12 +48,18 @@ pub struct ContainerSpec {
     pub cgroup: CgroupSpec,
     /// Extra device nodes.
     pub devices: Vec<DeviceSpec>,
+    /// Further device control, `c 1:3 mr`.
+    #[serde(default)]
+    pub device_rules: Vec<String>,
     /// Written below `/proc/sys` inside, on top of docker's two.
     pub sysctls: Vec<(String, String)>,
-    /// Size of `/dev/shm`, bytes (docker: 64 MiB).
-    pub shm_size: u64,
+    /// Size of `/dev/shm`, bytes (docker: 64 MiB); `None` = there is none (`ipc: none`).
+    pub shm_size: Option<u64>,
     /// Signal number of a graceful stop.
     pub stop_signal: i32,
+    /// OCI annotations: kept with the container, read by nobody here.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// Where `/` comes from.
@@ -87,6 +100,9 @@ pub enum MountKind {
         propagation: Option<String>,
         /// Include mounts below the source.
         recursive: bool,
+        /// A read-only mount whose mounts below stay as they are (`recursive: writable`).
+        #[serde(default)]
+        shallow: bool,
         /// If the source folder is empty: copy what the image has at `target`, with owners (named volumes).
         copy_up: bool,
     },
@@ -98,6 +114,13 @@ pub enum MountKind {
         mode: Option<u32>,
         /// `noexec`, `uid=…` and so on, as the user wrote them.
         options: Vec<String>,
+    },
+    /// The file system of an image, never writable.
+    Layers {
+        /// Its layers, topmost first.
+        lower: Vec<PathBuf>,
+        /// Folder of it that is mounted, resolved beneath it.
+        subpath: Option<String>,
     },
     /// A file made from bytes on a tmpfs of its own (secrets and configs).
     File {
@@ -133,10 +156,22 @@ pub struct ProcessSpec {
     pub capabilities: Vec<String>,
     /// `no_new_privs`.
     pub no_new_privileges: bool,
+    /// What the security modules of the kernel are told.
+    #[serde(default)]
+    pub confinement: Confinement,
     /// rlimits.
     pub rlimits: Vec<RlimitSpec>,
     /// `oom_score_adj`; `None` = inherit.
     pub oom_score_adj: Option<i32>,
+}
+
+/// Labels for the kernel's security modules, on a kernel that has them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Confinement {
+    /// AppArmor profile.
+    pub apparmor: Option<String>,
+    /// SELinux label of the process.
+    pub selinux: Option<String>,
 }
 
 /// One rlimit.
@@ -190,11 +225,20 @@ pub enum Seccomp {
 
 /// Where the cgroup is and what limits it has.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(default)]
 pub struct CgroupSpec {
     /// Path below each hierarchy's root, e.g. `hoist/PROJECT/ID`, without leading slash.
     pub path: String,
     /// CPUs as a fraction.
     pub cpus: Option<f64>,
+    /// CPU time a period, µs; negative = unlimited.
+    pub cpu_quota: Option<i64>,
+    /// The period of `cpu_quota`, µs.
+    pub cpu_period: Option<u64>,
+    /// Real-time CPU time a period, µs (v1).
+    pub cpu_rt_runtime: Option<i64>,
+    /// The period of `cpu_rt_runtime`, µs (v1).
+    pub cpu_rt_period: Option<u64>,
     /// Docker's cpu shares.
     pub cpu_shares: Option<u64>,
     /// CPU list.
@@ -205,8 +249,41 @@ pub struct CgroupSpec {
     pub memory_reservation: Option<u64>,
     /// Memory plus swap, bytes; -1 = unlimited swap.
     pub memory_swap: Option<i64>,
+    /// How readily memory is swapped out, 0 to 100 (v1).
+    pub memory_swappiness: Option<u64>,
+    /// Processes wait instead of being killed (v1).
+    pub oom_kill_disable: bool,
     /// Tasks; -1 = unlimited.
     pub pids: Option<i64>,
+    /// Block devices.
+    pub blkio: BlkioSpec,
+}
+
+/// Limits of block devices.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(default)]
+pub struct BlkioSpec {
+    /// Share of all devices, 10 to 1000.
+    pub weight: Option<u64>,
+    /// Share of one device.
+    pub weight_device: Vec<DeviceLimit>,
+    /// Bytes read a second.
+    pub read_bps: Vec<DeviceLimit>,
+    /// Bytes written a second.
+    pub write_bps: Vec<DeviceLimit>,
+    /// Reads a second.
+    pub read_iops: Vec<DeviceLimit>,
+    /// Writes a second.
+    pub write_iops: Vec<DeviceLimit>,
+}
+
+/// A limit of one block device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceLimit {
+    /// Its node on the host.
+    pub path: PathBuf,
+    /// How much.
+    pub value: u64,
 }
 
 /// An extra device node.

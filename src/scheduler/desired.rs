@@ -14,6 +14,7 @@ use crate::compose::model::NetworkMode;
 use crate::compose::model::Project;
 use crate::compose::model::Service;
 use crate::compose::model::Volume;
+use crate::compose::model::VolumesOf;
 use crate::id::Digest;
 use crate::id::NetworkName;
 use crate::id::ProjectName;
@@ -300,7 +301,7 @@ fn has_healthcheck(service: &Service, image: Option<&ImageFacts>) -> bool {
     }
 }
 
-/// Services whose namespaces `service` shares.
+/// Services whose namespaces or volumes `service` shares.
 fn joins(service: &Service) -> Vec<ServiceName> {
     let mut joins = Vec::new();
     if let NetworkMode::Service(other) = &service.network_mode {
@@ -309,6 +310,12 @@ fn joins(service: &Service) -> Vec<ServiceName> {
     for namespace in [&service.pid, &service.ipc].into_iter().flatten() {
         match namespace {
             NamespaceOf::Service(other) if !joins.contains(other) => joins.push(other.clone()),
+            _ => {}
+        }
+    }
+    for from in &service.volumes_from {
+        match &from.source {
+            VolumesOf::Service(other) if !joins.contains(other) => joins.push(other.clone()),
             _ => {}
         }
     }
@@ -339,10 +346,11 @@ fn depends_on(
 
 fn desired_network(key: &str, network: &Network) -> DesiredNetwork {
     let mut text = format!(
-        "driver {:?}\ninternal {}\nipv6 {}\n",
+        "driver {:?}\ninternal {}\nipv6 {}\nipv4 {}\n",
         network.driver.as_deref().unwrap_or("bridge"),
         network.internal,
-        network.enable_ipv6
+        network.enable_ipv6,
+        network.enable_ipv4
     );
     for subnet in &network.subnets {
         let (range, gateway) = (subnet.ip_range, subnet.gateway);

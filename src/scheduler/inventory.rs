@@ -64,7 +64,9 @@ pub fn networks(paths: &Paths) -> io::Result<Vec<Network>> {
         let networks = record.into_iter().flat_map(|r| r.networks);
         for network in networks.filter(|n| !n.external) {
             let spec = network.spec;
-            let v4 = (IpAddr::V4(spec.subnet4.0), spec.subnet4.1);
+            let v4 = spec.subnet4.zip(spec.gateway4);
+            let v4 =
+                v4.map(|((net, bits), gateway)| ((IpAddr::V4(net), bits), IpAddr::V4(gateway)));
             let v6 = spec.subnet6.zip(spec.gateway6);
             let v6 =
                 v6.map(|((net, bits), gateway)| ((IpAddr::V6(net), bits), IpAddr::V6(gateway)));
@@ -78,9 +80,7 @@ pub fn networks(paths: &Paths) -> io::Result<Vec<Network>> {
                 project: project.clone(),
                 bridge: spec.bridge,
                 internal: spec.internal,
-                subnets: std::iter::once((v4, IpAddr::V4(spec.gateway4)))
-                    .chain(v6)
-                    .collect(),
+                subnets: v4.into_iter().chain(v6).collect(),
                 containers: names(containers.iter().filter(on_it)),
                 name: network.name,
             });

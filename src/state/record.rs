@@ -44,6 +44,15 @@ pub struct NetworkRecord<N> {
     /// Where addresses that nobody asked for come from, if not from the whole subnet.
     #[serde(default)]
     pub range: Option<(IpAddr, u8)>,
+    /// The same of IPv6.
+    #[serde(default)]
+    pub range6: Option<(IpAddr, u8)>,
+    /// Host address of ports that name none.
+    #[serde(default)]
+    pub host_binding: Option<IpAddr>,
+    /// How interfaces on it are called, if not `eth`.
+    #[serde(default)]
+    pub interface_prefix: Option<String>,
     /// Addresses that are never given to containers.
     #[serde(default)]
     pub reserved: Vec<IpAddr>,

@@ -2,11 +2,14 @@
 
 use hoist::runtime::cgroups::Cgroup;
 use hoist::runtime::cgroups::Error;
+use hoist::runtime::cgroups::discard_unsupported;
 use hoist::runtime::cgroups::list;
 use hoist::runtime::cgroups::sweep;
 use hoist::runtime::devices::DeviceRules;
 use hoist::runtime::devices::rules;
+use hoist::runtime::spec::BlkioSpec;
 use hoist::runtime::spec::CgroupSpec;
+use hoist::runtime::spec::DeviceLimit;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Child;
@@ -214,7 +217,7 @@ fn devices_are_denied_but_for_the_standard_ones_and_those_asked_for() {
     let made = Jar::new(
         "devices",
         CgroupSpec::default(),
-        &rules(&[], false).unwrap(),
+        &rules(&[], &[], false).unwrap(),
     );
     assert!(made.run("head -c1 /dev/zero > /dev/null").success());
     assert!(!made.run(&opens).success());
@@ -233,7 +236,7 @@ fn devices_are_denied_but_for_the_standard_ones_and_those_asked_for() {
     let given = Jar::new(
         "given",
         CgroupSpec::default(),
-        &rules(&[asked], false).unwrap(),
+        &rules(&[asked], &[], false).unwrap(),
     );
     assert!(given.run(&opens).success());
     assert!(!given.run(&opens.replace('<', ">")).success());
@@ -273,4 +276,84 @@ fn neighbours_come_and_go_while_their_common_parent_does() {
         }
     });
     assert!(matches!(Cgroup::open(&prefix), Err(Error::Missing { .. })));
+}
+
+#[test]
+fn quota_and_period_are_written_as_they_are() {
+    let limits = CgroupSpec {
+        cpu_period: Some(20_000),
+        cpu_quota: Some(4_000),
+        ..CgroupSpec::default()
+    };
+    let made = Jar::new("quota", limits, &DeviceRules::Everything);
+    let started = std::time::Instant::now();
+    let burn = "perl -e 'use Time::HiRes; $x++ until (times)[0] > 0.2'";
+    assert!(made.run(burn).success());
+    // A fifth of a CPU: 0.2 s of work take a second; the tick may give a little more.
+    assert!(
+        started.elapsed().as_millis() > 700,
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[test]
+fn a_rate_of_a_disk_is_held() {
+    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+    let Some(disk) = disk_below(folder.path()) else {
+        return;
+    };
+    let rate = 4 << 20;
+    let limits = CgroupSpec {
+        blkio: BlkioSpec {
+            write_bps: vec![DeviceLimit {
+                path: disk,
+                value: rate,
+            }],
+            weight: Some(200),
+            ..BlkioSpec::default()
+        },
+        ..CgroupSpec::default()
+    };
+    let made = Jar::new("blkio", limits, &DeviceRules::Everything);
+    let file = folder.path().join("data");
+    let write = format!(
+        "dd if=/dev/zero of={} bs=1M count=8 oflag=direct",
+        file.display()
+    );
+    let started = std::time::Instant::now();
+    assert!(made.run(&write).success());
+    let took = started.elapsed().as_secs_f64();
+    assert!((1.5..6.0).contains(&took), "8 MiB at 4 MiB/s took {took} s");
+}
+
+/// The block device of a folder's file system, if it is on one that can be named.
+fn disk_below(folder: &std::path::Path) -> Option<std::path::PathBuf> {
+    let device = rustix::fs::stat(folder).ok()?.st_dev;
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    let uevent = std::fs::read_to_string(format!("/sys/dev/block/{major}:{minor}/uevent")).ok()?;
+    let name = uevent.lines().find_map(|l| l.strip_prefix("DEVNAME="))?;
+    let path = std::path::Path::new("/dev").join(name);
+    path.exists().then_some(path)
+}
+
+#[test]
+fn only_v1_lets_processes_wait_for_memory_and_be_real_time() {
+    let mut limits = CgroupSpec {
+        memory: Some(64 << 20),
+        memory_swappiness: Some(7),
+        oom_kill_disable: true,
+        cpu_rt_period: Some(1_000_000),
+        cpu_rt_runtime: Some(1_000),
+        ..CgroupSpec::default()
+    };
+    let told = discard_unsupported(&mut limits).unwrap();
+    let made = Jar::new("v1-only", limits.clone(), &DeviceRules::Everything);
+    match limits.oom_kill_disable {
+        true => assert!(
+            made.run("chrt -f 1 true || exit 3").success(),
+            "a group with a budget may be real-time"
+        ),
+        false => assert_eq!(told.len(), 4, "{told:?}"),
+    }
 }

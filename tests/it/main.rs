@@ -14,6 +14,7 @@ mod cli;
 mod cli_attached;
 mod cli_flags;
 mod clients;
+mod compatibility;
 mod compose_bad;
 mod compose_canonical;
 mod compose_limits;

@@ -5,11 +5,20 @@
 use crate::network_world::*;
 use hoist::network::Driver;
 use hoist::network::Error;
+use hoist::network::spec::NetworkKind;
 use std::net::SocketAddr;
 use std::time::Instant;
 
 fn at(ip: &str, port: u16) -> SocketAddr {
     SocketAddr::new(ip.parse().unwrap(), port)
+}
+
+/// Runs a script in the network namespace of the calling thread.
+fn sh(script: &str) {
+    let status = std::process::Command::new("sh")
+        .args(["-c", script])
+        .status();
+    assert!(status.unwrap().success(), "{script}");
 }
 
 #[test]
@@ -213,4 +222,124 @@ fn cpu_time() -> std::time::Duration {
         std::time::Duration::from_micros(time.num_microseconds() as u64)
     };
     of(usage.user_time()) + of(usage.system_time())
+}
+
+#[test]
+fn a_network_may_have_ipv6_alone() {
+    on_a_fresh_host(|| {
+        let driver = Driver::new("htest20").unwrap();
+        let mut net = with_ipv6(network(&driver, "six", 1));
+        (net.subnet4, net.gateway4) = (None, None);
+        driver.create_network(&net).unwrap();
+        let mut specs = [2, 3].map(|host| {
+            let mut spec = container(&[&with_ipv6(network(&driver, "six", 1))], host);
+            spec.interfaces[0].ipv4 = None;
+            spec
+        });
+        specs[1].ports = vec![port(true, 80)];
+        let mut ends = driver.attach_all(&specs, std::slice::from_ref(&net));
+        let (b, a) = (ends.pop().unwrap().unwrap(), ends.pop().unwrap().unwrap());
+        serve_whoami(&b.netns, true, 80);
+        let peer = ask_from(&a.netns, true, at("fd00:1::3", 80)).unwrap();
+        assert_eq!(peer.to_string(), "fd00:1::2");
+        assert!(!reaches(&a.netns, at("172.30.1.3", 80)));
+    });
+}
+
+#[test]
+fn members_of_an_isolated_network_reach_the_outside_but_not_each_other() {
+    on_a_fresh_host(|| {
+        let outside = neighbour();
+        let driver = Driver::new("htest21").unwrap();
+        let mut net = network(&driver, "one", 1);
+        net.isolated = true;
+        driver.create_network(&net).unwrap();
+        let specs = [container(&[&net], 2), container(&[&net], 3)];
+        let mut ends = driver.attach_all(&specs, std::slice::from_ref(&net));
+        let (b, a) = (ends.pop().unwrap().unwrap(), ends.pop().unwrap().unwrap());
+        serve_whoami(&b.netns, true, 80);
+        assert!(!reaches(&a.netns, at("172.30.1.3", 80)));
+        serve_whoami(&outside, true, 81);
+        let peer = ask_from(&a.netns, true, at("192.0.2.2", 81)).unwrap();
+        assert_eq!(peer.to_string(), "192.0.2.1", "as the host");
+    });
+}
+
+#[test]
+fn without_masquerading_packets_leave_with_the_container_s_own_address() {
+    on_a_fresh_host(|| {
+        let outside = neighbour();
+        inside(&outside, || sh("ip route add 172.30.1.0/24 via 192.0.2.1"));
+        let driver = Driver::new("htest22").unwrap();
+        let mut net = network(&driver, "one", 1);
+        net.unmasqueraded = true;
+        driver.create_network(&net).unwrap();
+        let spec = container(&[&net], 2);
+        let end = driver.attach(&spec, std::slice::from_ref(&net)).unwrap();
+        serve_whoami(&outside, true, 81);
+        let peer = ask_from(&end.netns, true, at("192.0.2.2", 81)).unwrap();
+        assert_eq!(peer.to_string(), "172.30.1.2");
+    });
+}
+
+#[test]
+fn a_macvlan_network_is_part_of_the_host_s_own() {
+    on_a_fresh_host(|| {
+        sh(
+            "ip link add lower type veth peer name upper && ip link set lower up && ip link set upper up",
+        );
+        let driver = Driver::new("htest23").unwrap();
+        let mut net = network(&driver, "lan", 1);
+        net.kind = NetworkKind::Macvlan {
+            parent: "lower".into(),
+            mode: "bridge".into(),
+        };
+        driver.create_network(&net).unwrap();
+        let specs = [container(&[&net], 2), container(&[&net], 3)];
+        let mut ends = driver.attach_all(&specs, std::slice::from_ref(&net));
+        let (b, a) = (ends.pop().unwrap().unwrap(), ends.pop().unwrap().unwrap());
+        serve_whoami(&b.netns, true, 80);
+        let peer = ask_from(&a.netns, true, at("172.30.1.3", 80)).unwrap();
+        assert_eq!(peer.to_string(), "172.30.1.2");
+        net.kind = NetworkKind::Macvlan {
+            parent: "nonesuch".into(),
+            mode: "bridge".into(),
+        };
+        let error = driver.create_network(&net).unwrap_err();
+        assert!(error.to_string().contains("`nonesuch`"), "{error}");
+    });
+}
+
+#[test]
+fn an_interface_has_the_link_local_addresses_and_the_name_it_asks_for() {
+    on_a_fresh_host(|| {
+        let driver = Driver::new("htest24").unwrap();
+        let net = network(&driver, "one", 1);
+        driver.create_network(&net).unwrap();
+        let mut spec = container(&[&net], 2);
+        spec.interfaces[0].name = "front0".into();
+        spec.interfaces[0].link_local = vec!["169.254.8.8".parse().unwrap()];
+        let end = driver.attach(&spec, std::slice::from_ref(&net)).unwrap();
+        inside(&end.netns, || {
+            sh("ip -br address show front0 | grep -q '169.254.8.8/16'");
+        });
+    });
+}
+
+#[test]
+fn a_bridge_of_somebody_else_is_not_taken_over() {
+    on_a_fresh_host(|| {
+        sh("ip link add theirs type bridge");
+        let driver = Driver::new("htest25").unwrap();
+        let mut net = network(&driver, "one", 1);
+        net.bridge = "theirs".into();
+        let error = driver.create_network(&net).unwrap_err();
+        assert!(error.to_string().contains("`theirs`"), "{error}");
+        net.bridge = "ours0".into();
+        for _ in 0..2 {
+            driver.create_network(&net).unwrap();
+        }
+        driver.remove_network(&net).unwrap();
+        sh("! ip link show ours0 2>/dev/null && ip link show theirs >/dev/null");
+    });
 }

@@ -102,18 +102,21 @@ pub fn network(driver: &Driver, name: &str, number: u8) -> NetworkSpec {
     NetworkSpec {
         bridge: driver.bridge_name(&name),
         name,
-        subnet4: (Ipv4Addr::new(172, 30, number, 0), 24),
-        gateway4: Ipv4Addr::new(172, 30, number, 1),
+        kind: Default::default(),
+        subnet4: Some((Ipv4Addr::new(172, 30, number, 0), 24)),
+        gateway4: Some(Ipv4Addr::new(172, 30, number, 1)),
         subnet6: None,
         gateway6: None,
         internal: false,
         mtu: None,
+        unmasqueraded: false,
+        isolated: false,
     }
 }
 
 /// The same with `fd00:NUMBER::/64`.
 pub fn with_ipv6(mut network: NetworkSpec) -> NetworkSpec {
-    let number = u16::from(network.gateway4.octets()[2]);
+    let number = u16::from(network.gateway4.unwrap().octets()[2]);
     network.subnet6 = Some((Ipv6Addr::new(0xfd00, number, 0, 0, 0, 0, 0, 0), 64));
     network.gateway6 = Some(Ipv6Addr::new(0xfd00, number, 0, 0, 0, 0, 0, 1));
     network
@@ -122,14 +125,15 @@ pub fn with_ipv6(mut network: NetworkSpec) -> NetworkSpec {
 /// A container with host number `host` on each of the networks.
 pub fn container(networks: &[&NetworkSpec], host: u8) -> AttachmentSpec {
     let interface = |(index, network): (usize, &&NetworkSpec)| {
-        let [a, b, c, _] = network.subnet4.0.octets();
+        let [a, b, c, _] = network.subnet4.unwrap().0.octets();
         InterfaceSpec {
             network: network.name.clone(),
             name: format!("eth{index}"),
-            ipv4: Ipv4Addr::new(a, b, c, host),
+            ipv4: Some(Ipv4Addr::new(a, b, c, host)),
             ipv6: network
                 .subnet6
                 .map(|(net, _)| Ipv6Addr::from(u128::from(net) | u128::from(host))),
+            link_local: Vec::new(),
             mac: None,
             default_route: index == 0,
         }

@@ -4,7 +4,7 @@
 use crate::runtime_bench::{Bench, bind};
 use hoist::runtime::shim::protocol::ShimState;
 use hoist::runtime::shim::record;
-use hoist::runtime::spec::{MountKind, MountSpec, Seccomp};
+use hoist::runtime::spec::{MountKind, MountSpec, Namespace, Seccomp};
 use hoist::runtime::{ShimCommand, Step};
 
 #[test]
@@ -268,4 +268,102 @@ fn how_long_a_start_and_an_exec_take() {
         );
     }
     println!("shim: {kilobytes} KB private dirty");
+}
+
+#[test]
+fn the_host_s_names_and_cgroups_are_seen_where_asked() {
+    let bench = Bench::new();
+    let mut spec = bench.spec("uname -n; readlink /proc/self/ns/uts /proc/self/ns/cgroup");
+    spec.host_uts = true;
+    spec.host_cgroups = true;
+    let (_, text) = bench.run_spec(&spec);
+    let own = |ns: &str| {
+        let link = std::fs::read_link(format!("/proc/self/ns/{ns}")).unwrap();
+        link.to_string_lossy().into_owned()
+    };
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    let expected = format!("{name}\n{}\n{}\n", own("uts"), own("cgroup"));
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn shared_memory_belongs_to_the_ipc_namespace() {
+    let bench = Bench::new();
+    let mut owner =
+        bench.launch(&bench.spec("echo there >/dev/shm/note; echo ready; exec sleep 100"));
+    let (pid, start_time) = owner.started();
+    owner.wait_for("ready");
+    let mut spec = bench.spec("cat /dev/shm/note; grep -c mqueue /proc/mounts");
+    spec.ipc_ns = Namespace::Of { pid, start_time };
+    assert_eq!(bench.run_spec(&spec).1, "there\n1\n");
+    spec = bench.spec("ls -d /dev/shm; true");
+    spec.shm_size = None;
+    let (_, text) = bench.run_spec(&spec);
+    assert!(
+        text.starts_with("E:") && text.contains("/dev/shm"),
+        "{text}"
+    );
+    let signal = ShimCommand::Signal {
+        signal: 9,
+        all: false,
+    };
+    owner.link.send(&signal).unwrap();
+    owner.exited();
+}
+
+#[test]
+fn written_device_rules_open_what_the_standard_ones_do_not() {
+    let bench = Bench::new();
+    let script = "mknod /kmsg c 1 11 && (: > /kmsg) 2>/dev/null && echo open || echo closed";
+    let mut spec = bench.spec(script);
+    spec.process.capabilities.push("MKNOD".into());
+    assert_eq!(bench.run_spec(&spec).1, "closed\n");
+    let mut spec = bench.spec(script);
+    spec.process.capabilities.push("MKNOD".into());
+    spec.device_rules = vec!["c 1:11 w".into()];
+    assert_eq!(bench.run_spec(&spec).1, "open\n");
+}
+
+#[test]
+fn a_read_only_bind_may_leave_the_mounts_below_it_writable() {
+    let bench = Bench::new();
+    let script =
+        "for f in /data/x /data/below/x; do (: > $f) 2>/dev/null && echo w || echo r; done";
+    for (shallow, said) in [(false, "r\nr\n"), (true, "r\nw\n")] {
+        let mut spec = bench.spec(script);
+        let folder = bench.dir(&spec).join("data");
+        let below = folder.join("below");
+        std::fs::create_dir_all(&below).unwrap();
+        let _mounted = Mounted::tmpfs(&below);
+        spec.mounts.push(bind(&folder, "/data", true));
+        if let Some(MountKind::Bind { shallow: s, .. }) =
+            spec.mounts.last_mut().map(|m| &mut m.kind)
+        {
+            *s = shallow;
+        }
+        assert_eq!(bench.run_spec(&spec).1, said);
+    }
+}
+
+/// A tmpfs on the host, gone with this.
+struct Mounted(std::path::PathBuf);
+
+impl Mounted {
+    fn tmpfs(place: &std::path::Path) -> Self {
+        let status = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "x"])
+            .arg(place)
+            .status();
+        assert!(status.unwrap().success());
+        Self(place.to_owned())
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(&self.0).status();
+    }
 }

@@ -111,14 +111,18 @@ impl Bench {
             network: NetworkNs::New,
             pid_ns: Namespace::New,
             ipc_ns: Namespace::New,
+            host_uts: false,
+            host_cgroups: false,
             init: false,
             privileged: false,
             seccomp: Seccomp::Default,
             unmasked: false,
             devices: Vec::new(),
+            device_rules: Vec::new(),
             sysctls: Vec::new(),
-            shm_size: 64 << 20,
+            shm_size: Some(64 << 20),
             stop_signal: 15,
+            annotations: Default::default(),
         }
     }
 
@@ -313,6 +317,7 @@ pub fn bind(source: impl Into<PathBuf>, target: &str, read_only: bool) -> MountS
             subpath: None,
             propagation: None,
             recursive: true,
+            shallow: false,
             copy_up: false,
         },
         read_only,
@@ -330,6 +335,7 @@ pub fn process(args: &[&str]) -> ProcessSpec {
         stdin: false,
         capabilities: CAPABILITIES.iter().map(|c| (*c).to_owned()).collect(),
         no_new_privileges: false,
+        confinement: Default::default(),
         rlimits: Vec::new(),
         oom_score_adj: None,
     }

@@ -4,13 +4,17 @@
 //! durations, sizes and ports are numbers, no longer text. The model is not `Serialize`: `compose::render` gives the
 //! canonical text that leads back to it.
 
+mod kernel;
+mod life;
 mod mounts;
 mod native;
 mod network;
 mod resources;
 mod service;
 
-pub use mounts::{BindMount, FileMount, Mount, TmpfsMount, VolumeMount};
+pub use kernel::{Blkio, DeviceRequest, Kernel};
+pub use life::{Hook, Hooks, Life, Logging, OnFailure, Update, VolumesFrom, VolumesOf};
+pub use mounts::{BindMount, FileMount, ImageMount, Mount, Recursion, TmpfsMount, VolumeMount};
 pub use native::NativeTest;
 pub use network::{Network, NetworkMode, PortMapping, Protocol, Publish, ServiceNetwork, Subnet};
 pub use resources::{FileContent, FileObject, Limits, Ulimit, Volume};

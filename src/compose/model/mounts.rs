@@ -1,5 +1,6 @@
 //! What is mounted into a container.
 
+use indexmap::IndexMap;
 use std::path::PathBuf;
 
 /// One mount of a service.
@@ -11,6 +12,8 @@ pub enum Mount {
     Bind(BindMount),
     /// `type: tmpfs`, or an entry of `tmpfs:`.
     Tmpfs(TmpfsMount),
+    /// `type: image`.
+    Image(ImageMount),
 }
 
 impl Mount {
@@ -20,6 +23,7 @@ impl Mount {
             Self::Volume(m) => &m.target,
             Self::Bind(m) => &m.target,
             Self::Tmpfs(m) => &m.target,
+            Self::Image(m) => &m.target,
         }
     }
 }
@@ -37,6 +41,33 @@ pub struct VolumeMount {
     pub nocopy: bool,
     /// Mount only this folder of the volume.
     pub subpath: Option<String>,
+    /// Labels of an anonymous volume.
+    pub labels: IndexMap<String, String>,
+}
+
+/// The file system of an image, read-only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageMount {
+    /// Its reference.
+    pub source: String,
+    /// Path inside.
+    pub target: String,
+    /// Mount only this folder of it.
+    pub subpath: Option<String>,
+}
+
+/// What becomes of the mounts below a bind's source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Recursion {
+    /// They are there, too, as writable or read-only as it is.
+    #[default]
+    Enabled,
+    /// They are not.
+    Disabled,
+    /// They are there, writable even if it is read-only.
+    Writable,
+    /// They are there and read-only, or the container does not start.
+    ReadOnly,
 }
 
 /// A bind mount.
@@ -52,8 +83,10 @@ pub struct BindMount {
     pub propagation: Option<String>,
     /// Make the host folder if it does not exist (short form: yes).
     pub create_host_path: bool,
-    /// With the mounts below it.
-    pub recursive: bool,
+    /// The mounts below it.
+    pub recursive: Recursion,
+    /// `z` or `Z`: label the files for containers, on a kernel with SELinux.
+    pub selinux: Option<char>,
 }
 
 /// A tmpfs mount.

@@ -18,6 +18,8 @@ pub struct Network {
     pub driver_opts: IndexMap<String, String>,
     /// No way out of the host.
     pub internal: bool,
+    /// `enable_ipv4`.
+    pub enable_ipv4: bool,
     /// `enable_ipv6`.
     pub enable_ipv6: bool,
     /// `ipam.config`: wanted subnets; empty = ours to choose.
@@ -63,6 +65,10 @@ pub struct ServiceNetwork {
     pub ipv4_address: Option<IpAddr>,
     /// Static address.
     pub ipv6_address: Option<IpAddr>,
+    /// Further addresses, of the link only.
+    pub link_local_ips: Vec<IpAddr>,
+    /// Options of the endpoint, as written.
+    pub driver_opts: IndexMap<String, String>,
     /// Interface MAC, `aa:bb:…`.
     pub mac_address: Option<String>,
     /// Larger first: order of attachment, hence of `eth0`, `eth1`, ….

@@ -1,5 +1,6 @@
 //! Volumes, secrets, configs and limits.
 
+use super::Blkio;
 use crate::id::VolumeName;
 use indexmap::IndexMap;
 use std::path::PathBuf;
@@ -44,6 +45,14 @@ pub enum FileContent {
 pub struct Limits {
     /// CPUs as a fraction (1.5).
     pub cpus: Option<f64>,
+    /// CPU time a period, µs; negative = unlimited.
+    pub cpu_quota: Option<i64>,
+    /// The period of `cpu_quota`, µs.
+    pub cpu_period: Option<u64>,
+    /// Real-time CPU time a period, µs.
+    pub cpu_rt_runtime: Option<i64>,
+    /// The period of `cpu_rt_runtime`, µs.
+    pub cpu_rt_period: Option<u64>,
     /// Relative weight, docker's 2..=262144.
     pub cpu_shares: Option<u64>,
     /// CPU list such as `0-2,4`.
@@ -54,8 +63,14 @@ pub struct Limits {
     pub memory_reservation: Option<u64>,
     /// Memory plus swap, bytes; -1 = unlimited swap.
     pub memory_swap: Option<i64>,
+    /// How readily memory is swapped out, 0 to 100.
+    pub memory_swappiness: Option<u64>,
+    /// Processes wait for memory instead of being killed.
+    pub oom_kill_disable: bool,
     /// Number of tasks; -1 = unlimited.
     pub pids: Option<i64>,
+    /// Block devices.
+    pub blkio: Blkio,
 }
 
 /// A resource limit of processes.

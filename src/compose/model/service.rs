@@ -2,7 +2,10 @@
 
 use super::super::parse::values::duration;
 use super::native::NativeTest;
-use super::{FileMount, Limits, Mount, NetworkMode, PortMapping, ServiceNetwork, Ulimit};
+use super::{
+    FileMount, Kernel, Life, Limits, Mount, NetworkMode, PortMapping, ServiceNetwork, Ulimit,
+    VolumesFrom,
+};
 use crate::id::ServiceName;
 use indexmap::IndexMap;
 use std::net::IpAddr;
@@ -114,6 +117,16 @@ pub struct Service {
     pub pull_policy: Option<String>,
     /// Platform asked for, `os/arch[/variant]`.
     pub platform: Option<String>,
+    /// Namespaces, control group and devices.
+    pub kernel: Kernel,
+    /// MAC address on its first network.
+    pub mac_address: Option<String>,
+    /// Containers of others, by name, and how they are called here.
+    pub external_links: Vec<(String, String)>,
+    /// Whose volumes are mounted, too.
+    pub volumes_from: Vec<VolumesFrom>,
+    /// Hooks, logging, updates.
+    pub life: Life,
 }
 
 impl Service {
@@ -181,6 +194,11 @@ impl Service {
             attach: true,
             pull_policy: None,
             platform: None,
+            kernel: Kernel::default(),
+            mac_address: None,
+            external_links: Vec::new(),
+            volumes_from: Vec::new(),
+            life: Life::default(),
         }
     }
 }
@@ -196,6 +214,8 @@ pub enum NamespaceOf {
     Container(String),
     /// Its own (`ipc: private` or `shareable`).
     Private,
+    /// Its own, without shared memory (`ipc: none`).
+    Bare,
 }
 
 /// One entry of `depends_on`.

@@ -3,6 +3,8 @@
 //! It is read after the older attributes, which cannot say anything else: that was checked.
 
 use super::context::Context;
+use super::kernel;
+use super::life;
 use super::limits;
 use crate::compose::model::Restart;
 use crate::compose::model::RestartPolicy;
@@ -26,12 +28,16 @@ pub fn deploy(cx: &mut Context<'_>, service: &mut Service, node: &Node) {
         "replicas" => service.scale = cx.integer(node).unwrap_or(1),
         "resources" => cx.fields(node, |cx, key, node| match key {
             "limits" => cx.fields(node, |cx, key, node| limit(cx, service, key, node)),
-            _ => cx.fields(node, |cx, key, node| {
-                if key == "memory" {
-                    service.limits.memory_reservation = limits::positive(cx.bytes(node));
+            _ => cx.fields(node, |cx, key, node| match key {
+                "memory" => service.limits.memory_reservation = limits::positive(cx.bytes(node)),
+                "devices" => {
+                    let requests = kernel::requests(cx, node, false);
+                    service.kernel.requests.extend(requests);
                 }
+                _ => {}
             }),
         }),
+        "update_config" => service.life.update = Some(life::update(cx, node)),
         "restart_policy" => service.restart = restart(cx, node),
         _ => {}
     });

@@ -1,6 +1,7 @@
 //! How much a container may use: CPU, memory, processes, rlimits.
 
 use super::context::Context;
+use super::values;
 use crate::compose::model::Service;
 use crate::compose::model::Ulimit;
 use crate::compose::yaml::Node;
@@ -16,11 +17,33 @@ pub fn attribute(cx: &mut Context<'_>, service: &mut Service, key: &str, node: &
         "mem_limit" => limits.memory = positive(cx.bytes(node)),
         "mem_reservation" => limits.memory_reservation = positive(cx.bytes(node)),
         "memswap_limit" => limits.memory_swap = swap(cx, node),
+        "cpu_quota" => limits.cpu_quota = cx.integer(node).filter(|us| *us != 0),
+        "cpu_period" => limits.cpu_period = cx.integer(node).filter(|us| *us != 0),
+        "cpu_rt_runtime" => limits.cpu_rt_runtime = microseconds(cx, node),
+        "cpu_rt_period" => {
+            let period = microseconds(cx, node).and_then(|us| u64::try_from(us).ok());
+            limits.cpu_rt_period = period.filter(|us| *us != 0);
+        }
+        "mem_swappiness" => {
+            limits.memory_swappiness = cx.bytes(node);
+            if limits.memory_swappiness > Some(100) {
+                cx.invalid(node.span, "it must be within 0 to 100");
+            }
+        }
+        "oom_kill_disable" => limits.oom_kill_disable = cx.boolean(node).unwrap_or_default(),
         "pids_limit" => limits.pids = cx.integer(node),
         "ulimits" => service.ulimits = ulimits(cx, node),
         "shm_size" => service.shm_size = positive(cx.bytes(node)),
         _ => service.oom_score_adj = cx.integer(node),
     }
+}
+
+/// A number of microseconds, or a duration.
+fn microseconds(cx: &mut Context<'_>, node: &Node) -> Option<i64> {
+    cx.parsed(node, |text| match text.parse::<i64>() {
+        Ok(number) => Ok(number),
+        Err(_) => values::duration(text).map(|time| time.as_micros() as i64),
+    })
 }
 
 /// A number of CPUs; 0 is docker's way to say: without limit.

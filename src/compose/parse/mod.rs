@@ -10,6 +10,8 @@ mod depends;
 mod deploy;
 mod files;
 mod health;
+mod kernel;
+mod life;
 mod limits;
 mod mounts;
 mod networks;

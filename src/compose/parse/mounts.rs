@@ -4,7 +4,9 @@ use super::context::Context;
 use super::values;
 pub use super::values::octal;
 use crate::compose::model::BindMount;
+use crate::compose::model::ImageMount;
 use crate::compose::model::Mount;
+use crate::compose::model::Recursion;
 use crate::compose::model::TmpfsMount;
 use crate::compose::model::VolumeMount;
 use crate::compose::yaml::Node;
@@ -70,8 +72,20 @@ fn mount(cx: &mut Context<'_>, node: &Node) -> Option<Mount> {
                 read_only,
                 nocopy: options.is_some_and(|options| flag(options, "nocopy")),
                 subpath: subpath.map(str::to_owned),
+                labels: options
+                    .and_then(|options| options.get("labels"))
+                    .map(|labels| cx.labels(labels))
+                    .unwrap_or_default(),
             }))
         }
+        "image" => Some(Mount::Image(ImageMount {
+            source: source?.to_owned(),
+            target,
+            subpath: node
+                .get("image")
+                .and_then(|options| options.text_at("subpath"))
+                .map(str::to_owned),
+        })),
         other => {
             let span = node.get("type").map_or(node.span, |node| node.span);
             cx.within("type", |cx| cx.unsupported(span, format!("`{other}`")));
@@ -112,7 +126,8 @@ fn bind(cx: &mut Context<'_>, node: &Node, target: String, read_only: bool) -> O
         read_only,
         propagation: None,
         create_host_path: true,
-        recursive: true,
+        recursive: Recursion::default(),
+        selinux: None,
     };
     if let Some(options) = node.get("bind") {
         cx.fields(options, |cx, key, node| match key {
@@ -121,14 +136,19 @@ fn bind(cx: &mut Context<'_>, node: &Node, target: String, read_only: bool) -> O
                 mount.propagation = cx.one_of(node, &words).map(str::to_owned);
             }
             "create_host_path" => mount.create_host_path = cx.boolean(node).unwrap_or(true),
-            "recursive" => match node.as_str() {
-                Some("disabled") => mount.recursive = false,
-                Some(other @ ("readonly" | "writable")) => {
-                    cx.unsupported(node.span, format!("`{other}`"));
+            "recursive" => {
+                let words = [
+                    ("enabled", Recursion::Enabled),
+                    ("disabled", Recursion::Disabled),
+                    ("writable", Recursion::Writable),
+                    ("readonly", Recursion::ReadOnly),
+                ];
+                mount.recursive = cx.one_of(node, &words).unwrap_or_default();
+                if mount.recursive == Recursion::ReadOnly && !read_only {
+                    cx.invalid(node.span, "`readonly` needs `read_only: true`, too");
                 }
-                _ => {}
-            },
-            _ => {}
+            }
+            _ => mount.selinux = node.as_str().and_then(|text| text.chars().next()),
         });
     }
     Some(mount)

@@ -19,6 +19,7 @@ pub fn attribute(cx: &mut Context<'_>, service: &mut Service, key: &str, node: &
         "hostname" => service.hostname = cx.parsed(node, host_name),
         "domainname" => service.domainname = cx.parsed(node, host_name),
         "dns_search" => service.dns_search = cx.texts(node),
+        "mac_address" => service.mac_address = cx.parsed(node, mac_address),
         "dns_opt" => service.dns_opt = cx.texts(node),
         "dns" => cx.items(node, |cx, item| {
             service.dns.extend(cx.parsed(item, values::address));
@@ -45,6 +46,10 @@ fn membership_field(cx: &mut Context<'_>, to: &mut ServiceNetwork, key: &str, no
         "mac_address" => to.mac_address = cx.parsed(node, mac_address),
         "priority" => to.priority = cx.integer(node).unwrap_or_default(),
         "gw_priority" => to.gw_priority = cx.integer(node).unwrap_or_default(),
+        "driver_opts" => to.driver_opts = cx.labels(node),
+        "link_local_ips" => cx.items(node, |cx, item| {
+            to.link_local_ips.extend(cx.parsed(item, values::address));
+        }),
         "interface_name" => to.interface_name = cx.parsed(node, interface_name),
         _ => {}
     }

@@ -91,9 +91,14 @@ fn network(cx: &mut Context<'_>, key: &str, entry: &Entry) -> Option<Network> {
     Some(Network {
         name,
         external: flag(node, "external"),
-        driver: driver(cx, node, &["bridge", "host", "none", "default"]),
+        driver: driver(
+            cx,
+            node,
+            &["bridge", "host", "none", "default", "macvlan", "ipvlan"],
+        ),
         driver_opts: texts(cx, node, "driver_opts"),
         internal: flag(node, "internal"),
+        enable_ipv4: node.get("enable_ipv4").map(|node| &node.value) != Some(&Value::Bool(false)),
         enable_ipv6: flag(node, "enable_ipv6"),
         subnets: ipam(cx, node),
         labels: texts(cx, node, "labels"),

@@ -17,7 +17,7 @@ pub fn attribute(cx: &mut Context<'_>, service: &mut Service, key: &str, node: &
         "cap_drop" => service.cap_drop = capabilities(cx, node),
         "security_opt" => service.security_opt = security_opt(cx, node),
         "sysctls" => service.sysctls = cx.labels(node),
-        "devices" => service.devices = devices(cx, node),
+        "devices" => devices(cx, service, node),
         "group_add" => service.group_add = cx.texts(node),
         "pid" => service.pid = namespace(cx, node, false),
         _ => service.ipc = namespace(cx, node, true),
@@ -121,6 +121,7 @@ fn namespace(cx: &mut Context<'_>, node: &Node, ipc: bool) -> Option<NamespaceOf
     match text.split_once(':') {
         None if text == "host" => Some(NamespaceOf::Host),
         None if ipc && (text == "private" || text == "shareable") => Some(NamespaceOf::Private),
+        None if ipc && text == "none" => Some(NamespaceOf::Bare),
         None if text.is_empty() => None,
         Some(("service", name)) => service_name(cx, name, node.span).map(NamespaceOf::Service),
         Some(("container", name)) if !name.is_empty() => {
@@ -137,23 +138,26 @@ fn namespace(cx: &mut Context<'_>, node: &Node, ipc: bool) -> Option<NamespaceOf
 }
 
 /// Device nodes as `HOST:CONTAINER:rwm`.
-fn devices(cx: &mut Context<'_>, node: &Node) -> Vec<String> {
-    let mut devices = Vec::new();
-    cx.items(node, |cx, item| devices.extend(device(cx, item)));
-    devices
+fn devices(cx: &mut Context<'_>, service: &mut Service, node: &Node) {
+    cx.items(node, |cx, item| match cdi_name(item) {
+        Some(name) => service.kernel.cdi.push(name.to_owned()),
+        None => service.devices.extend(device(cx, item)),
+    });
+}
+
+/// `vendor/class=device`, a name of the container device interface.
+fn cdi_name(node: &Node) -> Option<&str> {
+    let source = node.text_at("source")?;
+    let (kind, device) = source.split_once('=')?;
+    let (vendor, class) = kind.split_once('/')?;
+    let named = !vendor.is_empty() && !class.is_empty() && !device.is_empty();
+    named.then_some(source)
 }
 
 fn device(cx: &mut Context<'_>, node: &Node) -> Option<String> {
     let source = node.text_at("source")?;
     let target = node.text_at("target").unwrap_or(source);
     let permissions = node.text_at("permissions").unwrap_or("rwm");
-    if !source.starts_with('/') && source.contains('=') {
-        cx.unsupported(
-            node.span,
-            "a device of the container device interface (CDI)",
-        );
-        return None;
-    }
     if permissions.is_empty() || !permissions.chars().all(|c| "rwm".contains(c)) {
         cx.invalid(
             node.span,

@@ -5,6 +5,8 @@ use super::depends;
 use super::deploy;
 use super::files;
 use super::health;
+use super::kernel;
+use super::life;
 use super::limits;
 use super::mounts;
 use super::networks;
@@ -57,13 +59,30 @@ fn attribute(cx: &mut Context<'_>, service: &mut Service, key: &str, node: &Node
         "secrets" => service.secrets = files::mounts(cx, node, "/run/secrets"),
         "configs" => service.configs = files::mounts(cx, node, ""),
         "networks" | "network_mode" | "hostname" | "domainname" | "dns" | "dns_search"
-        | "dns_opt" | "extra_hosts" => networks::attribute(cx, service, key, node),
+        | "dns_opt" | "extra_hosts" | "mac_address" => networks::attribute(cx, service, key, node),
         "cpus" | "cpu_shares" | "cpuset" | "mem_limit" | "mem_reservation" | "memswap_limit"
-        | "pids_limit" | "ulimits" | "shm_size" | "oom_score_adj" => {
+        | "pids_limit" | "ulimits" | "shm_size" | "oom_score_adj" | "cpu_quota" | "cpu_period"
+        | "cpu_rt_runtime" | "cpu_rt_period" | "mem_swappiness" | "oom_kill_disable" => {
             limits::attribute(cx, service, key, node);
         }
         "privileged" | "read_only" | "cap_add" | "cap_drop" | "security_opt" | "pid" | "ipc"
         | "sysctls" | "devices" | "group_add" => security::attribute(cx, service, key, node),
+        "annotations"
+        | "cgroup"
+        | "cgroup_parent"
+        | "device_cgroup_rules"
+        | "gpus"
+        | "uts"
+        | "userns_mode"
+        | "isolation"
+        | "runtime"
+        | "storage_opt"
+        | "blkio_config" => {
+            kernel::attribute(cx, service, key, node);
+        }
+        "pre_start" | "post_start" | "pre_stop" | "logging" | "volumes_from" | "external_links" => {
+            life::attribute(cx, service, key, node);
+        }
         _ => process::attribute(cx, service, key, node),
     }
 }
@@ -81,7 +100,8 @@ fn image(cx: &mut Context<'_>, service: &mut Service, node: &Node) {
     }
 }
 
-fn environment(cx: &mut Context<'_>, node: &Node) -> IndexMap<String, Option<String>> {
+/// Reads variables; one without a value is nothing.
+pub fn environment(cx: &mut Context<'_>, node: &Node) -> IndexMap<String, Option<String>> {
     let mut all = IndexMap::new();
     for (key, entry) in node.entries() {
         if key.is_empty() || key.contains(|c: char| c.is_whitespace() || c == '\0' || c == '=') {

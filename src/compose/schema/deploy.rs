@@ -48,7 +48,8 @@ const LIMITS: &[Attribute] = &[
 const RESERVATIONS: &[Attribute] = &[
     at("cpus", NUMBER).accepted("a reservation of CPUs is of swarm"),
     at("memory", scalar(Scalar::BytesText)),
-    at("devices", list(&object(DEVICE_REQUEST))).rejected("not supported yet"),
+    at("devices", list(&object(DEVICE_REQUEST)))
+        .partly("through files of the container device interface (CDI)"),
     at("generic_resources", list(&object(GENERIC))).accepted(NO_SWARM),
 ];
 

@@ -10,7 +10,7 @@ pub const MOUNT: &[Attribute] = &[
         word(&["bind", "volume", "tmpfs", "cluster", "npipe", "image"]),
     )
     .required()
-    .partly("`bind`, `volume` and `tmpfs`"),
+    .partly("`bind`, `volume`, `tmpfs` and `image`"),
     at("source", TEXT).note("a path if the type is `bind`"),
     at("target", scalar(Scalar::Target)).required(),
     at("read_only", BOOL),
@@ -18,9 +18,7 @@ pub const MOUNT: &[Attribute] = &[
     at("bind", object(BIND)).keep(),
     at("volume", object(VOLUME)).keep(),
     at("tmpfs", object(TMPFS)).keep(),
-    at("image", object(IMAGE))
-        .keep()
-        .rejected("images cannot be mounted yet"),
+    at("image", object(IMAGE)).keep(),
 ];
 
 const BIND: &[Attribute] = &[
@@ -30,12 +28,11 @@ const BIND: &[Attribute] = &[
     at(
         "recursive",
         word(&["enabled", "disabled", "writable", "readonly"]),
-    )
-    .partly("`enabled` and `disabled`"),
+    ),
 ];
 
 const VOLUME: &[Attribute] = &[
-    at("labels", LABELS).rejected("anonymous volumes keep no labels yet"),
+    at("labels", LABELS),
     at("nocopy", BOOL),
     at("subpath", TEXT),
 ];

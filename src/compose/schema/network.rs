@@ -6,12 +6,12 @@ use super::*;
 /// `networks.*` of a service.
 pub const MEMBERSHIP: &[Attribute] = &[
     at("aliases", UNIQUE_TEXTS),
-    at("driver_opts", OPTIONS).rejected("endpoints have no options yet"),
+    at("driver_opts", OPTIONS).partly("`com.docker.network.endpoint.sysctls`"),
     at("gw_priority", TRUNCATED),
     at("interface_name", TEXT),
     at("ipv4_address", TEXT),
     at("ipv6_address", TEXT),
-    at("link_local_ips", UNIQUE_TEXTS).rejected("not supported yet"),
+    at("link_local_ips", UNIQUE_TEXTS),
     at("mac_address", TEXT),
     at("priority", TRUNCATED),
 ];

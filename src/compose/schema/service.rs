@@ -24,12 +24,13 @@ use super::*;
 
 const NO_WINDOWS: &str = "of Windows";
 const NO_V1: &str = "needs control groups of version 1";
+const CDI: &str = "devices that have a file of the container device interface (CDI)";
 const LATER: &str = "not supported yet";
 
 /// The rows of a service.
 pub const SERVICE: &[Attribute] = &[
     at("profiles", TEXTS.same(Same::Equal)),
-    at("annotations", LABELS).rejected(LATER),
+    at("annotations", LABELS),
     at("attach", BOOL).keep(),
     at("build", object(BUILD).long(Long::Build))
         .keep()
@@ -38,17 +39,17 @@ pub const SERVICE: &[Attribute] = &[
         .keep()
         .nullable()
         .note("for `watch`"),
-    at("blkio_config", object(BLKIO)).keep().rejected(LATER),
+    at("blkio_config", object(BLKIO)).keep(),
     at("cap_add", UNIQUE_TEXTS),
     at("cap_drop", UNIQUE_TEXTS),
-    at("cgroup_parent", TEXT).rejected(LATER),
-    at("cgroup", word(&["host", "private"])).rejected(LATER),
+    at("cgroup_parent", TEXT),
+    at("cgroup", word(&["host", "private"])),
     at("cpu_count", scalar(Scalar::Within(0, i64::MAX))).accepted(NO_WINDOWS),
     at("cpu_percent", NUMBER).accepted(NO_WINDOWS),
-    at("cpu_period", TRUNCATED).rejected(LATER),
-    at("cpu_quota", TRUNCATED).rejected(LATER),
-    at("cpu_rt_period", TRUNCATED).rejected(NO_V1),
-    at("cpu_rt_runtime", TRUNCATED).rejected(NO_V1),
+    at("cpu_period", TRUNCATED),
+    at("cpu_quota", TRUNCATED),
+    at("cpu_rt_period", TRUNCATED).partly(NO_V1),
+    at("cpu_rt_runtime", TRUNCATED).partly(NO_V1),
     at("cpus", NUMBER),
     at("cpuset", TEXT),
     at("cpu_shares", TRUNCATED),
@@ -74,7 +75,7 @@ pub const SERVICE: &[Attribute] = &[
         .keep()
         .nullable()
         .partly("resources, replicas and the restart policy"),
-    at("device_cgroup_rules", DISTINCT_TEXTS).rejected(LATER),
+    at("device_cgroup_rules", DISTINCT_TEXTS),
     at(
         "devices",
         list(&object(DEVICE))
@@ -96,16 +97,16 @@ pub const SERVICE: &[Attribute] = &[
     ),
     at("expose", list(&TEXT_OR_NUMBER).same(Same::Equal)),
     at("extends", object(EXTENDS)),
-    at("external_links", TEXTS.same(Same::Distinct)).rejected(LATER),
+    at("external_links", TEXTS.same(Same::Distinct)),
     at("extra_hosts", HOSTS),
     at("group_add", list(&TEXT_OR_NUMBER).same(Same::Distinct)),
-    at("gpus", list(&object(GPU)).long(Long::Gpus)).rejected(LATER),
+    at("gpus", list(&object(GPU)).long(Long::Gpus)).partly(CDI),
     at("hostname", TEXT),
     at("healthcheck", object(HEALTHCHECK)).keep(),
     at("image", TEXT.path(Path::No)),
     at("init", BOOL).keep(),
     at("ipc", TEXT),
-    at("isolation", TEXT).accepted(NO_WINDOWS),
+    at("isolation", TEXT).partly("`default`, as docker on Linux"),
     at("labels", LABELS),
     at(
         "label_file",
@@ -114,17 +115,17 @@ pub const SERVICE: &[Attribute] = &[
     at("links", UNIQUE_TEXTS),
     at("logging", object(LOGGING).rule(Rule::SameDriver))
         .keep()
-        .rejected(LATER),
+        .partly("`json-file`, `local`, `none`"),
     at("mem_limit", BYTES),
     at("mem_reservation", scalar(Scalar::WholeBytes)),
     at("memswap_limit", scalar(Scalar::SignedBytes)),
-    at("mem_swappiness", scalar(Scalar::WholeBytes)).rejected(NO_V1),
-    at("mac_address", TEXT).rejected(LATER),
+    at("mem_swappiness", scalar(Scalar::WholeBytes)).partly(NO_V1),
+    at("mac_address", TEXT),
     at("models", map(&object(SERVICE_MODEL)).long(Long::Names))
         .rejected("there is no model runner"),
     at("network_mode", TEXT),
     at("networks", map(&object(MEMBERSHIP)).long(Long::Names)),
-    at("oom_kill_disable", BOOL).rejected(NO_V1),
+    at("oom_kill_disable", BOOL).partly(NO_V1),
     at("oom_score_adj", scalar(Scalar::Within(-1000, 1000))),
     at("pid", TEXT),
     at("pids_limit", TRUNCATED),
@@ -141,7 +142,7 @@ pub const SERVICE: &[Attribute] = &[
     at("pull_refresh_after", TEXT).rejected(LATER),
     at("read_only", BOOL),
     at("restart", TEXT),
-    at("runtime", TEXT).rejected("there is one runtime"),
+    at("runtime", TEXT).partly("containers run in hoist's own runtime, which stands for `runc`"),
     at("scale", scalar(Scalar::Within(0, i64::MAX))).keep(),
     at(
         "secrets",
@@ -154,26 +155,27 @@ pub const SERVICE: &[Attribute] = &[
     at("stdin_open", BOOL),
     at("stop_grace_period", DURATION).keep(),
     at("stop_signal", TEXT),
-    at("storage_opt", OPTIONS).rejected(LATER),
+    at("storage_opt", OPTIONS)
+        .partly("`size`, an error where the file system has no project quotas"),
     at("sysctls", LABELS),
     at("tmpfs", SOME_TEXTS),
     at("tty", BOOL),
     at("ulimits", ULIMITS),
     at("use_api_socket", TRUE_FALSE).rejected("there is no daemon whose socket could be given"),
     at("user", TEXT),
-    at("userns_mode", TEXT).rejected(LATER),
-    at("uts", TEXT).rejected(LATER),
+    at("userns_mode", TEXT).partly("`host`: no users are mapped"),
+    at("uts", TEXT),
     at(
         "volumes",
         list(&object(MOUNT))
             .long(Long::Mounts)
             .same(Same::Key("target")),
     ),
-    at("volumes_from", DISTINCT_TEXTS).rejected(LATER),
+    at("volumes_from", DISTINCT_TEXTS),
     at("working_dir", TEXT),
     at("pre_start", list(&object(PRE_START))).rejected(LATER),
-    at("post_start", list(&object(HOOK))).rejected(LATER),
-    at("pre_stop", list(&object(HOOK))).rejected(LATER),
+    at("post_start", list(&object(HOOK))),
+    at("pre_stop", list(&object(HOOK))),
 ];
 
 const LOGGING: &[Attribute] = &[

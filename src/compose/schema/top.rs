@@ -24,14 +24,14 @@ const INCLUDE: &[Attribute] = &[
 
 const NETWORK: &[Attribute] = &[
     at("name", TEXT),
-    at("driver", TEXT).partly("`bridge`, `host` and `none`"),
+    at("driver", TEXT).partly("`bridge`, `macvlan`, `ipvlan`"),
     at("driver_opts", OPTIONS),
     at("ipam", object(IPAM)).or(Default::Empty),
     at("external", BOOL),
     at("internal", BOOL),
     at("attachable", BOOL).accepted("there is no swarm"),
     at("labels", LABELS),
-    at("enable_ipv4", BOOL).keep().partly("always on"),
+    at("enable_ipv4", BOOL).keep(),
     at("enable_ipv6", BOOL).keep(),
 ];
 

@@ -29,7 +29,12 @@ fn id(number: u8) -> ContainerId {
 fn member(network: &str, last: u8, names: &[&str]) -> Membership {
     Membership {
         network: NetworkName::new(network).unwrap(),
-        ipv4: Ipv4Addr::new(10, if network == "app_front" { 1 } else { 2 }, 0, last),
+        ipv4: Some(Ipv4Addr::new(
+            10,
+            if network == "app_front" { 1 } else { 2 },
+            0,
+            last,
+        )),
         ipv6: (last == 2).then(|| "fd00::2".parse().unwrap()),
         names: names.iter().map(|name| (*name).to_owned()).collect(),
         internal: network == "app_back",
@@ -246,7 +251,7 @@ fn crowd(size: u16) -> Zone {
             let [high, low] = number.to_be_bytes();
             let name = format!("app-crowd-{number}");
             let mut membership = member("app_front", 1, &["crowd", &name]);
-            membership.ipv4 = Ipv4Addr::new(10, 9, high, low);
+            membership.ipv4 = Some(Ipv4Addr::new(10, 9, high, low));
             let container = ContainerId::new(format!("{number:064x}")).unwrap();
             Entry {
                 container,

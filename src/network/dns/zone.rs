@@ -40,7 +40,7 @@ pub struct Membership {
     /// The network.
     pub network: NetworkName,
     /// Its address there.
-    pub ipv4: Ipv4Addr,
+    pub ipv4: Option<Ipv4Addr>,
     /// Its IPv6 address there.
     pub ipv6: Option<Ipv6Addr>,
     /// What it is called there: service, container name, aliases, short id.
@@ -147,7 +147,7 @@ fn tables(entries: &[Entry]) -> HashMap<NetworkName, Arc<Table>> {
         for membership in &entry.networks {
             let table = tables.entry(membership.network.clone()).or_default();
             let addresses = Addresses {
-                v4: vec![membership.ipv4.into()],
+                v4: membership.ipv4.map(IpAddr::from).into_iter().collect(),
                 v6: membership.ipv6.map(IpAddr::from).into_iter().collect(),
             };
             let qualified = |name: &str| format!("{name}.{}", membership.network);

@@ -318,12 +318,14 @@ fn translation_rules(network: &NetworkSpec) -> Vec<(&'static str, Rule)> {
     let mut masquerade = |inside: &dyn Fn(Rule) -> Rule| {
         let hairpin = inside(rule().leaving_by(bridge)).destination_rewritten();
         rules.push(("postrouting", hairpin.masquerade()));
-        rules.push((
-            "postrouting",
-            inside(rule().not_leaving_by(bridge)).masquerade(),
-        ));
+        if !network.unmasqueraded {
+            let outbound = inside(rule().not_leaving_by(bridge));
+            rules.push(("postrouting", outbound.masquerade()));
+        }
     };
-    masquerade(&|rule| rule.ipv4().in_subnet4(Side::Source, network.subnet4));
+    if let Some(subnet) = network.subnet4 {
+        masquerade(&|rule| rule.ipv4().in_subnet4(Side::Source, subnet));
+    }
     if let Some(subnet) = network.subnet6 {
         masquerade(&|rule| rule.ipv6().in_subnet6(Side::Source, subnet));
     }
@@ -343,7 +345,10 @@ fn forward_rules(network: &NetworkSpec) -> Vec<Rule> {
         rule()
             .coming_by(bridge)
             .leaving_by(bridge)
-            .verdict(Verdict::Accept),
+            .verdict(match network.isolated {
+                true => Verdict::Drop,
+                false => Verdict::Accept,
+            }),
     ];
     if !network.internal {
         rules.push(

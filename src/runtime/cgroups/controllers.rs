@@ -5,6 +5,7 @@ use super::Layout;
 use super::limits;
 use super::tree::Folder;
 use crate::runtime::devices::DeviceRules;
+use crate::runtime::spec::BlkioSpec;
 use crate::runtime::spec::CgroupSpec;
 use std::path::Path;
 
@@ -18,6 +19,7 @@ pub fn of_v1(layout: &Layout, spec: &CgroupSpec, rules: &DeviceRules) -> Vec<&'s
         wanted.extend(["freezer", "cpuacct"]);
     }
     wanted.extend(limits::v1(spec).iter().map(|write| write.controller));
+    wanted.extend((spec.blkio != BlkioSpec::default()).then_some("blkio"));
     wanted
 }
 
@@ -25,6 +27,7 @@ pub fn of_v1(layout: &Layout, spec: &CgroupSpec, rules: &DeviceRules) -> Vec<&'s
 pub fn of_v2(spec: &CgroupSpec) -> Vec<&'static str> {
     let mut wanted = vec!["cpu", "memory", "pids"];
     wanted.extend(spec.cpuset.as_ref().map(|_| "cpuset"));
+    wanted.extend((spec.blkio != BlkioSpec::default()).then_some("io"));
     wanted
 }
 

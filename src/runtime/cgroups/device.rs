@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn v1_lines_deny_all_first() {
-        let lines = v1(&rules(&[], false).unwrap());
+        let lines = v1(&rules(&[], &[], false).unwrap());
         assert_eq!(lines[0], ("devices.deny", "a".into()));
         assert!(lines.contains(&("devices.allow", "c 1:3 rwm".into())));
         assert!(lines.contains(&("devices.allow", "b *:* m".into())));

@@ -18,7 +18,7 @@ pub struct Write {
     pub asked: Option<&'static str>,
 }
 
-fn asked(
+pub(super) fn asked(
     controller: &'static str,
     file: &'static str,
     key: &'static str,
@@ -78,10 +78,14 @@ pub fn v1(spec: &CgroupSpec) -> Vec<Write> {
             bytes,
         )
     }));
-    if let Some(cpus) = spec.cpus {
-        writes.push(asked("cpu", "cpu.cfs_period_us", "cpus", PERIOD));
-        writes.push(asked("cpu", "cpu.cfs_quota_us", "cpus", quota(cpus)));
+    let swappiness = spec.memory_swappiness;
+    writes.extend(
+        swappiness.map(|value| asked("memory", "memory.swappiness", "mem_swappiness", value)),
+    );
+    if spec.oom_kill_disable {
+        writes.push(asked("memory", "memory.oom_control", "oom_kill_disable", 1));
     }
+    writes.extend(v1_cpu(spec));
     let shares = spec.cpu_shares.filter(|shares| *shares > 0);
     writes.extend(shares.map(|shares| asked("cpu", "cpu.shares", "cpu_shares", shares)));
     let cpus = spec.cpuset.as_deref();
@@ -91,6 +95,39 @@ pub fn v1(spec: &CgroupSpec) -> Vec<Write> {
             .map(|limit| asked("pids", "pids.max", "pids_limit", pids(limit))),
     );
     writes
+}
+
+/// CPU time and real-time CPU time: periods first, since a quota is checked against its period.
+fn v1_cpu(spec: &CgroupSpec) -> Vec<Write> {
+    let mut writes = Vec::new();
+    if let Some(cpus) = spec.cpus {
+        writes.push(asked("cpu", "cpu.cfs_period_us", "cpus", PERIOD));
+        writes.push(asked("cpu", "cpu.cfs_quota_us", "cpus", quota(cpus)));
+    }
+    let period = spec.cpu_period;
+    writes.extend(period.map(|us| asked("cpu", "cpu.cfs_period_us", "cpu_period", us)));
+    let quota = spec.cpu_quota;
+    writes.extend(quota.map(|us| asked("cpu", "cpu.cfs_quota_us", "cpu_quota", us.max(-1))));
+    let period = spec.cpu_rt_period;
+    writes.extend(period.map(|us| asked("cpu", "cpu.rt_period_us", "cpu_rt_period", us)));
+    let runtime = spec.cpu_rt_runtime;
+    writes.extend(runtime.map(|us| asked("cpu", "cpu.rt_runtime_us", "cpu_rt_runtime", us)));
+    writes
+}
+
+/// The value of `cpu.max`, and the key that asked for it.
+fn v2_cpu(spec: &CgroupSpec) -> Option<(String, &'static str)> {
+    if let Some(cpus) = spec.cpus {
+        return Some((format!("{} {PERIOD}", quota(cpus)), "cpus"));
+    }
+    let period = spec.cpu_period.unwrap_or(PERIOD);
+    match spec.cpu_quota {
+        Some(quota) if quota >= 0 => Some((format!("{quota} {period}"), "cpu_quota")),
+        Some(_) => Some((format!("max {period}"), "cpu_quota")),
+        None => spec
+            .cpu_period
+            .map(|period| (format!("max {period}"), "cpu_period")),
+    }
 }
 
 /// What to write on cgroup v2.
@@ -116,15 +153,7 @@ pub fn v2(spec: &CgroupSpec) -> Vec<Write> {
     }
     let soft = spec.memory_reservation;
     writes.extend(soft.map(|bytes| asked("memory", "memory.low", "mem_reservation", bytes)));
-    let cpus = spec.cpus;
-    writes.extend(cpus.map(|cpus| {
-        asked(
-            "cpu",
-            "cpu.max",
-            "cpus",
-            format!("{} {PERIOD}", quota(cpus)),
-        )
-    }));
+    writes.extend(v2_cpu(spec).map(|(value, key)| asked("cpu", "cpu.max", key, value)));
     let shares = spec.cpu_shares.filter(|shares| *shares > 0);
     writes.extend(shares.map(|shares| asked("cpu", "cpu.weight", "cpu_shares", weight(shares))));
     let cpus = spec.cpuset.as_deref();
@@ -267,5 +296,48 @@ mod tests {
             [1, 2, 59, 100, 174, 10_000]
         );
         assert!((2..5000).map(weight).is_sorted());
+    }
+
+    #[test]
+    fn quota_and_period_may_be_given_by_themselves() {
+        let with = |quota, period| CgroupSpec {
+            cpu_quota: quota,
+            cpu_period: period,
+            ..CgroupSpec::default()
+        };
+        assert_eq!(
+            pairs(v1(&with(Some(5000), Some(20000)))),
+            ["cpu.cfs_period_us=20000", "cpu.cfs_quota_us=5000"]
+        );
+        for (quota, period, max) in [
+            (Some(5000), Some(20000), "5000 20000"),
+            (Some(5000), None, "5000 100000"),
+            (Some(-1), None, "max 100000"),
+            (None, Some(20000), "max 20000"),
+        ] {
+            let expected = format!("cpu.max={max}");
+            assert_eq!(pairs(v2(&with(quota, period))), [expected]);
+        }
+    }
+
+    #[test]
+    fn what_only_v1_has_is_written_there_only() {
+        let spec = CgroupSpec {
+            memory_swappiness: Some(7),
+            oom_kill_disable: true,
+            cpu_rt_period: Some(1_000_000),
+            cpu_rt_runtime: Some(950),
+            ..CgroupSpec::default()
+        };
+        assert_eq!(
+            pairs(v1(&spec)),
+            [
+                "memory.swappiness=7",
+                "memory.oom_control=1",
+                "cpu.rt_period_us=1000000",
+                "cpu.rt_runtime_us=950"
+            ]
+        );
+        assert!(v2(&spec).is_empty());
     }
 }

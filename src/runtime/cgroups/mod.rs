@@ -12,12 +12,15 @@
 //! Invariants: nothing is killed that is not in the cgroup at that moment; a limit that was asked for and cannot be set is
 //! an error that names it; no wait is unbounded.
 
+mod blkio;
 mod controllers;
 mod device;
 mod error;
 mod layout;
 mod life;
 mod limits;
+mod realtime;
+mod support;
 mod tree;
 mod usage;
 mod view;
@@ -34,6 +37,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
+pub use support::discard_unsupported;
 use tree::Folder;
 
 /// The cgroup of a container: one folder in each hierarchy that it has.
@@ -138,7 +142,10 @@ impl Cgroup {
                 self.join(layout, controller)?;
             }
         }
-        self.set(&self.writes(spec))?;
+        if let (Some(runtime), Some(folder)) = (spec.cpu_rt_runtime, self.v1_of("cpu")) {
+            realtime::make_room(folder, &self.path, runtime)?;
+        }
+        self.set(&self.writes(spec)?)?;
         self.control_devices(rules)
     }
 
@@ -232,7 +239,7 @@ impl Cgroup {
     /// the container's processes put into them.
     pub fn update(&mut self, spec: &CgroupSpec) -> Result<(), Error> {
         let layout = Layout::here()?;
-        let writes = self.writes(spec);
+        let writes = self.writes(spec)?;
         if !self.pure {
             let before = self.v1.len();
             for write in &writes {
@@ -247,12 +254,16 @@ impl Cgroup {
         self.set(&writes)
     }
 
-    fn writes(&self, spec: &CgroupSpec) -> Vec<Write> {
-        if self.pure {
-            limits::v2(spec)
+    fn writes(&self, spec: &CgroupSpec) -> Result<Vec<Write>, Error> {
+        let (mut writes, devices) = if self.pure {
+            let folder = self.v2.as_ref().map(|folder| &folder.path);
+            let bfq = folder.is_some_and(|path| path.join("io.bfq.weight").exists());
+            (limits::v2(spec), blkio::v2(&spec.blkio, bfq)?)
         } else {
-            limits::v1(spec)
-        }
+            (limits::v1(spec), blkio::v1(&spec.blkio)?)
+        };
+        writes.extend(devices);
+        Ok(writes)
     }
 
     fn set(&self, writes: &[Write]) -> Result<(), Error> {

@@ -36,6 +36,12 @@ pub enum Error {
         /// The text.
         access: String,
     },
+    /// Not `KIND MAJOR:MINOR ACCESS`.
+    #[error("device rule `{line}` is not of the form `c 1:3 rwm`")]
+    Rule {
+        /// As written.
+        line: String,
+    },
     /// The path inside is not one below `/dev`.
     #[error("device target `{target}` must be a path below /dev")]
     Target {
@@ -159,8 +165,12 @@ const DEFAULT_RULES: [Rule; 13] = [
     char_rule(false, 10, Some(229)), // fuse
 ];
 
-/// The device control for a container with these extra devices.
-pub fn rules(extra: &[DeviceSpec], privileged: bool) -> Result<DeviceRules, Error> {
+/// The device control for a container with these extra devices and `device_cgroup_rules`.
+pub fn rules(
+    extra: &[DeviceSpec],
+    further: &[String],
+    privileged: bool,
+) -> Result<DeviceRules, Error> {
     if privileged {
         return Ok(DeviceRules::Everything);
     }
@@ -178,7 +188,44 @@ pub fn rules(extra: &[DeviceSpec], privileged: bool) -> Result<DeviceRules, Erro
             access,
         }));
     }
+    for line in further {
+        rules.extend(parse_rule(line)?);
+    }
     Ok(DeviceRules::Only(rules))
+}
+
+/// `c 1:3 mr`, `b *:* rwm`, `a *:* rwm`: the rules that one line of `device_cgroup_rules` stands for.
+pub fn parse_rule(line: &str) -> Result<Vec<Rule>, Error> {
+    let malformed = || Error::Rule { line: line.into() };
+    let mut words = line.split(' ');
+    let (Some(kind), Some(numbers), Some(access), None) =
+        (words.next(), words.next(), words.next(), words.next())
+    else {
+        return Err(malformed());
+    };
+    let kinds: &[Kind] = match kind {
+        "c" => &[Kind::Char],
+        "b" => &[Kind::Block],
+        "a" => &[Kind::Char, Kind::Block],
+        _ => return Err(malformed()),
+    };
+    let number = |text: &str| match text {
+        "*" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| malformed()),
+    };
+    let (major, minor) = numbers.split_once(':').ok_or_else(malformed)?;
+    let (major, minor) = (number(major)?, number(minor)?);
+    let access = Access::parse(access)
+        .filter(|_| (1..=3).contains(&access.len()))
+        .ok_or_else(malformed)?;
+    let rule = |kind: &Kind| Rule {
+        allow: true,
+        kind: *kind,
+        major,
+        minor,
+        access,
+    };
+    Ok(kinds.iter().map(rule).collect())
 }
 
 #[cfg(test)]
@@ -195,7 +242,8 @@ mod tests {
 
     #[test]
     fn extra_devices_become_rules_of_their_numbers() {
-        let DeviceRules::Only(rules) = rules(&[spec("/dev/null", "/dev/x", "rw")], false).unwrap()
+        let DeviceRules::Only(rules) =
+            rules(&[spec("/dev/null", "/dev/x", "rw")], &[], false).unwrap()
         else {
             panic!("not privileged");
         };
@@ -204,7 +252,10 @@ mod tests {
             (last.major, last.minor, last.access.letters().as_str()),
             (Some(1), Some(3), "rw")
         );
-        assert_eq!(super::rules(&[], true).unwrap(), DeviceRules::Everything);
+        assert_eq!(
+            super::rules(&[], &[], true).unwrap(),
+            DeviceRules::Everything
+        );
     }
 
     #[test]
@@ -217,10 +268,31 @@ mod tests {
             ("/dev/null", "/dev/../etc/x", "r"),
             ("/dev/null", "/dev/", "r"),
         ] {
-            let error = rules(&[spec(source, target, access)], false)
+            let error = rules(&[spec(source, target, access)], &[], false)
                 .unwrap_err()
                 .to_string();
             assert!(error.contains(source) || error.contains(target), "{error}");
+        }
+    }
+
+    #[test]
+    fn written_rules_are_read_as_docker_reads_them() {
+        let rules = parse_rule("a 10:* rm").unwrap();
+        assert_eq!(rules.len(), 2);
+        assert_eq!((rules[0].major, rules[0].minor), (Some(10), None));
+        assert_eq!(rules[1].kind, Kind::Block);
+        assert_eq!(parse_rule("c *:* w").unwrap()[0].access, Access::WRITE);
+        for bad in [
+            "",
+            "c 1:3",
+            "x 1:3 r",
+            "c 1 r",
+            "c 1:3 rx",
+            "c 1:3  r",
+            "c 1:3 rwmr",
+        ] {
+            let error = parse_rule(bad).unwrap_err().to_string();
+            assert!(error.contains(&format!("`{bad}`")), "{error}");
         }
     }
 }

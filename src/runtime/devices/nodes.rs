@@ -53,7 +53,7 @@ pub(super) struct Node {
     owner: (u32, u32),
 }
 
-/// Fills a fresh `/dev`: the standard nodes and links, the folders that are mounted on, extra devices; all devices of the
+/// Fills a fresh `/dev`: the standard nodes and links, extra devices; all devices of the
 /// host if `privileged`; an empty `console` to mount a terminal on if `tty`.
 ///
 /// The caller still sees the host's devices by their paths.
@@ -77,9 +77,6 @@ pub fn populate_dev(
     let core = Path::new(CORE.1).exists().then_some(CORE);
     for (name, target) in LINKS.into_iter().chain(core) {
         ignore_existing(symlinkat(target, dev, name)).map_err(create(name))?;
-    }
-    for name in ["pts", "shm", "mqueue"] {
-        ignore_existing(mkdirat(dev, name, Mode::from_raw_mode(0o755))).map_err(create(name))?;
     }
     if tty {
         let made = mknodat(
@@ -248,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn dev_gets_nodes_links_and_folders() {
+    fn dev_gets_nodes_and_links() {
         if !rustix::process::geteuid().is_root() {
             return;
         }

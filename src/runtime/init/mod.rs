@@ -97,7 +97,9 @@ impl Init<'_> {
         let tty = spec.process.tty;
         devices::populate_dev(mounts.dev.as_fd(), &spec.devices, spec.privileged, tty)
             .map_err(|e| StartFailure::new(Step::Devices, chain(&e)))?;
-        namespaces::hide_cgroups()?;
+        if !spec.host_cgroups {
+            namespaces::hide_cgroups()?;
+        }
         mounts::mount_cgroups(&mounts.sys, spec, &Hierarchy::of(self.cgroup))?;
         let places = Places {
             root,

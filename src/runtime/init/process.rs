@@ -6,6 +6,7 @@
 
 use super::sync::ChildEnd;
 use crate::runtime::capabilities::CapSet;
+use crate::runtime::confinement;
 use crate::runtime::console;
 use crate::runtime::error::{At, StartFailure, Step};
 use crate::runtime::mounts::Root;
@@ -69,6 +70,7 @@ impl Becoming<'_> {
             .apply_bounding()
             .map_err(|e| StartFailure::new(Step::Security, chain(&e)))?;
         become_user(&user)?;
+        confinement::prepare(root_fd.as_fd(), &self.spec.confinement)?;
         let path = find_program(self.spec)?;
         Ready::new(self.spec, &path, &env, self.init.is_some())
     }

@@ -3,9 +3,11 @@
 use super::{FOLDER, Root, attach, copy_of, filesystem};
 use crate::runtime::cgroups::Cgroup;
 use crate::runtime::error::{At, StartFailure, Step};
+use crate::runtime::namespaces;
 use crate::runtime::spec::{ContainerSpec, Namespace, NetworkNs};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
 use std::path::Path;
 
@@ -13,6 +15,9 @@ const NOSUID: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID;
 const NODEV: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NODEV;
 const NOEXEC: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOEXEC;
 const RDONLY: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_RDONLY;
+const CLONE: OpenTreeFlags = OpenTreeFlags::OPEN_TREE_CLONE.union(OpenTreeFlags::OPEN_TREE_CLOEXEC);
+/// `statfs` says so of a tmpfs.
+const TMPFS_MAGIC: i64 = 0x0102_1994;
 const STRICT: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_STRICTATIME;
 
 /// Descriptors of the default mounts that later steps work in, whatever the image or a user mount puts over their paths.
@@ -75,30 +80,41 @@ fn put(tree: &OwnedFd, target: OwnedFd, path: &str) -> Result<(), StartFailure> 
 
 /// `/dev/shm` and `/dev/mqueue` belong to the IPC namespace: with a shared one they are its owner's.
 fn mount_ipc(dev: Root<'_>, spec: &ContainerSpec) -> Result<(), StartFailure> {
-    let of = match spec.ipc_ns {
-        Namespace::New => None,
-        Namespace::Host => Some("/dev".to_owned()),
-        Namespace::Of { pid, .. } => Some(format!("/proc/{pid}/root/dev")),
-    };
-    for name in ["shm", "mqueue"] {
-        let path = format!("/dev/{name}");
-        let shared = of.as_ref().map(|dev| {
-            let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-            open_tree(CWD, format!("{dev}/{name}"), flags)
-        });
-        let tree = match (shared, name) {
-            // Another mount namespace's tree cannot be copied; a fresh one of the same IPC namespace is its best likeness.
-            (Some(Ok(tree)), _) => tree,
-            (_, "shm") => {
-                let size = spec.shm_size.to_string();
-                let options = [("source", "shm"), ("mode", "1777"), ("size", size.as_str())];
-                fresh("tmpfs", &options, NOSUID | NODEV | NOEXEC)?
+    const ATTRIBUTES: MountAttrFlags = NOSUID.union(NODEV).union(NOEXEC);
+    let mqueue = fresh("mqueue", &[], ATTRIBUTES)?;
+    put(&mqueue, dev.plain_folder("mqueue")?, "/dev/mqueue")?;
+    let what = || "share `/dev/shm`".to_owned();
+    let shm = match spec.ipc_ns {
+        Namespace::Host => open_tree(CWD, "/dev/shm", CLONE).at(Step::Mount, what)?,
+        Namespace::Of { pid, start_time } => {
+            match namespaces::in_mounts_of(pid, start_time, shared_memory).at(Step::Mount, what)? {
+                Some(shm) => shm,
+                None => return Ok(()),
             }
-            _ => fresh("mqueue", &[], NOSUID | NODEV | NOEXEC)?,
-        };
-        put(&tree, dev.plain_folder(name)?, &path)?;
-    }
-    Ok(())
+        }
+        Namespace::New => {
+            let Some(size) = spec.shm_size else {
+                return Ok(());
+            };
+            let size = size.to_string();
+            let options = [("source", "shm"), ("mode", "1777"), ("size", size.as_str())];
+            fresh("tmpfs", &options, ATTRIBUTES)?
+        }
+    };
+    put(&shm, dev.plain_folder("shm")?, "/dev/shm")
+}
+
+/// A copy of `/dev/shm` as the calling process sees it; `None` if there is none. Only the tmpfs itself: what is in there
+/// is the peer's to choose.
+fn shared_memory() -> rustix::io::Result<Option<OwnedFd>> {
+    let tree = match open_tree(CWD, "/dev/shm", CLONE | OpenTreeFlags::AT_SYMLINK_NOFOLLOW) {
+        Ok(tree) => tree,
+        // Not there, or not the root of a mount: `ipc: none`.
+        Err(Errno::NOENT | Errno::INVAL) => return Ok(None),
+        Err(errno) => return Err(errno),
+    };
+    let is_tmpfs = rustix::fs::fstatfs(&tree)?.f_type == TMPFS_MAGIC;
+    Ok(is_tmpfs.then_some(tree))
 }
 
 fn mount_sys(

@@ -2,12 +2,13 @@
 
 use super::{FOLDER, HANDLE, Root, attach, copy_of, filesystem};
 use crate::runtime::error::{At, StartFailure, Step};
+use crate::runtime::rootfs;
 use crate::runtime::spec::{MountKind, MountSpec};
 use crate::runtime::sys::mount::{self as attributes, Propagation};
 use crate::runtime::zygote::Hooks;
 use nix::sched::{CloneFlags, setns};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat2};
 use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
 use std::path::Path;
@@ -47,6 +48,7 @@ pub(crate) fn mount_all(places: Places<'_>, mounts: &[MountSpec]) -> Result<(), 
             MountKind::Bind { .. } => bind(places, spec)?,
             MountKind::Tmpfs { .. } => tmpfs(places.root, spec)?,
             MountKind::File { .. } => file(places, spec, index)?,
+            MountKind::Layers { .. } => layers(places, spec, index)?,
         }
     }
     Ok(())
@@ -85,6 +87,7 @@ fn bind(places: Places<'_>, spec: &MountSpec) -> Result<(), StartFailure> {
         subpath,
         propagation,
         recursive,
+        shallow,
         copy_up,
     } = &spec.kind
     else {
@@ -93,11 +96,8 @@ fn bind(places: Places<'_>, spec: &MountSpec) -> Result<(), StartFailure> {
     let what = || format!("mount `{}` at `{}`", source.display(), spec.target);
     let (propagation, all) = propagation_of(propagation.as_deref());
     let open = || source_tree(source, subpath.as_deref(), *recursive);
-    let tree = match propagation {
-        Propagation::Shared => on_the_host(places.host, open),
-        _ => open(),
-    }
-    .at(Step::Mount, what)?;
+    // There and not in our copy of it: where the host's mounts are private, what was mounted since is not here.
+    let tree = on_the_host(places.host, open).at(Step::Mount, what)?;
     let folder = is_folder(&tree).at(Step::Mount, what)?;
     let target = if folder {
         root.make_folder(&spec.target)
@@ -118,12 +118,13 @@ fn bind(places: Places<'_>, spec: &MountSpec) -> Result<(), StartFailure> {
         0
     };
     attributes::set_attributes(&tree, 0, propagation, all)
-        .and_then(|()| attributes::set_attributes(&tree, read_only, Propagation::Keep, true))
+        .and_then(|()| attributes::set_attributes(&tree, read_only, Propagation::Keep, !*shallow))
         .and_then(|()| attach(&tree, &target))
         .at(Step::Mount, what)
 }
 
-/// Does something in the host's mount namespace. Ours is a slave of it: what is copied from ours never propagates back.
+/// Does something in the host's mount namespace. Ours is a slave of it: it may lack what was mounted since, and what is
+/// copied from ours never propagates back.
 fn on_the_host<T>(
     host: BorrowedFd<'_>,
     act: impl FnOnce() -> rustix::io::Result<T>,
@@ -237,6 +238,32 @@ fn flag(option: &str) -> Option<(MountAttrFlags, bool)> {
         "noatime" => (MountAttrFlags::MOUNT_ATTR_NOATIME, true),
         _ => return None,
     })
+}
+
+/// An image: mounted where no path leads, then a folder of it bound.
+fn layers(places: Places<'_>, spec: &MountSpec, index: usize) -> Result<(), StartFailure> {
+    let MountKind::Layers { lower, subpath } = &spec.kind else {
+        return Ok(());
+    };
+    let what = || format!("mount an image at `{}`", spec.target);
+    let tree = rootfs::layers(lower)?;
+    let mount = || -> rustix::io::Result<()> {
+        let name = index.to_string();
+        mkdirat(places.files, &name, Mode::from_raw_mode(0o700))?;
+        let place = rustix::fs::openat(places.files, &name, FOLDER, Mode::empty())?;
+        attach(&tree, place)?;
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let below = subpath.as_deref().unwrap_or(".");
+        let below = openat2(&tree, below, HANDLE, Mode::empty(), resolve)?;
+        let part = copy_of(&below, false)?;
+        attributes::set_attributes(&part, attributes::RDONLY, Propagation::Private, false)?;
+        let target = match is_folder(&part)? {
+            true => places.root.make_folder(&spec.target)?,
+            false => places.root.make_file(&spec.target)?,
+        };
+        attach(&part, target)
+    };
+    mount().at(Step::Mount, what)
 }
 
 /// A file made from bytes: never on the image's filesystem, never on the host's disk.

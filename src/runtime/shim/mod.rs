@@ -262,7 +262,7 @@ impl Parts {
 
 fn make_cgroup(request: &LaunchRequest) -> Result<Cgroup, StartFailure> {
     let spec = &request.spec;
-    let rules = devices::rules(&spec.devices, spec.privileged)
+    let rules = devices::rules(&spec.devices, &spec.device_rules, spec.privileged)
         .map_err(|e| StartFailure::new(Step::Devices, chain(&e)))?;
     Cgroup::create(&spec.cgroup, &rules).map_err(|e| StartFailure::new(Step::Cgroup, chain(&e)))
 }

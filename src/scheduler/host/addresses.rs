@@ -35,22 +35,27 @@ impl RealHost {
         let mut interfaces = Vec::new();
         for (index, (member, network)) in members.iter().zip(&networks).enumerate() {
             let (ipv4, ipv6) = self.addresses(container, member, network)?;
+            let prefix = network.interface_prefix.as_deref().unwrap_or("eth");
+            let name = member.interface.clone();
             interfaces.push(InterfaceSpec {
                 network: member.network.clone(),
-                name: member
-                    .interface
-                    .clone()
-                    .unwrap_or_else(|| format!("eth{index}")),
+                name: name.unwrap_or_else(|| format!("{prefix}{index}")),
                 ipv4,
                 ipv6,
+                link_local: member.link_local.clone(),
                 mac: member.mac,
                 default_route: gateway == Some(index),
             });
         }
+        let binding = gateway.and_then(|index| networks[index].host_binding);
+        let mut ports = container.record.launch.ports.clone();
+        for port in &mut ports {
+            port.host_ip = port.host_ip.or(binding);
+        }
         Ok(AttachmentSpec {
             container: container.record.id.clone(),
             interfaces,
-            ports: container.record.launch.ports.clone(),
+            ports,
         })
     }
 
@@ -60,36 +65,28 @@ impl RealHost {
         container: &Container,
         member: &Membership,
         network: &NetworkRecord<NetworkSpec>,
-    ) -> Result<(Ipv4Addr, Option<Ipv6Addr>), HostError> {
+    ) -> Result<(Option<Ipv4Addr>, Option<Ipv6Addr>), HostError> {
         let name = &container.record.name;
         if let Some((address, holder)) = self.holder(container, member) {
             return Err(HostError::new(format!(
                 "container `{name}` wants the address {address}, which container `{holder}` has"
             )));
         }
-        let (base, prefix) = network.spec.subnet4;
-        let subnet = Subnet::new(base, prefix);
-        if let Some(ip) = member
-            .ipv4
-            .filter(|ip| subnet.is_none_or(|s| !s.contains((*ip).into())))
-        {
-            let network = &network.name;
-            return Err(HostError::new(format!(
-                "container `{name}` wants the address {ip}, which is not in the subnet {base}/{prefix} of network `{network}`"
-            )));
-        }
-        let failed = |e| {
+        let spec = &network.spec;
+        let four = spec.subnet4.map(|(ip, prefix)| (IpAddr::V4(ip), prefix));
+        let six = spec.subnet6.map(|(ip, prefix)| (IpAddr::V6(ip), prefix));
+        unless_outside(container, network, member.ipv4.map(IpAddr::V4), four)?;
+        unless_outside(container, network, member.ipv6.map(IpAddr::V6), six)?;
+        let failed = |e: IpamError| {
             let network = &network.name;
             HostError::because(
                 format!("container `{name}` gets no address on `{network}`"),
                 e,
             )
         };
-        let range = network
-            .range
-            .and_then(|(ip, prefix)| Subnet::new(ip, prefix));
-        let pool4 = Addresses::of_network4(&network.spec, range);
-        let pool6 = Addresses::of_network6(&network.spec, None);
+        let range = |of: Option<(IpAddr, u8)>| of.and_then(|(ip, prefix)| Subnet::new(ip, prefix));
+        let pool4 = Addresses::of_network4(spec, range(network.range));
+        let pool6 = Addresses::of_network6(spec, range(network.range6));
         let taken = self.project.addresses(network);
         let ipv4 = match member.ipv4 {
             Some(ip) => Some(ip),
@@ -99,7 +96,6 @@ impl RealHost {
             Some(ip) => Some(ip),
             None => free(pool6, &taken).map_err(failed)?.and_then(only6),
         };
-        let ipv4 = ipv4.ok_or_else(|| failed(IpamError::NoSubnet))?;
         Ok((ipv4, ipv6))
     }
 
@@ -122,6 +118,32 @@ impl RealHost {
             Some((address, other.record.name.clone()))
         })
     }
+}
+
+/// Refuses an address that its network does not have.
+fn unless_outside(
+    container: &Container,
+    network: &NetworkRecord<NetworkSpec>,
+    wanted: Option<IpAddr>,
+    subnet: Option<(IpAddr, u8)>,
+) -> Result<(), HostError> {
+    let Some(ip) = wanted else {
+        return Ok(());
+    };
+    let (container, network) = (&container.record.name, &network.name);
+    let wants = format!("container `{container}` wants the address {ip}");
+    let Some((base, prefix)) = subnet else {
+        let family = if ip.is_ipv4() { "IPv4" } else { "IPv6" };
+        return Err(HostError::new(format!(
+            "{wants}, but network `{network}` has no {family}"
+        )));
+    };
+    if Subnet::new(base, prefix).is_none_or(|s| s.contains(ip)) {
+        return Ok(());
+    }
+    Err(HostError::new(format!(
+        "{wants}, which is not in the subnet {base}/{prefix} of network `{network}`"
+    )))
 }
 
 /// The first address of a pool that is not taken; `None` without a pool.

@@ -53,7 +53,7 @@ impl RealHost {
         paths.make().map_err(failed)?;
         like_top_layer(&paths.upper(), &image).map_err(failed)?;
         let joined = joins.iter().map(|c| c.id.clone()).collect();
-        let mut launch = self.launch_of(of, (service, &image), inherits, joined)?;
+        let (mut launch, warnings) = self.launch_of(of, (service, &image), inherits, joined)?;
         let one_off = self.one_off.as_ref().filter(|(key, _)| *key == of.service);
         let one_off = one_off.map(|(_, one_off)| one_off);
         if let Some(one_off) = one_off {
@@ -76,6 +76,7 @@ impl RealHost {
         self.project.save_container(&record)?;
         self.project
             .add(record, LifeRecord::default(), Status::default());
+        self.warn(&of.service, warnings);
         Ok(())
     }
 
@@ -91,7 +92,7 @@ impl RealHost {
         (service, image): (&Service, &Image),
         inherits: Option<&ContainerId>,
         joined: Vec<ContainerId>,
-    ) -> Result<Launch, HostError> {
+    ) -> Result<(Launch, Vec<String>), HostError> {
         let replaced = inherits.and_then(|id| self.project.container(id));
         let inherited: Vec<_> = replaced
             .iter()
@@ -111,13 +112,24 @@ impl RealHost {
             volume_path: &|name| self.project.volumes.path(name),
             inherited: &inherited,
             joined,
+            find_image: &|name| self.image(name),
+            launch_of: &|whose| self.project.launch_with_volumes(whose),
         };
-        let launch = parts
-            .assemble()
-            .map_err(|e| HostError::because(format!("cannot create container `{}`", of.name), e))?;
+        let assembled = parts.assemble().map_err(|e| {
+            let hint = e.hint();
+            let error = HostError::because(format!("cannot create container `{}`", of.name), e);
+            hint.into_iter().fold(error, HostError::with_hint)
+        })?;
+        let launch = assembled.launch;
         for volume in launch.volumes.iter().filter(|v| v.anonymous) {
+            let mut labels = assembled
+                .volume_labels
+                .get(&volume.name)
+                .cloned()
+                .unwrap_or_default();
+            labels.insert("com.docker.volume.anonymous".to_owned(), String::new());
             let request = named::Request {
-                labels: BTreeMap::from([("com.docker.volume.anonymous".to_owned(), String::new())]),
+                labels,
                 project: Some(self.project.name.clone()),
                 ..named::Request::default()
             };
@@ -128,7 +140,7 @@ impl RealHost {
                 .create(&volume.name, &request)
                 .map_err(failed)?;
         }
-        Ok(launch)
+        Ok((launch, assembled.warnings))
     }
 }
 

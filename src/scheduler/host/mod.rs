@@ -6,7 +6,9 @@
 mod addresses;
 mod connect;
 mod create;
+mod hooks;
 mod networks;
+mod options;
 mod ports;
 mod start;
 mod wait;
@@ -62,6 +64,9 @@ pub struct RealHost {
     /// From the first image on, so that none goes before its container is on record.
     hold: RefCell<Option<crate::image::Hold>>,
     connector: Rc<connect::Connector>,
+    /// One network at a time: each waits for a lock of the whole machine on a thread, and there are few of them.
+    network_turn: tokio::sync::Mutex<()>,
+    warnings: RefCell<Vec<String>>,
 }
 
 impl RealHost {
@@ -81,6 +86,8 @@ impl RealHost {
             images: RefCell::default(),
             hold: RefCell::default(),
             connector: Rc::default(),
+            network_turn: tokio::sync::Mutex::default(),
+            warnings: RefCell::default(),
         }
     }
 
@@ -94,6 +101,22 @@ impl RealHost {
         self.model = Some(Rc::new(model));
         self.hashes = hashes;
         self
+    }
+
+    /// Remembers what has no effect for a service; once, however many replicas it has.
+    fn warn(&self, service: &ServiceName, texts: Vec<String>) {
+        let mut warnings = self.warnings.borrow_mut();
+        for text in texts {
+            let text = format!("service `{service}`: {text}");
+            if !warnings.contains(&text) {
+                warnings.push(text);
+            }
+        }
+    }
+
+    /// What the user should know of the actions performed so far.
+    pub fn take_warnings(&self) -> Vec<String> {
+        self.warnings.take()
     }
 
     fn model(&self) -> Result<&model::Project, HostError> {
@@ -206,6 +229,7 @@ impl RealHost {
         let Some(container) = self.project.container(&of.id) else {
             return self.remove_half_made(of);
         };
+        self.pre_stop(&container).await;
         container.ask(|answer| Command::Stop(None, answer)).await?;
         let _ = container.commands.send(Command::Forget);
         self.project.containers.borrow_mut().shift_remove(&of.id);
@@ -273,6 +297,7 @@ impl Host for RealHost {
             Action::StopContainer { container, timeout } => {
                 match self.project.container(&container.id) {
                     Some(container) => {
+                        self.pre_stop(&container).await;
                         let stop = |answer| Command::Stop(*timeout, answer);
                         container.ask(stop).await
                     }

@@ -1,5 +1,6 @@
 //! Networks of the project: addresses chosen, bridge made, record kept.
 
+use super::options::Options;
 use super::{RealHost, blocking};
 use crate::compose::model;
 use crate::id::NetworkName;
@@ -23,6 +24,7 @@ impl RealHost {
         };
         let driver = self.project.network.clone();
         let known = self.project.network_record(name);
+        let _turn = self.network_turn.lock().await;
         let lock_path = self.project.installation.run.clone();
         let lock = blocking(move || Lock::take(&lock_path))
             .await
@@ -66,26 +68,26 @@ impl RealHost {
     }
 
     /// Refuses a subnet of the user's that overlaps with a network of any project.
-    fn unless_taken(
-        &self,
-        name: &NetworkName,
-        wanted: (Ipv4Addr, u8),
-    ) -> Result<(Ipv4Addr, u8), HostError> {
-        let range = |(ip, prefix): (Ipv4Addr, u8)| Subnet::new(ip, prefix);
-        let overlaps = |other: &NetworkRecord<NetworkSpec>| {
-            other.name != *name
-                && matches!((range(wanted), range(other.spec.subnet4)), (Some(a), Some(b)) if a.overlaps(b))
+    fn unless_taken(&self, name: &NetworkName, wanted: (IpAddr, u8)) -> Result<(), HostError> {
+        let range = |(ip, prefix): (IpAddr, u8)| Subnet::new(ip, prefix);
+        let Some(mine) = range(wanted) else {
+            return Ok(());
         };
-        match observe::all_networks(&self.project)
-            .into_iter()
-            .find(overlaps)
-        {
-            None => Ok(wanted),
-            Some(other) => Err(HostError::new(format!(
-                "the subnet {}/{} of network `{name}` overlaps with {}/{} of network `{}`",
-                wanted.0, wanted.1, other.spec.subnet4.0, other.spec.subnet4.1, other.name
-            ))),
+        for other in observe::all_networks(&self.project) {
+            let spec = &other.spec;
+            let four = spec.subnet4.map(|(ip, prefix)| (IpAddr::V4(ip), prefix));
+            let six = spec.subnet6.map(|(ip, prefix)| (IpAddr::V6(ip), prefix));
+            let theirs = four.into_iter().chain(six).filter_map(range);
+            let mut overlapping =
+                theirs.filter(|their| other.name != *name && mine.overlaps(*their));
+            if let Some(their) = overlapping.next() {
+                return Err(HostError::new(format!(
+                    "the subnet {mine} of network `{name}` overlaps with {their} of network `{}`",
+                    other.name
+                )));
+            }
         }
+        Ok(())
     }
 
     /// Chooses the addresses; the caller holds the lock that keeps other projects from choosing the same.
@@ -96,33 +98,23 @@ impl RealHost {
     ) -> Result<NetworkRecord<NetworkSpec>, HostError> {
         let missing = || HostError::new(format!("no such network: `{key}`"));
         let network = self.model()?.networks.get(key).ok_or_else(missing)?;
-        let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
-            HostError::because(format!("cannot choose a subnet for network `{name}`"), e)
-        };
-        let wanted4 = wanted(network, |ip| ip.is_ipv4());
-        let wanted6 = wanted(network, |ip| ip.is_ipv6());
-        let subnet4 = match wanted4.and_then(|w| v4(w.subnet?)) {
-            Some(subnet) => self.unless_taken(name, subnet)?,
-            None => self.free_subnet().map_err(failed)?,
-        };
-        let subnet6 = match wanted6.and_then(|w| v6(w.subnet?)) {
-            None if network.enable_ipv6 => Some(ipam::unique_local_subnet(
-                self.project.network.bridge_name(name).as_bytes(),
-            )),
-            wanted => wanted,
-        };
-        let gateway4 = gateway((subnet4.0.into(), subnet4.1), wanted4);
-        let gateway6 = subnet6.and_then(|(ip, prefix)| gateway((ip.into(), prefix), wanted6));
-        let no_gateway = || {
-            HostError::new(format!(
-                "the subnet of network `{name}` is too small for a gateway"
-            ))
-        };
+        let options = Options::of(network)?;
+        let four = self.pool4(network)?;
+        let six = self.pool6(network)?;
+        if four.is_none() && six.is_none() {
+            return Err(HostError::new(format!(
+                "network `{name}` has neither IPv4 nor IPv6"
+            )));
+        }
+        let own = || self.project.network.bridge_name(name);
         Ok(NetworkRecord {
             name: name.clone(),
             hash: self.hash(name.as_str()),
             external: false,
-            range: wanted4.and_then(|w| w.ip_range),
+            range: wanted(network, IpAddr::is_ipv4).and_then(|w| w.ip_range),
+            range6: wanted(network, IpAddr::is_ipv6).and_then(|w| w.ip_range),
+            host_binding: options.host_binding,
+            interface_prefix: options.interface_prefix,
             reserved: network
                 .subnets
                 .iter()
@@ -130,19 +122,97 @@ impl RealHost {
                 .collect(),
             spec: NetworkSpec {
                 name: name.clone(),
-                bridge: self.project.network.bridge_name(name),
-                subnet4,
-                gateway4: gateway4.and_then(only4).ok_or_else(no_gateway)?,
-                subnet6,
-                gateway6: gateway6.and_then(only6),
+                kind: options.kind,
+                bridge: options.bridge.unwrap_or_else(own),
+                subnet4: four.and_then(|pool| v4(pool.subnet)),
+                gateway4: four.and_then(|pool| only4(pool.gateway)),
+                subnet6: six.and_then(|pool| v6(pool.subnet)),
+                gateway6: six.and_then(|pool| only6(pool.gateway)),
                 internal: network.internal,
-                mtu: network
-                    .driver_opts
-                    .get("com.docker.network.driver.mtu")
-                    .and_then(|m| m.parse().ok()),
+                mtu: options.mtu,
+                unmasqueraded: options.unmasqueraded,
+                isolated: options.isolated,
             },
         })
     }
+
+    fn pool4(&self, network: &model::Network) -> Result<Option<Pool>, HostError> {
+        if !network.enable_ipv4 {
+            return Ok(None);
+        }
+        let wanted = wanted(network, IpAddr::is_ipv4);
+        let subnet = match wanted.and_then(|w| w.subnet) {
+            Some(subnet) => subnet,
+            None => {
+                let name = &network.name;
+                let failed = |e| {
+                    HostError::because(format!("cannot choose a subnet for network `{name}`"), e)
+                };
+                let (ip, prefix) = self.free_subnet().map_err(failed)?;
+                (ip.into(), prefix)
+            }
+        };
+        self.pool(network, subnet, wanted).map(Some)
+    }
+
+    fn pool6(&self, network: &model::Network) -> Result<Option<Pool>, HostError> {
+        let wanted = wanted(network, IpAddr::is_ipv6);
+        let subnet = match wanted.and_then(|w| w.subnet) {
+            Some(subnet) => subnet,
+            None if network.enable_ipv6 => {
+                let own = self.project.network.bridge_name(&network.name);
+                let (ip, prefix) = ipam::unique_local_subnet(own.as_bytes());
+                (ip.into(), prefix)
+            }
+            None => return Ok(None),
+        };
+        self.pool(network, subnet, wanted).map(Some)
+    }
+
+    fn pool(
+        &self,
+        network: &model::Network,
+        subnet: (IpAddr, u8),
+        wanted: Option<&model::Subnet>,
+    ) -> Result<Pool, HostError> {
+        let name = &network.name;
+        self.unless_taken(name, subnet)?;
+        let range = Subnet::new(subnet.0, subnet.1);
+        let outside = |what: &str, thing: String| {
+            let (ip, prefix) = subnet;
+            HostError::new(format!(
+                "network `{name}`: {what} {thing} is not in its subnet {ip}/{prefix}"
+            ))
+        };
+        let inside = |ip: IpAddr| range.is_some_and(|range| range.contains(ip));
+        if let Some((ip, prefix)) = wanted
+            .and_then(|w| w.ip_range)
+            .filter(|(ip, _)| !inside(*ip))
+        {
+            return Err(outside("the `ip_range`", format!("{ip}/{prefix}")));
+        }
+        let aux = wanted.iter().flat_map(|w| w.aux_addresses.values());
+        if let Some(ip) = aux.copied().find(|ip| !inside(*ip)) {
+            return Err(outside("the auxiliary address", ip.to_string()));
+        }
+        let gateway = match wanted.and_then(|w| w.gateway) {
+            Some(ip) if !inside(ip) => return Err(outside("the gateway", ip.to_string())),
+            Some(ip) => ip,
+            None => range.and_then(|range| range.nth(1)).ok_or_else(|| {
+                HostError::new(format!(
+                    "the subnet of network `{name}` is too small for a gateway"
+                ))
+            })?,
+        };
+        Ok(Pool { subnet, gateway })
+    }
+}
+
+/// Addresses of one family.
+#[derive(Clone, Copy)]
+struct Pool {
+    subnet: (IpAddr, u8),
+    gateway: IpAddr,
 }
 
 /// What the file says about one family; a gateway or range without a subnet is taken to be of IPv4.
@@ -150,13 +220,6 @@ fn wanted(network: &model::Network, family: fn(&IpAddr) -> bool) -> Option<&mode
     let v4 = family(&IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let fits = |s: &&model::Subnet| s.subnet.map_or(v4, |(ip, _)| family(&ip));
     network.subnets.iter().find(fits)
-}
-
-/// The gateway the file wants, else the first address.
-fn gateway(subnet: (IpAddr, u8), wanted: Option<&model::Subnet>) -> Option<IpAddr> {
-    wanted
-        .and_then(|w| w.gateway)
-        .or_else(|| Subnet::new(subnet.0, subnet.1)?.nth(1))
 }
 
 fn v4((ip, prefix): (IpAddr, u8)) -> Option<(Ipv4Addr, u8)> {

@@ -7,7 +7,7 @@ use crate::runtime::Identity;
 use crate::runtime::LaunchFds;
 use crate::runtime::LaunchRequest;
 use crate::runtime::ShimLink;
-use crate::runtime::shim::protocol::{LogLimits, Proxy, Watchdog};
+use crate::runtime::shim::protocol::{Proxy, Watchdog};
 use crate::runtime::spec::{ContainerSpec, Namespace};
 use crate::scheduler::action::ContainerRef;
 use crate::scheduler::execute::HostError;
@@ -58,7 +58,8 @@ impl RealHost {
                 "",
             );
         }
-        started
+        started?;
+        self.post_start(&container).await
     }
 
     /// Starts a container, after it ended, that has neither shim nor network any more.
@@ -260,7 +261,7 @@ impl RealHost {
         Ok(LaunchRequest {
             run_dir: container.paths.run.clone(),
             log_dir: container.paths.log(),
-            log_limits: LogLimits::default(),
+            log_limits: container.record.launch.log,
             spec: self.spec(container)?,
             hold: wish.is_some(),
             terminal: wish.and_then(|wish| wish.terminal),

@@ -115,7 +115,7 @@ impl EndpointRecord {
             .interfaces
             .iter()
             .filter(move |i| i.network == *network);
-        on_it.flat_map(|i| std::iter::once(IpAddr::V4(i.ipv4)).chain(i.ipv6.map(IpAddr::V6)))
+        on_it.flat_map(|i| i.addresses())
     }
 }
 

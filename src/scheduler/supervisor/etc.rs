@@ -7,6 +7,7 @@ use crate::network::dns;
 use std::fmt::Write;
 use std::fs;
 use std::io;
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -59,7 +60,8 @@ fn hosts(project: &Project, container: &Container) -> String {
         .find(|i| i.default_route)
         .or(interfaces.first())
         .and_then(|i| project.network_spec(&i.network))
-        .map_or("127.0.0.1".to_owned(), |n| n.gateway4.to_string());
+        .and_then(|n| n.gateway4.map(IpAddr::V4).or(n.gateway6.map(IpAddr::V6)))
+        .map_or("127.0.0.1".to_owned(), |ip| ip.to_string());
     for (name, address) in &launch.extra_hosts {
         let address = if address == "host-gateway" {
             &gateway
@@ -73,9 +75,8 @@ fn hosts(project: &Project, container: &Container) -> String {
         None => launch.spec.hostname.clone(),
     };
     for interface in interfaces {
-        let _ = writeln!(text, "{}\t{names}", interface.ipv4);
-        if let Some(ipv6) = interface.ipv6 {
-            let _ = writeln!(text, "{ipv6}\t{names}");
+        for address in interface.addresses() {
+            let _ = writeln!(text, "{address}\t{names}");
         }
     }
     text

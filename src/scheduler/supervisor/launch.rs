@@ -2,12 +2,19 @@
 //!
 //! What only the moment of a start can tell (addresses, host ports, whose namespace is joined) is left to `host`.
 
+mod hooks;
+mod networking;
+
+pub use hooks::Hook;
+pub use hooks::Hooks;
+pub use hooks::hooks;
+pub use networking::networking;
+pub use networking::sysctls;
+
 use crate::compose::model::Condition;
 use crate::compose::model::HealthTest;
 use crate::compose::model::NamespaceOf;
 use crate::compose::model::NativeTest;
-use crate::compose::model::NetworkMode;
-use crate::compose::model::Project;
 use crate::compose::model::Protocol;
 use crate::compose::model::Publish;
 use crate::compose::model::RestartPolicy;
@@ -17,6 +24,7 @@ use crate::id::NetworkName;
 use crate::id::VolumeName;
 use crate::image::Image;
 use crate::network::spec::PortSpec;
+use crate::runtime::shim::protocol::LogLimits;
 use crate::runtime::spec::ContainerSpec;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -63,6 +71,18 @@ pub struct Launch {
     /// It does not answer to the names of its service.
     #[serde(default)]
     pub nameless: bool,
+    /// Containers of others: alias and name.
+    #[serde(default)]
+    pub external_links: Vec<(String, String)>,
+    /// Targets of its volumes and binds, for `volumes_from`.
+    #[serde(default)]
+    pub shared: Vec<String>,
+    /// Commands in it, at turns of its life.
+    #[serde(default)]
+    pub hooks: Hooks,
+    /// How much of its output is kept.
+    #[serde(default)]
+    pub log: LogLimits,
 }
 
 /// Networking of a container.
@@ -100,6 +120,12 @@ pub struct Membership {
     pub ipv4: Option<Ipv4Addr>,
     /// Static address.
     pub ipv6: Option<Ipv6Addr>,
+    /// Further addresses, of the link only.
+    #[serde(default)]
+    pub link_local: Vec<IpAddr>,
+    /// Kernel parameters with `IFNAME` for its interface.
+    #[serde(default)]
+    pub sysctls: Vec<(String, String)>,
     /// MAC address.
     pub mac: Option<[u8; 6]>,
     /// Interface name, if not `ethN`.
@@ -258,47 +284,8 @@ pub fn peer(of: &NamespaceOf) -> Option<Peer> {
         NamespaceOf::Host => Some(Peer::Host),
         NamespaceOf::Service(name) => Some(Peer::Service(name.to_string())),
         NamespaceOf::Container(name) => Some(Peer::Container(name.clone())),
-        NamespaceOf::Private => None,
+        NamespaceOf::Private | NamespaceOf::Bare => None,
     }
-}
-
-/// The networks in the order of attachment: larger priority first, then by name.
-pub fn networking(project: &Project, service: &Service) -> Networking {
-    let mut members: Vec<_> = match &service.network_mode {
-        NetworkMode::None => return Networking::None,
-        NetworkMode::Host => return Networking::Host,
-        NetworkMode::Service(name) => return Networking::Of(Peer::Service(name.to_string())),
-        NetworkMode::Container(name) => return Networking::Of(Peer::Container(name.clone())),
-        NetworkMode::Networks => service.networks.iter().collect(),
-    };
-    members.sort_by_key(|(key, member)| (std::cmp::Reverse(member.priority), key.as_str()));
-    let membership = |(key, member): (&String, &crate::compose::model::ServiceNetwork)| {
-        let network = project.networks.get(key)?;
-        Some(Membership {
-            network: network.name.clone(),
-            aliases: member.aliases.clone(),
-            ipv4: member
-                .ipv4_address
-                .and_then(|a| if let IpAddr::V4(a) = a { Some(a) } else { None }),
-            ipv6: member
-                .ipv6_address
-                .and_then(|a| if let IpAddr::V6(a) = a { Some(a) } else { None }),
-            mac: member.mac_address.as_deref().and_then(parse_mac),
-            interface: member.interface_name.clone(),
-            gateway_priority: member.gw_priority,
-        })
-    };
-    Networking::Networks(members.into_iter().filter_map(membership).collect())
-}
-
-/// `aa:bb:cc:dd:ee:ff`, also with dashes.
-fn parse_mac(text: &str) -> Option<[u8; 6]> {
-    let bytes: Vec<u8> = text
-        .split([':', '-'])
-        .map(|b| u8::from_str_radix(b, 16))
-        .collect::<Result<_, _>>()
-        .ok()?;
-    bytes.try_into().ok()
 }
 
 /// Ports as the network layer takes them.

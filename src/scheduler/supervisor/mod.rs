@@ -26,7 +26,7 @@ mod memory;
 mod names;
 mod native;
 pub mod observe;
-mod probe;
+pub mod probe;
 pub mod project;
 mod reason;
 pub mod restart;

@@ -57,38 +57,52 @@ async fn probe(
             "the container does not run".to_owned(),
         ));
     };
+    match to_end(project, &request, Some(timeout)).await? {
+        (None, output) => Ok((Outcome::TimedOut, output)),
+        (Some(0), output) => Ok((Outcome::Ok, output)),
+        (Some(code), output) => Ok((Outcome::Failed { code }, output)),
+    }
+}
+
+/// Runs a process in a container to its end: exit code (none if it took too long and was killed) and first output.
+pub async fn to_end(
+    project: &Project,
+    request: &ExecRequest,
+    timeout: Option<Duration>,
+) -> Result<(Option<i32>, String), RuntimeError> {
     let ExecHandle {
         control,
         stdout,
         stderr,
         ..
-    } = project.exec(&request)?;
+    } = project.exec(request)?;
     let mut control = watched(control)?;
+    let mut complaint = String::new();
     let mut output = Output::default();
-    let outcome = {
+    let code = {
         let pipes = stdout.into_iter().chain(stderr);
-        // What a probe says beyond what is kept is read all the same: it would wait for a reader.
+        // What it says beyond what is kept is read all the same: it would wait for a reader.
         let reading = output.read(pipes);
         let ending = async {
             tokio::select! {
-                code = ended(&mut control) => code,
+                code = ended(&mut control, &mut complaint) => code,
                 never = reading => match never {},
             }
         };
-        match tokio::time::timeout(timeout, ending).await {
-            Ok(code) => match code? {
-                0 => Outcome::Ok,
-                code => Outcome::Failed { code },
-            },
-            // Dropping the control connection kills what the probe started.
-            Err(_) => Outcome::TimedOut,
+        match timeout {
+            Some(timeout) => tokio::time::timeout(timeout, ending)
+                .await
+                .ok()
+                .transpose()?,
+            None => Some(ending.await?),
         }
     };
+    // Dropping the control connection kills what it started.
     drop(control);
-    Ok((outcome, output.rest()))
+    Ok((code, complaint + &output.rest()))
 }
 
-/// The beginning of what a probe prints.
+/// The beginning of what a process prints.
 #[derive(Default)]
 struct Output {
     bytes: Vec<u8>,
@@ -175,12 +189,18 @@ fn watched(control: ExecControl) -> Result<AsyncFd<ExecControl>, RuntimeError> {
     })
 }
 
-/// The exit code of the probe.
-async fn ended(control: &mut AsyncFd<ExecControl>) -> Result<i32, RuntimeError> {
+/// The exit code, and why it did not even begin.
+async fn ended(
+    control: &mut AsyncFd<ExecControl>,
+    complaint: &mut String,
+) -> Result<i32, RuntimeError> {
     loop {
         match control.get_mut().recv()? {
             Some(ExecEvent::Exited { code }) => return Ok(code),
-            Some(ExecEvent::Failed(failure)) => return Ok(failure.code),
+            Some(ExecEvent::Failed(failure)) => {
+                complaint.push_str(&failure.message);
+                return Ok(failure.code);
+            }
             Some(ExecEvent::Started { .. }) => {}
             None => {
                 let ready = control.readable().await;

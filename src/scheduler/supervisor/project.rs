@@ -5,6 +5,7 @@ use super::launch::{Launch, Peer};
 use super::machine::Machine;
 use super::names;
 use super::watch;
+use crate::compose::model::VolumesOf;
 use crate::id::ContainerId;
 use crate::id::NetworkName;
 use crate::id::ProjectName;
@@ -176,6 +177,25 @@ impl Project {
         let found = self.all().into_iter().find(|c| fits(c))?;
         let process = found.status.borrow().process?;
         Some((found, process))
+    }
+
+    /// How the container is launched whose volumes another one mounts: the first of a service, or one by name or id.
+    pub fn launch_with_volumes(&self, whose: &VolumesOf) -> Option<Launch> {
+        let fits = |container: &Container| {
+            let record = &container.record;
+            match whose {
+                VolumesOf::Service(service) => record.service == service.as_str(),
+                VolumesOf::Container(name) => {
+                    record.name == *name || record.id.as_str().starts_with(name.as_str())
+                }
+            }
+        };
+        let all = self.all();
+        let found = all
+            .iter()
+            .filter(|c| fits(c))
+            .max_by_key(|c| c.record.created);
+        found.map(|container| container.record.launch.clone())
     }
 
     /// A network this project has or uses.

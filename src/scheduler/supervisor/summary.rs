@@ -43,7 +43,11 @@ fn one(project: &Project, container: &Container) -> ContainerSummary {
                 e.attachment
                     .interfaces
                     .iter()
-                    .map(|i| (i.network.to_string(), i.ipv4.to_string()))
+                    .map(|i| {
+                        let address = i.addresses().next();
+                        let text = address.map_or_else(String::new, |ip| ip.to_string());
+                        (i.network.to_string(), text)
+                    })
                     .collect()
             })
             .unwrap_or_default(),

@@ -189,14 +189,12 @@ impl Verbs {
             starts => self.project.prepare(starts),
         }
         for text in job.plan.warnings.iter().cloned() {
-            sink(Event {
-                time: self.project.now(),
-                subject: Subject::Project,
-                what: What::Warning { text },
-                cause: String::new(),
-            });
+            sink(warning(self.project.now(), text));
         }
         let executed = execute(&job.plan, &job.host, job.walk, cancel, sink).await;
+        for text in job.host.take_warnings() {
+            sink(warning(self.project.now(), text));
+        }
         self.project.save().map_err(|e| failure(&e))?;
         if worth_a_sync(&job.plan) {
             store::sync(&self.project.paths.root).map_err(|e| Failure::new(&e))?;
@@ -314,5 +312,14 @@ fn execution_failure(error: &ExecuteError) -> Failure {
             first
         }
         other => Failure::new(other),
+    }
+}
+
+fn warning(time: i64, text: String) -> Event {
+    Event {
+        time,
+        subject: Subject::Project,
+        what: What::Warning { text },
+        cause: String::new(),
     }
 }

@@ -2,27 +2,35 @@
 //!
 //! Invariants: nothing is started here; what a service asks for is in the specification or an error, never dropped.
 
+mod cdi;
+mod error;
+mod limits;
+mod logging;
 mod mounts;
 mod security;
 
+pub use self::error::Error;
 use self::security::SecurityOptions;
+use crate::compose::model::NamespaceOf;
 use crate::compose::model::NetworkMode;
 use crate::compose::model::Project;
 use crate::compose::model::Service;
+use crate::compose::model::VolumesOf;
 use crate::id::ContainerId;
 use crate::id::VolumeName;
 use crate::image::Image;
 use crate::runtime::capabilities;
 use crate::runtime::signals;
 use crate::runtime::spec::{
-    CgroupSpec, ContainerSpec, DeviceSpec, MountSpec, Namespace, NetworkNs, ProcessSpec,
-    RlimitSpec, Rootfs, Seccomp,
+    ContainerSpec, DeviceSpec, MountSpec, Namespace, NetworkNs, ProcessSpec, RlimitSpec, Rootfs,
+    Seccomp,
 };
 use crate::scheduler::supervisor::launch::{self, Launch, Networking, Peer, VolumeUse};
 use crate::state::paths::ContainerPaths;
-use crate::volumes::bind;
-use crate::volumes::secret;
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Docker's default size of `/dev/shm`.
@@ -30,71 +38,14 @@ const SHM_SIZE: u64 = 64 << 20;
 /// Docker's default grace period.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// A service that cannot be made into a container.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Nothing to run.
-    #[error("service `{0}` has no command: its image gives none, and neither does the file")]
-    NoCommand(String),
-    /// A secret or config whose file cannot be read.
-    #[error("service `{service}` cannot have the {kind} `{name}`")]
-    File {
-        /// The service.
-        service: String,
-        /// `secret` or `config`.
-        kind: &'static str,
-        /// Its key.
-        name: String,
-        /// Why.
-        #[source]
-        source: secret::Error,
-    },
-    /// A bind source that is not there and may not, or cannot, be made.
-    #[error("service `{service}` cannot have its bind mount at `{target}`")]
-    Bind {
-        /// The service.
-        service: String,
-        /// Path inside.
-        target: String,
-        /// Why.
-        #[source]
-        source: bind::Error,
-    },
-    /// A security option we do not know.
-    #[error("service `{service}`: unknown security option `{option}`")]
-    SecurityOption {
-        /// The service.
-        service: String,
-        /// As written.
-        option: String,
-    },
-    /// A seccomp profile that cannot be read.
-    #[error("cannot read the seccomp profile `{path}`")]
-    Profile {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// Unknown signal.
-    #[error("service `{service}` has no usable `stop_signal`")]
-    Signal {
-        /// The service.
-        service: String,
-        /// Why.
-        #[source]
-        source: signals::UnknownSignal,
-    },
-    /// Unknown capability.
-    #[error("service `{service}` has no usable `cap_add` or `cap_drop`")]
-    Capability {
-        /// The service.
-        service: String,
-        /// Which.
-        #[source]
-        source: capabilities::Error,
-    },
+/// What a container gets, and what it does not.
+pub struct Assembled {
+    /// How to launch it.
+    pub launch: Launch,
+    /// Labels of its anonymous volumes.
+    pub volume_labels: BTreeMap<VolumeName, BTreeMap<String, String>>,
+    /// Attributes that have no effect on this machine, with the reason.
+    pub warnings: Vec<String>,
 }
 
 /// What a container is put together from.
@@ -119,21 +70,27 @@ pub struct Parts<'a> {
     pub inherited: &'a [VolumeUse],
     /// The containers whose namespaces it joins.
     pub joined: Vec<ContainerId>,
+    /// Looks up an image that is to be mounted.
+    pub find_image: &'a dyn Fn(&str) -> Result<Rc<Image>, crate::image::Error>,
+    /// How a container is launched whose volumes are mounted, too.
+    pub launch_of: &'a dyn Fn(&VolumesOf) -> Option<Launch>,
 }
 
 impl Parts<'_> {
     /// Puts everything together. Reads secret and config files; makes missing bind sources.
-    pub fn assemble(&self) -> Result<Launch, Error> {
+    pub fn assemble(&self) -> Result<Assembled, Error> {
         let service = self.service;
         let args = launch::command_line(service, self.image);
         if args.is_empty() {
             return Err(Error::NoCommand(service.name.to_string()));
         }
         let mut volumes = Vec::new();
+        let mut warnings = Vec::new();
         let mounts = self.mounts(&mut volumes)?;
         let networking = launch::networking(self.project, service);
-        Ok(Launch {
-            spec: self.spec(args, mounts, &networking)?,
+        let volume_labels = self.volume_labels(&volumes);
+        let launch = Launch {
+            spec: self.spec(args, mounts, &networking, &mut warnings)?,
             network: networking,
             pid: service.pid.as_ref().and_then(launch::peer),
             ipc: service.ipc.as_ref().and_then(launch::peer),
@@ -158,11 +115,20 @@ impl Parts<'_> {
             restart: launch::restart(service),
             grace: service.stop_grace_period.unwrap_or(GRACE),
             depends_on: launch::depends_on(service),
+            shared: self.shared(),
             volumes,
             exposed: launch::exposed(service, self.image),
             attach: service.attach,
             auto_remove: false,
             nameless: false,
+            external_links: service.external_links.clone(),
+            hooks: launch::hooks(service),
+            log: logging::limits(service)?,
+        };
+        Ok(Assembled {
+            launch,
+            volume_labels,
+            warnings,
         })
     }
 
@@ -171,9 +137,19 @@ impl Parts<'_> {
         args: Vec<String>,
         mounts: Vec<MountSpec>,
         networking: &Networking,
+        warnings: &mut Vec<String>,
     ) -> Result<ContainerSpec, Error> {
         let service = self.service;
+        let kernel = &service.kernel;
         let options = SecurityOptions::parse(service)?;
+        warnings.extend_from_slice(&options.told);
+        let edits = self.devices()?;
+        let mut mounts = mounts;
+        mounts.extend(edits.mounts);
+        let mut process = self.process(args, &options)?;
+        process.env.extend(edits.env);
+        process.groups.extend(edits.groups);
+        let own = service.devices.iter().map(|d| device(d));
         Ok(ContainerSpec {
             id: self.id.clone(),
             rootfs: Rootfs::Overlay {
@@ -183,7 +159,7 @@ impl Parts<'_> {
             },
             read_only: service.read_only,
             mounts,
-            process: self.process(args, &options)?,
+            process,
             hostname: self.hostname(),
             domainname: service.domainname.clone(),
             network: match networking {
@@ -192,6 +168,8 @@ impl Parts<'_> {
             },
             pid_ns: Namespace::New,
             ipc_ns: Namespace::New,
+            host_uts: kernel.host_uts,
+            host_cgroups: kernel.host_cgroups,
             init: service.init,
             privileged: service.privileged,
             seccomp: if service.privileged {
@@ -200,15 +178,16 @@ impl Parts<'_> {
                 options.seccomp
             },
             unmasked: options.unmasked || service.privileged,
-            cgroup: self.cgroup(),
-            devices: service.devices.iter().map(|d| device(d)).collect(),
-            sysctls: service
-                .sysctls
-                .iter()
-                .map(|(k, v)| (k.clone(), v.clone()))
-                .collect(),
-            shm_size: service.shm_size.unwrap_or(SHM_SIZE),
+            cgroup: self.cgroup(warnings)?,
+            devices: own.chain(edits.devices).collect(),
+            device_rules: kernel.device_rules.clone(),
+            sysctls: launch::sysctls(service, networking),
+            shm_size: match service.ipc {
+                Some(NamespaceOf::Bare) => None,
+                _ => Some(service.shm_size.unwrap_or(SHM_SIZE)),
+            },
             stop_signal: self.stop_signal()?,
+            annotations: kernel.annotations.clone().into_iter().collect(),
         })
     }
 
@@ -226,6 +205,7 @@ impl Parts<'_> {
                 .into_owned()
         };
         match (&self.service.hostname, &self.service.network_mode) {
+            _ if self.service.kernel.host_uts => host(),
             (Some(name), _) => name.clone(),
             (None, NetworkMode::Host) => host(),
             (None, _) => self.id.short().to_owned(),
@@ -255,6 +235,7 @@ impl Parts<'_> {
             stdin: service.stdin_open,
             capabilities,
             no_new_privileges: options.no_new_privileges,
+            confinement: options.confinement.clone(),
             rlimits: service
                 .ulimits
                 .iter()
@@ -278,18 +259,22 @@ impl Parts<'_> {
         })
     }
 
-    fn cgroup(&self) -> CgroupSpec {
-        let limits = &self.service.limits;
-        CgroupSpec {
-            path: format!("{}/{}", self.cgroup, self.id),
-            cpus: limits.cpus,
-            cpu_shares: limits.cpu_shares,
-            cpuset: limits.cpuset.clone(),
-            memory: limits.memory,
-            memory_reservation: limits.memory_reservation,
-            memory_swap: limits.memory_swap,
-            pids: limits.pids,
+    /// What the devices of vendors bring.
+    fn devices(&self) -> Result<cdi::Edits, Error> {
+        let kernel = &self.service.kernel;
+        if kernel.cdi.is_empty() && kernel.requests.is_empty() {
+            return Ok(cdi::Edits::default());
         }
+        let registry = cdi::Registry::read(&cdi::FOLDERS.map(Path::new));
+        let mut names = kernel.cdi.clone();
+        let failed = |source| Error::Devices {
+            service: self.service.name.to_string(),
+            source,
+        };
+        for request in &kernel.requests {
+            names.extend(registry.names(request).map_err(failed)?);
+        }
+        registry.edits(&names).map_err(failed)
     }
 }
 

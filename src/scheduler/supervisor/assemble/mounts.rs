@@ -4,14 +4,19 @@ use super::{Error, Parts};
 use crate::compose::model::FileContent;
 use crate::compose::model::FileMount;
 use crate::compose::model::FileObject;
+use crate::compose::model::ImageMount;
 use crate::compose::model::Mount;
+use crate::compose::model::Recursion;
 use crate::compose::model::VolumeMount;
+use crate::compose::model::VolumesFrom;
+use crate::compose::model::VolumesOf;
 use crate::id::VolumeName;
 use crate::runtime::spec::{MountKind, MountSpec};
 use crate::scheduler::supervisor::launch::VolumeUse;
 use crate::volumes::bind;
 use crate::volumes::secret;
 use indexmap::IndexMap;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 impl Parts<'_> {
@@ -38,6 +43,9 @@ impl Parts<'_> {
         let mut own = Vec::new();
         for mount in &self.service.mounts {
             own.push(self.mount(mount, volumes)?);
+        }
+        for from in &self.service.volumes_from {
+            self.borrow(from, &mut own, volumes)?;
         }
         for target in &self.image.config.volumes {
             if !own.iter().any(|m| same_target(&m.target, target)) {
@@ -87,12 +95,14 @@ impl Parts<'_> {
                         source: mount.source.clone(),
                         subpath: None,
                         propagation: mount.propagation.clone(),
-                        recursive: mount.recursive,
+                        recursive: mount.recursive != Recursion::Disabled,
+                        shallow: mount.recursive == Recursion::Writable,
                         copy_up: false,
                     },
                     read_only: mount.read_only,
                 }
             }
+            Mount::Image(mount) => self.image_mount(mount)?,
             Mount::Tmpfs(tmpfs) => MountSpec {
                 target: tmpfs.target.clone(),
                 kind: MountKind::Tmpfs {
@@ -103,6 +113,96 @@ impl Parts<'_> {
                 read_only: tmpfs.read_only,
             },
         })
+    }
+
+    /// The mounts of another container, but for those at places this one mounts something itself.
+    fn borrow(
+        &self,
+        from: &VolumesFrom,
+        own: &mut Vec<MountSpec>,
+        volumes: &mut Vec<VolumeUse>,
+    ) -> Result<(), Error> {
+        let launch = (self.launch_of)(&from.source).ok_or_else(|| Error::NoVolumes {
+            service: self.service.name.to_string(),
+            of: match &from.source {
+                VolumesOf::Service(name) => name.to_string(),
+                VolumesOf::Container(name) => name.clone(),
+            },
+        })?;
+        for target in &launch.shared {
+            let there = own.iter().any(|mount| same_target(&mount.target, target));
+            let Some(mount) = launch
+                .spec
+                .mounts
+                .iter()
+                .find(|m| m.target == *target && !there)
+            else {
+                continue;
+            };
+            let mut mount = mount.clone();
+            mount.read_only |= from.read_only;
+            own.push(mount);
+            volumes.extend(
+                launch
+                    .volumes
+                    .iter()
+                    .filter(|v| v.target == *target)
+                    .cloned(),
+            );
+        }
+        Ok(())
+    }
+
+    fn image_mount(&self, mount: &ImageMount) -> Result<MountSpec, Error> {
+        let image = (self.find_image)(&mount.source).map_err(|source| Error::Image {
+            service: self.service.name.to_string(),
+            image: mount.source.clone(),
+            source: Box::new(source),
+        })?;
+        Ok(MountSpec {
+            target: mount.target.clone(),
+            kind: MountKind::Layers {
+                lower: image.layers.clone(),
+                subpath: mount.subpath.clone(),
+            },
+            read_only: true,
+        })
+    }
+
+    /// Where its volumes and binds are: what `volumes_from` gives to others.
+    pub(super) fn shared(&self) -> Vec<String> {
+        let lasting = |mount: &&Mount| matches!(mount, Mount::Volume(_) | Mount::Bind(_));
+        let own = self.service.mounts.iter().filter(lasting);
+        let mut all: Vec<String> = own.map(|mount| mount.target().to_owned()).collect();
+        all.extend(self.image.config.volumes.iter().cloned());
+        for from in &self.service.volumes_from {
+            let theirs = (self.launch_of)(&from.source).map(|launch| launch.shared);
+            all.extend(theirs.into_iter().flatten());
+        }
+        all
+    }
+
+    /// The labels that anonymous volumes are made with.
+    pub(super) fn volume_labels(
+        &self,
+        volumes: &[VolumeUse],
+    ) -> BTreeMap<VolumeName, BTreeMap<String, String>> {
+        let mut all = BTreeMap::new();
+        for mount in &self.service.mounts {
+            let Mount::Volume(mount) = mount else {
+                continue;
+            };
+            let made = volumes
+                .iter()
+                .find(|v| v.anonymous && same_target(&v.target, &mount.target));
+            if let Some(made) = made {
+                all.insert(
+                    made.name.clone(),
+                    mount.labels.clone().into_iter().collect(),
+                );
+            }
+        }
+        all
     }
 
     /// `volume` is `None` for a path the image declares.
@@ -140,6 +240,7 @@ impl Parts<'_> {
                 subpath: volume.and_then(|v| v.subpath.clone()),
                 propagation: None,
                 recursive: true,
+                shallow: false,
                 copy_up: !volume.is_some_and(|v| v.nocopy || v.subpath.is_some()),
             },
             read_only,
@@ -192,6 +293,7 @@ fn plain_bind(source: PathBuf, recursive: bool) -> MountKind {
         subpath: None,
         propagation: None,
         recursive,
+        shallow: false,
         copy_up: false,
     }
 }

@@ -1,0 +1,89 @@
+//! `logging`: how much of a container's output is kept.
+
+use super::Error;
+use crate::compose::model::Service;
+use crate::runtime::shim::protocol::LogLimits;
+
+/// What `up` needs to show output that nobody keeps.
+const PASSING: u64 = 64 << 10;
+
+/// Reads driver and options. Options that only say how docker stores and labels its own files are of no concern.
+pub fn limits(service: &Service) -> Result<LogLimits, Error> {
+    let logging = &service.life.logging;
+    let mut limits = LogLimits::default();
+    if logging.driver.as_deref() == Some("none") {
+        limits.segment = PASSING;
+        limits.segments = 1;
+        return Ok(limits);
+    }
+    for (key, value) in &logging.options {
+        let wrong = || Error::Unavailable {
+            service: service.name.to_string(),
+            key: "logging.options",
+            why: format!("`{key}: {value}` makes no sense"),
+        };
+        match key.as_str() {
+            "max-size" => limits.segment = size(value).ok_or_else(wrong)?,
+            "max-file" => {
+                limits.segments = value.parse().ok().filter(|n| *n > 0).ok_or_else(wrong)?;
+            }
+            "mode" => match value.as_str() {
+                "blocking" => limits.blocking = true,
+                "non-blocking" => limits.blocking = false,
+                _ => return Err(wrong()),
+            },
+            "tag" | "labels" | "labels-regex" | "env" | "env-regex" | "compress"
+            | "max-buffer-size" => {}
+            _ => return Err(wrong()),
+        }
+    }
+    // docker keeps one file of that size if only the size is given.
+    if logging.options.contains_key("max-size") && !logging.options.contains_key("max-file") {
+        limits.segments = 1;
+    }
+    Ok(limits)
+}
+
+/// `10m`, as docker reads it here: in thousands. -1 = without end.
+fn size(text: &str) -> Option<u64> {
+    if text == "-1" {
+        return Some(u64::MAX);
+    }
+    let lower = text.trim().to_ascii_lowercase();
+    let digits = lower.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match lower[digits.len()..].trim_end_matches("b") {
+        "" => 1.0,
+        "k" => 1e3,
+        "m" => 1e6,
+        "g" => 1e9,
+        "t" => 1e12,
+        _ => return None,
+    };
+    let number: f64 = digits.trim().parse().ok()?;
+    (number > 0.0).then_some((number * factor) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::ServiceName;
+
+    fn of(options: &[(&str, &str)]) -> Result<LogLimits, Error> {
+        let mut service = Service::new(ServiceName::new("a").unwrap(), "host");
+        let pair = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        service.life.logging.options = options.iter().map(pair).collect();
+        limits(&service)
+    }
+
+    #[test]
+    fn sizes_and_numbers_of_files_are_taken_and_nonsense_is_named() {
+        let limits = of(&[("max-size", "10m"), ("max-file", "5")]).unwrap();
+        assert_eq!((limits.segment, limits.segments), (10_000_000, 5));
+        let limits = of(&[("max-size", "1k")]).unwrap();
+        assert_eq!((limits.segment, limits.segments), (1000, 1));
+        for (key, value) in [("max-size", "big"), ("max-file", "0"), ("color", "red")] {
+            let error = of(&[(key, value)]).unwrap_err().to_string();
+            assert!(error.contains(&format!("`{key}: {value}`")), "{error}");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! `docs/compatibility.md` is the schema's table as a page: it cannot say anything else than what `up` does.
+//!
+//! `HOIST_BLESS=1 cargo test --test it compatibility` writes it anew.
+
+use hoist::compose::schema::{self, State};
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const HEAD: &str = "# Compatibility\n\nEvery attribute of the Compose specification, and what becomes of it. This page is made from the table that `hoist` \
+                    itself works with\n(`src/compose/schema`); a test fails if the two differ. *Rows* says whether `tests/attributes` holds a row that looks \
+                    at the attribute from\ninside a container.\n\n| | |\n|---|---|\n| works | it does what the specification says |\n| works in part | the \
+                    note says which |\n| accepted | it means nothing on one Linux host: kept, with a warning |\n| rejected | `config` prints it, `up` \
+                    refuses it with an error that names it |\n\n| attribute | state | note | rows |\n|---|---|---|---|\n";
+
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The attributes that the tables name.
+fn tested() -> BTreeSet<String> {
+    let folder = fs::read_dir(repository("tests/attributes")).expect("the repository has it");
+    let tables = folder.map(|entry| entry.expect("it is readable").path());
+    let tables = tables.filter(|path| path.extension().is_some_and(|e| e == "txt"));
+    let mut names = BTreeSet::new();
+    for table in tables {
+        let text = fs::read_to_string(table).expect("tables are UTF-8");
+        let heads = text.lines().filter_map(|line| line.strip_prefix("== "));
+        let heads = heads.filter_map(|line| line.split_once(": "));
+        names.extend(heads.flat_map(|(all, _)| all.split(", ").map(str::to_owned)));
+    }
+    names
+}
+
+fn page() -> String {
+    let tested = tested();
+    let mut page = HEAD.to_owned();
+    schema::each(&mut |path, row| {
+        let state = match row.state {
+            State::Honoured => "works",
+            State::Partly => "works in part",
+            State::Accepted => "accepted",
+            State::Rejected => "rejected",
+        };
+        let rows = if tested.contains(path) { "yes" } else { "" };
+        let _ = writeln!(page, "| `{path}` | {state} | {} | {rows} |", row.note);
+    });
+    page
+}
+
+#[test]
+fn the_page_says_what_the_table_says() {
+    let path = repository("docs/compatibility.md");
+    if std::env::var_os("HOIST_BLESS").is_some() {
+        fs::write(&path, page()).expect("the repository is writable");
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == page(),
+        "docs/compatibility.md is stale: run `HOIST_BLESS=1 cargo test --test it compatibility`"
+    );
+}
+
+#[test]
+fn every_attribute_that_a_row_names_exists() {
+    let mut known = BTreeSet::new();
+    schema::each(&mut |path, _| {
+        known.insert(path.to_owned());
+    });
+    let unknown: Vec<_> = tested().difference(&known).cloned().collect();
+    assert_eq!(unknown, Vec::<String>::new());
+}
