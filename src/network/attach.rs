@@ -11,8 +11,6 @@ use super::carrier::sort;
 use super::driver::Driver;
 use super::endpoint::Endpoint;
 use super::error::Error;
-use super::mapping::mappings_of;
-use super::mapping::proxy_target;
 use super::names;
 use super::netlink::Batch;
 use super::netlink::Socket;

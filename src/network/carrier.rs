@@ -106,8 +106,8 @@ pub(super) fn mappings_of(
     };
     let mut mappings = Vec::new();
     for port in ports {
-        if let Some(host) = ipv4_host(port) {
-            mappings.push(mapping(port, host.into(), interface.ipv4.into()));
+        if let (Some(host), Some(container)) = (ipv4_host(port), interface.ipv4) {
+            mappings.push(mapping(port, host.into(), container.into()));
         }
         if let (Some(host), Some(container)) = (ipv6_host(port), interface.ipv6) {
             mappings.push(mapping(port, host.into(), container.into()));
@@ -138,6 +138,6 @@ fn proxy_target(port: &PublishedPort, interface: &InterfaceSpec) -> Option<IpAdd
     match interface.ipv6 {
         Some(_) if !host.is_unspecified() && !host.is_loopback() => None,
         Some(ip) => Some(ip.into()),
-        None => Some(interface.ipv4.into()),
+        None => interface.ipv4.map(IpAddr::V4),
     }
 }

@@ -11,7 +11,6 @@ mod driver;
 mod endpoint;
 mod error;
 pub mod ipam;
-mod mapping;
 pub mod names;
 mod netlink;
 pub mod netns;
