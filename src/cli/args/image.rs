@@ -188,7 +188,8 @@ pub struct Commit {
     #[arg(short, long, value_name = "TEXT")]
     pub message: Option<String>,
     /// Freeze the container meanwhile
-    #[arg(short, long, value_name = "BOOL", default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    // Docker's `-p` of it is the project's name here, as after every other verb.
+    #[arg(long, value_name = "BOOL", default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
     pub pause: bool,
 }
 

@@ -7,11 +7,8 @@
 //! test: ["LOG", "ready to accept"]             a line of this run's output matches the regular expression
 //! ```
 
-use serde::{Deserialize, Serialize};
-
 /// Such a test.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NativeTest {
     /// `HTTP`
     Http {
@@ -38,6 +35,16 @@ impl NativeTest {
     /// Whether the first word of a test is one of these.
     pub fn is_kind(word: &str) -> bool {
         matches!(word, "HTTP" | "TCP" | "LOG")
+    }
+
+    /// The words that [`Self::parse`] makes the same test of.
+    pub fn words(&self) -> [String; 2] {
+        let (kind, argument) = match self {
+            Self::Http { host, path, .. } => ("HTTP", format!("http://{host}{path}")),
+            Self::Tcp { port } => ("TCP", port.to_string()),
+            Self::Log { pattern } => ("LOG", pattern.clone()),
+        };
+        [kind.to_owned(), argument]
     }
 
     /// Reads a test; what is wrong with it otherwise.
@@ -105,6 +112,7 @@ mod tests {
             path: "/ok?x=1".into(),
         };
         assert_eq!(http, expected);
+        assert_eq!(NativeTest::parse(&http.words()), Ok(expected));
         assert!(NativeTest::parse(&["HTTP", "http://[::1]"]).is_ok());
         assert!(NativeTest::parse(&["TCP", "5432"]).is_ok());
         assert!(NativeTest::parse(&["LOG", "ready|up"]).is_ok());

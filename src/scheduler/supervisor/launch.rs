@@ -14,7 +14,6 @@ pub use networking::sysctls;
 use crate::compose::model::Condition;
 use crate::compose::model::HealthTest;
 use crate::compose::model::NamespaceOf;
-use crate::compose::model::NativeTest;
 use crate::compose::model::Protocol;
 use crate::compose::model::Publish;
 use crate::compose::model::RestartPolicy;
@@ -150,9 +149,9 @@ pub struct DnsSettings {
 pub struct Health {
     /// Argument vector of the probe.
     pub command: Vec<String>,
-    /// A probe that needs no process.
+    /// The words of a probe that needs no process.
     #[serde(default)]
-    pub native: Option<NativeTest>,
+    pub native: Option<[String; 2]>,
     /// Time between probes.
     pub interval: Duration,
     /// Limit of one probe.
@@ -257,7 +256,7 @@ pub fn health(service: &Service, image: &Image) -> Option<Health> {
             .unwrap_or(Duration::from_secs(default))
     };
     let native = match own.test {
-        Some(HealthTest::Native(test)) => Some(test),
+        Some(HealthTest::Native(test)) => Some(test.words()),
         _ => None,
     };
     Some(Health {

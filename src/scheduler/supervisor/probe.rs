@@ -5,6 +5,7 @@ use super::health::{Outcome, Probe};
 use super::native;
 use super::project::Project;
 use super::watch;
+use crate::compose::model::NativeTest;
 use crate::runtime::RuntimeError;
 use crate::runtime::exec::{ExecControl, ExecEvent, ExecHandle, ExecRequest};
 use std::io::Read;
@@ -47,8 +48,9 @@ async fn probe(
     timeout: Duration,
 ) -> Result<(Outcome, String), RuntimeError> {
     let health = container.record.launch.health.as_ref();
-    if let Some(test) = health.and_then(|health| health.native.as_ref()) {
-        let probing = tokio::time::timeout(timeout, native::probe(container, test));
+    let words = health.and_then(|health| health.native.as_ref());
+    if let Some(test) = words.and_then(|words| NativeTest::parse(words).ok()) {
+        let probing = tokio::time::timeout(timeout, native::probe(container, &test));
         return Ok(probing.await.unwrap_or((Outcome::TimedOut, String::new())));
     }
     let Some(request) = request(container) else {
