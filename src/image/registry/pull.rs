@@ -5,8 +5,7 @@
 //!                                             each: claim ▶ stream: disk, then registry ▶ verify, inflate, unpack ▶ land
 //! ```
 //!
-//! Invariants: an image is named once all of it is here and verified; a layer lands as soon as it is whole, so that other
-//! processes (and the next try) need not fetch it.
+//! Invariants: an image is named once all of it is here and verified; a layer that is whole is never fetched again.
 
 use super::blob::BlobReader;
 use super::client::Client;
@@ -20,9 +19,8 @@ use crate::image::store::{
 use crate::image::{Error, Name, Store};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Layers of one image that are fetched at a time.
 const WORKERS: usize = 6;
