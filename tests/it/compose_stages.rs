@@ -149,15 +149,15 @@ fn what_a_service_takes_over_from_one_that_is_off_still_stops_it() {
 fn what_cannot_run_here_yet_is_printed_and_stops_up_only() {
     let world = World::new(&[(
         "compose.yaml",
-        "services: {a: {image: x, userns_mode: host, cap_add: [NOT_ONE], devices: [\"vendor/class=one\"]}}\n",
+        "services: {a: {image: x, pre_start: [{command: first}], cap_add: [NOT_ONE]}}\n",
     )]);
     let loaded = world.load();
-    assert_eq!(world.tree()["services"]["a"]["userns_mode"], "host");
+    let printed = &world.tree()["services"]["a"]["pre_start"];
+    assert_eq!(printed[0]["command"][0], "first");
     let report = loaded.runnable().unwrap_err().render(false, 100);
     for part in [
-        "`userns_mode` in `services.a` is not supported yet",
+        "`pre_start` in `services.a` is not supported yet",
         "`NOT_ONE`",
-        "(CDI)",
     ] {
         assert!(report.contains(part), "{report}");
     }

@@ -137,7 +137,7 @@ fn bury(project: &Rc<Project>, container: &Rc<Container>, process: (i32, u64)) {
     let life = container.life.borrow().clone();
     let exit = record::read_exit(&container.paths.run).ok().flatten();
     let heard = match exit {
-        Some(exit) => exit.time == life.finished,
+        Some(exit) => exit.time <= life.finished && life.started <= life.finished,
         None => life.started <= life.finished,
     };
     if heard {

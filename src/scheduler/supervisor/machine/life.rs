@@ -123,7 +123,8 @@ impl Machine {
                 s.started = exit.time; // nobody lived to note when
             }
             s.exit_code = Some(exit.code);
-            s.finished = exit.time;
+            // One that ended at once did so before we heard of its start.
+            s.finished = exit.time.max(s.started);
             s.health = None;
             s.phase = Phase::Exited;
         });
@@ -189,6 +190,7 @@ impl Machine {
         self.restart_at = None;
         if self.tell(&ShimCommand::Release).is_err() {
             self.link = None;
+            self.set(|s| s.lingers = false);
         }
         if self.link.is_none() {
             self.is_down();
