@@ -57,7 +57,9 @@ fn steady(screen: &str) -> String {
 fn progress_is_a_list_with_marks_and_times() {
     let world = world("tt-up");
     let up = world.at_terminal((24, 72), &["up", "-d"]);
-    let screen = up.until("the end", |screen| screen.contains("[+] up 3/3"));
+    let screen = up.until("the end", |screen| {
+        screen.contains("[+] up 3/3") && screen.matches(" Started ").count() == 2
+    });
     assert_eq!(up.wait(), 0);
     let squeezed: Vec<String> = steady(&screen)
         .lines()
