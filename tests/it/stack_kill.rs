@@ -207,7 +207,12 @@ fn a_container_whose_shim_or_shim_and_supervisor_were_killed_keeps_ports_and_nam
             kill_all(&world, role);
         }
         assert_eq!(containers(&world), before, "after the death of {roles:?}");
-        assert_eq!(of_role(&world, "shim").len(), 2, "each has another shim");
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while of_role(&world, "shim").len() != 2 {
+            let waited = std::time::Instant::now() > deadline;
+            assert!(!waited, "each has another shim after {roles:?}");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
         assert!(
             !is_free(&world, 8090),
             "the port is reserved after {roles:?}"
