@@ -10,12 +10,13 @@ CARGO   ?= cargo
 TARGET  := x86_64-unknown-linux-gnu
 BINARY  := target/$(TARGET)/release/hoist
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-# Told by `hoist --version`; fixed times make the package the same wherever it is built.
-export HOIST_COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
-export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 HELLO   := examples/hello/compose.yaml
 HELLO_PORT ?= 7878
 export HELLO_PORT
+
+# A release tells the commit it was built from; its package is the same wherever it is built.
+build demo bench install deb: export HOIST_COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+deb: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 
 .PHONY: build demo test bench install deb clean
 

@@ -251,16 +251,23 @@ fn a_project_without_state_has_nothing_to_list() {
 }
 
 #[test]
-fn the_version_is_the_packages() {
+fn the_version_is_the_packages_and_names_the_commit_it_was_built_from() {
     let shop = Shop::new();
     let version = env!("CARGO_PKG_VERSION");
+    let (long, json) = match option_env!("HOIST_COMMIT") {
+        Some(commit) => (
+            format!("{version} ({commit})"),
+            format!("{{\"version\":\"{version}\",\"commit\":\"{commit}\"}}\n"),
+        ),
+        None => (
+            version.to_owned(),
+            format!("{{\"version\":\"{version}\"}}\n"),
+        ),
+    };
     assert_eq!(shop.output("version --short"), format!("{version}\n"));
-    assert_eq!(shop.output("version"), format!("hoist version {version}\n"));
+    assert_eq!(shop.output("version"), format!("hoist version {long}\n"));
     assert_eq!(shop.output("--version"), format!("hoist {version}\n"));
-    assert_eq!(
-        shop.output("version --format json"),
-        format!("{{\"version\":\"{version}\"}}\n")
-    );
+    assert_eq!(shop.output("version --format json"), json);
 }
 
 #[test]
