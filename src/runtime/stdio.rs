@@ -35,9 +35,10 @@ impl Fifos {
         Self::open(run_dir)
     }
 
-    /// Opens existing FIFOs for reading.
+    /// Opens existing FIFOs for reading; also for writing, since a FIFO that all writers have left hangs up, and whoever
+    /// polls it would wake up without end. Nobody waits for their end: a container's end is that of its PID 1.
     pub fn open(run_dir: BorrowedFd<'_>) -> io::Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let open = |name| openat(run_dir, name, flags, Mode::empty());
         Ok(Self {
             out: open(FIFOS[0])?,
@@ -108,4 +109,25 @@ pub fn output_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 /// A pipe for a container's stdin.
 pub fn input_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(pipe_with(PipeFlags::CLOEXEC)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    #[test]
+    fn fifos_are_quiet_when_their_writers_have_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = std::fs::File::open(dir.path()).unwrap();
+        let fifos = Fifos::make(dir.as_fd()).unwrap();
+        drop(ProcessEnds::of_fifos(dir.as_fd()).unwrap());
+        let mut fds =
+            [&fifos.out, &fifos.err].map(|fifo| PollFd::new(fifo, PollFlags::IN));
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        assert_eq!(poll(&mut fds, Some(&now)), Ok(0));
+    }
 }
