@@ -121,15 +121,6 @@ pub(super) fn index_of(socket: &mut Socket, name: &str) -> Result<u32, Error> {
         .ok_or_else(|| missing(name))
 }
 
-/// How many ports a bridge has.
-pub(super) fn members(socket: &mut Socket, bridge: u32) -> Result<usize, Error> {
-    let links = list(socket)?;
-    Ok(links
-        .iter()
-        .filter(|link| link.master == Some(bridge))
-        .count())
-}
-
 /// All links of this namespace.
 pub(super) fn list(socket: &mut Socket) -> Result<Vec<Link>, Error> {
     let message = LinkMessage::default();

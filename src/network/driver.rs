@@ -10,6 +10,7 @@ use super::netlink::Socket;
 use super::netns::Pool;
 use super::nftables::foreign;
 use super::nftables::ruleset;
+use super::remove;
 use super::restore;
 use super::spec::AttachmentSpec;
 use super::spec::NetworkSpec;
@@ -24,13 +25,6 @@ use std::net::Ipv4Addr;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
-use std::thread;
-use std::time::Duration;
-use std::time::Instant;
-
-/// How long the kernel may take to clear away the namespaces of containers that have ended.
-const CLEARING: Duration = Duration::from_secs(3);
-const CLEARING_STEP: Duration = Duration::from_millis(2);
 
 /// The network of one project. Synchronous; one per supervisor. Made on a thread in the host's network namespace; its
 /// methods are called from threads there.
@@ -84,16 +78,17 @@ impl Driver {
         foreign::admit(&mut self.netfilter(), &network.bridge)
     }
 
-    /// Removes bridge and rules. Idempotent. The kernel clears the namespaces of ended containers away in its own time:
-    /// waits for it up to 3 s, then refuses while the bridge still has ports.
-    pub fn remove_network(&self, network: &NetworkSpec) -> Result<(), Error> {
+    /// Removes bridge and rules, with the links of containers that have `ended`. Idempotent. The kernel clears the
+    /// namespaces of others away in its own time: waits for it up to 3 s, then refuses while the bridge still has ports.
+    pub fn remove_network(
+        &self,
+        network: &NetworkSpec,
+        ended: &[ContainerId],
+    ) -> Result<(), Error> {
         if !network.has_bridge() {
             return Ok(());
         }
-        self.wait_for_members(network)?;
-        bridge::remove(&mut self.route(), &network.bridge)?;
-        foreign::expel(&mut self.netfilter(), |bridge| bridge == network.bridge)?;
-        ruleset::remove(&mut self.netfilter(), &network.bridge)
+        remove::remove(self, network, ended)
     }
 
     /// Makes the namespace of one container; see [`Self::attach_all`].
@@ -167,25 +162,5 @@ impl Driver {
         self.netfilter
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait_for_members(&self, network: &NetworkSpec) -> Result<(), Error> {
-        let Some(bridge) = bridge::find(&mut self.route(), &network.bridge)? else {
-            return Ok(());
-        };
-        let deadline = Instant::now() + CLEARING;
-        loop {
-            let members = bridge::members(&mut self.route(), bridge.index)?;
-            if members == 0 {
-                return Ok(());
-            }
-            if Instant::now() >= deadline {
-                return Err(Error::NetworkInUse {
-                    name: network.name.to_string(),
-                    members,
-                });
-            }
-            thread::sleep(CLEARING_STEP);
-        }
     }
 }

@@ -16,6 +16,7 @@ mod netlink;
 pub mod netns;
 mod nftables;
 pub mod publish;
+mod remove;
 mod restore;
 mod settle;
 pub mod spec;

@@ -12,6 +12,9 @@ use std::path::Path;
 
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
+/// Interfaces of a container that have names of their own.
+pub(super) const MAX_INTERFACES: usize = ALPHABET.len();
+
 /// The prefix of all kernel objects of a project whose state is under `state_root`: `h` and six characters (30 bits).
 pub fn prefix(state_root: &Path, project: &ProjectName) -> String {
     let mut hash = Sha256::new();

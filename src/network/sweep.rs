@@ -5,15 +5,13 @@ use super::bridge::Link;
 use super::driver::Driver;
 use super::error::Error;
 use super::names;
+use super::names::MAX_INTERFACES;
 use super::nftables::foreign;
 use super::nftables::ruleset;
 use super::spec::NetworkSpec;
 use super::veth;
 use crate::id::ContainerId;
 use std::collections::HashSet;
-
-/// Interfaces of a container whose names are known to a sweep.
-const MAX_INTERFACES: usize = 32;
 
 /// What a sweep removed.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -78,8 +76,9 @@ fn sweep_links(
             .iter()
             .filter(move |link| link.name.starts_with(&start))
     };
-    let stale: Vec<&Link> = of_kind("v")
+    let stale: Vec<Link> = of_kind("v")
         .filter(|link| !alive.contains(&link.name))
+        .cloned()
         .collect();
     veth::delete_together(&mut route, &stale)?;
     let mut removed: Vec<String> = stale.into_iter().map(|link| link.name.clone()).collect();

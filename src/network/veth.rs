@@ -129,9 +129,9 @@ pub(super) fn configure(
     check(socket, &batch, ACTION, container).map(|_| ipv6)
 }
 
-/// Deletes pairs by their host ends in one message: they are put in a group of their own, and the group deleted. One by
-/// one, each would wait for RCU.
-pub(super) fn delete_together(socket: &mut Socket, links: &[&Link]) -> Result<(), Error> {
+/// Deletes links (pairs by their host ends) in one message: they are put in a group of their own, and the group deleted. One
+/// by one, each would wait for RCU.
+pub(super) fn delete_together(socket: &mut Socket, links: &[Link]) -> Result<(), Error> {
     if links.is_empty() {
         return Ok(());
     }
@@ -148,7 +148,7 @@ pub(super) fn delete_together(socket: &mut Socket, links: &[&Link]) -> Result<()
     batch.route(RouteNetlinkMessage::DelLink(message), 0);
     let answers = socket
         .exchange(&batch)
-        .map_err(Error::system("remove", "veth links"))?;
+        .map_err(Error::system("remove", "links"))?;
     // A pair whose namespace ends at this moment is gone already; if all are, so is the group.
     let real = answers.into_iter().filter(|answer| {
         answer
@@ -156,7 +156,7 @@ pub(super) fn delete_together(socket: &mut Socket, links: &[&Link]) -> Result<()
             .as_ref()
             .is_some_and(|refusal| refusal.errno != libc::ENODEV)
     });
-    refused(&real.collect::<Vec<_>>(), "remove", "veth links").map_or(Ok(()), Err)
+    refused(&real.collect::<Vec<_>>(), "remove", "links").map_or(Ok(()), Err)
 }
 
 fn push_addresses(batch: &mut Batch, member: Membership<'_>, index: u32) {

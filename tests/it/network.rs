@@ -149,7 +149,7 @@ fn networks_come_and_go_without_a_trace() {
         }
         drop(end);
         for _ in 0..2 {
-            driver.remove_network(&net).unwrap();
+            driver.remove_network(&net, &[]).unwrap();
         }
         assert_eq!(snapshot(), before);
     });
@@ -176,7 +176,7 @@ fn the_first_packet_of_a_new_container_is_not_lost() {
             let took = start.elapsed();
             assert!(took.as_millis() < 900, "round {round}: {took:?}");
             drop(ends);
-            driver.remove_network(&net).unwrap();
+            driver.remove_network(&net, &[]).unwrap();
         }
     });
 }
@@ -201,12 +201,13 @@ fn fifty_containers_are_attached_in_a_blink() {
             cpu_time() - before
         );
         let ends: Vec<_> = ends.into_iter().map(Result::unwrap).collect();
+        let ids: Vec<_> = specs.iter().map(|spec| spec.container.clone()).collect();
         // Nobody listens: the refusal comes from inside.
         let refusal = ask(true, at("127.0.0.1", host_port(&ends[49]))).unwrap_err();
         assert_eq!(refusal.kind(), std::io::ErrorKind::ConnectionRefused);
         let start = Instant::now();
         drop(ends);
-        driver.remove_network(&net).unwrap();
+        driver.remove_network(&net, &ids).unwrap();
         println!(
             "remove_network after 50 namespaces ended: {:?}",
             start.elapsed()
@@ -339,7 +340,7 @@ fn a_bridge_of_somebody_else_is_not_taken_over() {
         for _ in 0..2 {
             driver.create_network(&net).unwrap();
         }
-        driver.remove_network(&net).unwrap();
+        driver.remove_network(&net, &[]).unwrap();
         sh("! ip link show ours0 2>/dev/null && ip link show theirs >/dev/null");
     });
 }

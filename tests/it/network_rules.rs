@@ -276,19 +276,44 @@ fn a_network_in_use_is_not_removed() {
         let end = driver
             .attach(&container(&[&net], 2), std::slice::from_ref(&net))
             .unwrap();
-        match driver.remove_network(&net) {
+        match driver.remove_network(&net, &[]) {
             Err(Error::NetworkInUse { members: 1, .. }) => {}
             other => panic!("{other:?}"),
         }
         drop(end);
-        driver.remove_network(&net).unwrap();
+        driver.remove_network(&net, &[]).unwrap();
+    });
+}
+
+#[test]
+fn a_network_goes_with_the_links_of_containers_that_have_ended_but_not_with_those_of_others() {
+    on_a_fresh_host(|| {
+        let before = snapshot();
+        let driver = Driver::new("htest30").unwrap();
+        let net = network(&driver, "one", 1);
+        driver.create_network(&net).unwrap();
+        let (ended, stays) = (container(&[&net], 2), container(&[&net], 3));
+        let nets = std::slice::from_ref(&net);
+        // Its namespace is still held, as by a kernel that has not got round to it.
+        let _netns = driver.attach(&ended, nets).unwrap();
+        let other = driver.attach(&stays, nets).unwrap();
+        match driver.remove_network(&net, std::slice::from_ref(&ended.container)) {
+            Err(Error::NetworkInUse { members: 1, .. }) => {}
+            other => panic!("{other:?}"),
+        }
+        drop(other);
+        driver
+            .remove_network(&net, std::slice::from_ref(&ended.container))
+            .unwrap();
+        assert_eq!(snapshot(), before);
     });
 }
 
 #[test]
 fn queries_reach_the_resolver_though_the_container_has_port_53() {
     on_a_fresh_host(|| {
-        let driver = Driver::new("htest30").unwrap();
+        let before = snapshot();
+        let driver = Driver::new("htest32").unwrap();
         let end = driver.new_netns().unwrap();
         let (udp, tcp) = (UdpSocket::from(end.dns_udp), TcpListener::from(end.dns_tcp));
         udp.set_nonblocking(false).unwrap();

@@ -21,6 +21,7 @@ use super::supervisor::machine::Command;
 use super::supervisor::project::Project;
 use crate::compose::model;
 use crate::compose::model::Condition;
+use crate::id::ContainerId;
 use crate::id::ServiceName;
 use crate::id::VolumeName;
 use crate::image::Image;
@@ -67,6 +68,8 @@ pub struct RealHost {
     /// One network at a time: each waits for a lock of the whole machine on a thread, and there are few of them.
     network_turn: tokio::sync::Mutex<()>,
     warnings: RefCell<Vec<String>>,
+    /// Containers that this request has removed: what the kernel still has of their links goes with their networks.
+    removed: RefCell<Vec<ContainerId>>,
 }
 
 impl RealHost {
@@ -88,6 +91,7 @@ impl RealHost {
             connector: Rc::default(),
             network_turn: tokio::sync::Mutex::default(),
             warnings: RefCell::default(),
+            removed: RefCell::default(),
         }
     }
 
@@ -233,6 +237,7 @@ impl RealHost {
         container.ask(|answer| Command::Stop(None, answer)).await?;
         let _ = container.commands.send(Command::Forget);
         self.project.containers.borrow_mut().shift_remove(&of.id);
+        self.removed.borrow_mut().push(of.id.clone());
         let failed = |e: std::io::Error| {
             HostError::because(format!("cannot remove container `{}`", of.name), e)
         };

@@ -50,7 +50,8 @@ impl RealHost {
         if let Some(spec) = self.project.network_spec(name) {
             let driver = self.project.network.clone();
             let failed = |e| HostError::because(format!("cannot remove network `{name}`"), e);
-            blocking(move || driver.remove_network(&spec))
+            let ended = self.removed.borrow().clone();
+            blocking(move || driver.remove_network(&spec, &ended))
                 .await
                 .map_err(failed)?;
         }
