@@ -122,8 +122,7 @@ mod tests {
         let dir = std::fs::File::open(dir.path()).unwrap();
         let fifos = Fifos::make(dir.as_fd()).unwrap();
         drop(ProcessEnds::of_fifos(dir.as_fd()).unwrap());
-        let mut fds =
-            [&fifos.out, &fifos.err].map(|fifo| PollFd::new(fifo, PollFlags::IN));
+        let mut fds = [&fifos.out, &fifos.err].map(|fifo| PollFd::new(fifo, PollFlags::IN));
         let now = Timespec {
             tv_sec: 0,
             tv_nsec: 0,

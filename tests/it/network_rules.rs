@@ -312,7 +312,6 @@ fn a_network_goes_with_the_links_of_containers_that_have_ended_but_not_with_thos
 #[test]
 fn queries_reach_the_resolver_though_the_container_has_port_53() {
     on_a_fresh_host(|| {
-        let before = snapshot();
         let driver = Driver::new("htest32").unwrap();
         let end = driver.new_netns().unwrap();
         let (udp, tcp) = (UdpSocket::from(end.dns_udp), TcpListener::from(end.dns_tcp));

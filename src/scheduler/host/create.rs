@@ -1,6 +1,6 @@
 //! A container's folders and records, from the model.
 
-use super::RealHost;
+use super::{RealHost, blocking};
 use crate::compose::model::Project;
 use crate::compose::model::Service;
 use crate::id::ContainerId;
@@ -20,7 +20,7 @@ use std::path::Path;
 
 impl RealHost {
     /// Makes a container that does not run.
-    pub(super) fn create_container(
+    pub(super) async fn create_container(
         &self,
         of: &ContainerRef,
         inherits: Option<&ContainerId>,
@@ -46,12 +46,7 @@ impl RealHost {
                 of.name, of.service, other.record.service
             )));
         }
-        let paths = self.project.paths.container(&of.id);
-        let failed = |e: std::io::Error| {
-            HostError::because(format!("cannot create container `{}`", of.name), e)
-        };
-        paths.make().map_err(failed)?;
-        like_top_layer(&paths.upper(), &image).map_err(failed)?;
+        self.make_folders(of, &image).await?;
         let joined = joins.iter().map(|c| c.id.clone()).collect();
         let (mut launch, warnings) = self.launch_of(of, (service, &image), inherits, joined)?;
         let one_off = self.one_off.as_ref().filter(|(key, _)| *key == of.service);
@@ -78,6 +73,19 @@ impl RealHost {
             .add(record, LifeRecord::default(), Status::default());
         self.warn(&of.service, warnings);
         Ok(())
+    }
+
+    /// On a thread: a file system may take its time, and what has its folders is on its way meanwhile.
+    async fn make_folders(&self, of: &ContainerRef, image: &Image) -> Result<(), HostError> {
+        let _turn = self.folder_turns.acquire().await;
+        let paths = self.project.paths.container(&of.id);
+        let top = image.layers.first().cloned();
+        blocking(move || {
+            paths.make()?;
+            top.map_or(Ok(()), |top| like_top_layer(&paths.upper(), &top))
+        })
+        .await
+        .map_err(|e| HostError::because(format!("cannot create container `{}`", of.name), e))
     }
 
     fn service_hash(&self, service: &Service) -> Result<Digest, HostError> {
@@ -145,11 +153,8 @@ impl RealHost {
 }
 
 /// Gives the writable layer the owner and mode of the image's `/`: overlayfs shows those of its topmost folder.
-fn like_top_layer(upper: &Path, image: &Image) -> std::io::Result<()> {
+fn like_top_layer(upper: &Path, top: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::{MetadataExt, chown};
-    let Some(top) = image.layers.first() else {
-        return Ok(());
-    };
     let root = std::fs::metadata(top)?;
     std::fs::set_permissions(upper, root.permissions())?;
     chown(upper, Some(root.uid()), Some(root.gid()))

@@ -67,6 +67,8 @@ pub struct RealHost {
     connector: Rc<connect::Connector>,
     /// One network at a time: each waits for a lock of the whole machine on a thread, and there are few of them.
     network_turn: tokio::sync::Mutex<()>,
+    /// Few at a time: folders must not keep networks waiting for a thread.
+    folder_turns: tokio::sync::Semaphore,
     warnings: RefCell<Vec<String>>,
     /// Containers that this request has removed: what the kernel still has of their links goes with their networks.
     removed: RefCell<Vec<ContainerId>>,
@@ -90,6 +92,7 @@ impl RealHost {
             hold: RefCell::default(),
             connector: Rc::default(),
             network_turn: tokio::sync::Mutex::default(),
+            folder_turns: tokio::sync::Semaphore::new(2),
             warnings: RefCell::default(),
             removed: RefCell::default(),
         }
@@ -296,7 +299,7 @@ impl Host for RealHost {
                 joins,
             } => {
                 let inherits = replaces.as_ref().filter(|_| *keep_volumes);
-                self.create_container(container, inherits, joins)
+                self.create_container(container, inherits, joins).await
             }
             Action::StartContainer { container } => self.start(container).await,
             Action::StopContainer { container, timeout } => {
