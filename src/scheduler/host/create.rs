@@ -37,6 +37,8 @@ impl RealHost {
             let error = HostError::because(format!("no image for service `{}`", of.service), e);
             hint.into_iter().fold(error, HostError::with_hint)
         })?;
+        self.make_folders(of, &image).await?;
+        // From here to the record nothing waits, so no other can take the name meanwhile.
         // One it replaces has a name of its own by now, or goes under this one until it is removed.
         let same =
             |c: &Container| c.record.name == of.name && c.record.service != of.service.as_str();
@@ -46,7 +48,6 @@ impl RealHost {
                 of.name, of.service, other.record.service
             )));
         }
-        self.make_folders(of, &image).await?;
         let joined = joins.iter().map(|c| c.id.clone()).collect();
         let (mut launch, warnings) = self.launch_of(of, (service, &image), inherits, joined)?;
         let one_off = self.one_off.as_ref().filter(|(key, _)| *key == of.service);
