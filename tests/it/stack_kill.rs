@@ -185,6 +185,14 @@ fn is_free(world: &World, port: u16) -> bool {
     bound.code == 0
 }
 
+fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !holds() {
+        assert!(std::time::Instant::now() < deadline, "{what}");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn a_container_whose_shim_or_shim_and_supervisor_were_killed_keeps_ports_and_names() {
     let world = World::new("shimless");
@@ -207,16 +215,12 @@ fn a_container_whose_shim_or_shim_and_supervisor_were_killed_keeps_ports_and_nam
             kill_all(&world, role);
         }
         assert_eq!(containers(&world), before, "after the death of {roles:?}");
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-        while of_role(&world, "shim").len() != 2 {
-            let waited = std::time::Instant::now() > deadline;
-            assert!(!waited, "each has another shim after {roles:?}");
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
-        assert!(
-            !is_free(&world, 8090),
-            "the port is reserved after {roles:?}"
-        );
+        eventually(&format!("each has another shim after {roles:?}"), || {
+            of_role(&world, "shim").len() == 2
+        });
+        eventually(&format!("the port is reserved after {roles:?}"), || {
+            !is_free(&world, 8090)
+        });
         for address in ["127.0.0.1:8090", "[::1]:8090"] {
             assert_eq!(world.get(address, "/").as_deref(), Ok("web"), "{address}");
         }
