@@ -13,7 +13,12 @@ pub fn down(
     request: Down,
     on_event: &mut dyn FnMut(&Event),
 ) -> Result<UpReply, Error> {
-    if !engine.paths.project(project).root.exists() && !request.volumes {
+    let paths = engine.paths.project(project);
+    if !paths.root.exists() && !request.volumes {
+        // Its last supervisor may have been killed when all was done but the emptying of folders.
+        paths
+            .remove_aside(&paths.aside())
+            .map_err(Error::io("remove what is left in", &paths.root))?;
         on_event(&Event {
             time: 0,
             subject: Subject::Project,

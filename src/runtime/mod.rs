@@ -51,5 +51,6 @@ pub use shim::protocol::LaunchFds;
 pub use shim::protocol::LaunchRequest;
 pub use shim::protocol::ShimCommand;
 pub use shim::protocol::ShimEvent;
+pub use stdio::Fifos;
 pub use zygote::Hooks;
 pub use zygote::Zygote;

@@ -21,6 +21,7 @@ mod compose_limits;
 mod compose_load;
 mod compose_oracle;
 mod compose_stages;
+mod crash;
 mod image;
 mod image_kill;
 mod leaks;

@@ -9,6 +9,7 @@ use crate::runtime::init::sync::{self, ParentEnd, Report};
 use crate::runtime::namespaces::{self, PidNsGuard};
 use crate::runtime::sys::process::{Forked, fork_into};
 use rustix::fd::AsFd;
+use rustix::io::DupFlags;
 use rustix::process::{Signal, pidfd_send_signal};
 
 impl Shim {
@@ -63,7 +64,13 @@ impl Shim {
         })?;
         drop(guard);
         let (pid, pidfd) = match forked {
-            Forked::Child => init.run(),
+            Forked::Child => {
+                // Should we be killed while it waits at the gate, nobody may take it for us.
+                drop(parent);
+                self.link = None;
+                let _ = rustix::io::dup3(&self.run_dir, &mut self.listener, DupFlags::CLOEXEC);
+                init.run()
+            }
             Forked::Parent { pid, pidfd } => (pid, pidfd),
         };
         // The child's end must be closed here for its end of file to be seen.

@@ -74,46 +74,36 @@ impl RealHost {
     }
 
     async fn connect_and_launch(&self, container: &Rc<Container>) -> Started {
-        container.until(|s| !s.lingers).await;
-        // Not there on the first start, and not on the first one after a boot.
-        container.paths.make_run().map_err(|e| {
-            let name = &container.record.name;
-            HostError::because(
-                format!("cannot make the run folder of container `{name}`"),
-                e,
-            )
-        })?;
-        let fds = self.connect(container).await?;
-        container.kept.replace(fds);
-        etc::write(&self.project, container).map_err(|e| {
-            HostError::because(
-                format!(
-                    "cannot write the /etc files of container `{}`",
-                    container.record.name
-                ),
-                e,
-            )
-        })?;
-        // The others of the batch have their addresses now, too: one zone for all, and before anybody can ask.
-        tokio::task::yield_now().await;
-        self.project.publish_names();
-        let failed = |e| {
-            HostError::because(
-                format!("cannot start container `{}`", container.record.name),
-                e,
-            )
-        };
         for attempt in 1.. {
-            let link = self
-                .project
-                .launch(self.request(container)?, &container.kept.borrow())
-                .map_err(failed)?;
-            match self.begin(container, link).await {
+            match self.try_launch(container).await {
+                // With the shim went what it held of the network.
                 Err(error) if error.message.starts_with(SHIM_LOST) && attempt < TRIES => {}
                 other => return other,
             }
         }
         Ok(())
+    }
+
+    async fn try_launch(&self, container: &Rc<Container>) -> Started {
+        let name = &container.record.name;
+        let cannot = |what: &str, e: std::io::Error| {
+            HostError::because(format!("cannot {what} of container `{name}`"), e)
+        };
+        container.until(|s| !s.lingers).await;
+        // Not there on the first start, and not on the first one after a boot.
+        let made = container.paths.make_run();
+        made.map_err(|e| cannot("make the run folder", e))?;
+        let fds = self.connect(container).await?;
+        container.kept.replace(fds);
+        etc::write(&self.project, container).map_err(|e| cannot("write the /etc files", e))?;
+        // The others of the batch have their addresses now, too: one zone for all, and before anybody can ask.
+        tokio::task::yield_now().await;
+        self.project.publish_names();
+        let link = self
+            .project
+            .launch(self.request(container)?, &container.kept.borrow())
+            .map_err(|e| HostError::because(format!("cannot start container `{name}`"), e))?;
+        self.begin(container, link).await
     }
 
     /// Hands the shim to the container's machine and waits for its word. A container that somebody wants to be attached to

@@ -61,6 +61,24 @@ pub fn processes(init: i32) -> Vec<(i32, String)> {
         .collect()
 }
 
+/// `(PID of the host, PID in the box)` of the processes in the box's PID namespace, init left out.
+pub fn host_processes(init: i32) -> Vec<(i32, i32)> {
+    let namespace = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    let box_namespace = namespace(init);
+    let entries = fs::read_dir("/proc").expect("/proc is mounted");
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|pid| *pid != init && namespace(*pid) == box_namespace)
+        .filter_map(|pid: i32| {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix("NSpid:"))?;
+            Some((pid, line.split_whitespace().last()?.parse().ok()?))
+        })
+        .collect()
+}
+
 /// Mount points with their kinds. A network namespace that a file keeps alive is one (`nsfs`).
 fn mounts(init: i32) -> Vec<String> {
     let text = fs::read_to_string(format!("/proc/{init}/mountinfo")).expect("the box lives");

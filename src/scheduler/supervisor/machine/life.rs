@@ -2,6 +2,7 @@
 
 use super::Machine;
 use super::health::health_state;
+use crate::runtime::Fifos;
 use crate::runtime::LaunchFds;
 use crate::runtime::identity;
 use crate::runtime::shim::protocol::{Exit, ShimCommand, ShimStatus};
@@ -12,6 +13,7 @@ use crate::scheduler::supervisor::health::Input;
 use crate::scheduler::supervisor::restart::{Ending, Verdict};
 use crate::state::event::What;
 use crate::state::record::LifeRecord;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 impl Machine {
@@ -44,7 +46,7 @@ impl Machine {
             return; // said by a shim that took over
         }
         self.in_vain = 0;
-        self.pidfd = identity::open_pid(pid, start_time).ok().flatten();
+        self.hold(pid, start_time);
         let now = self.project.now();
         self.set(|s| {
             s.phase = Phase::Running;
@@ -63,11 +65,18 @@ impl Machine {
         }
     }
 
+    /// Holds what tells us the end and the last words of a container whose shim is killed.
+    fn hold(&mut self, pid: i32, start_time: u64) {
+        self.pidfd = identity::open_pid(pid, start_time).ok().flatten();
+        let run = std::fs::File::open(&self.container.paths.run);
+        self.fifos = run.and_then(|run| Fifos::open(run.as_fd())).ok();
+    }
+
     /// Found running by a new supervisor: its life goes on, only our memory is new.
     pub(super) fn adopted(&mut self, pid: i32, start_time: u64) {
         let life = self.recall();
         let frozen = self.is_frozen();
-        self.pidfd = identity::open_pid(pid, start_time).ok().flatten();
+        self.hold(pid, start_time);
         if life.started <= life.finished {
             // Our predecessor was killed before it heard of this start.
             return self.started(pid, start_time);
@@ -117,6 +126,7 @@ impl Machine {
         let ran = Duration::from_nanos(u64::try_from(exit.time - status.started).unwrap_or(0));
         self.kill_at = None;
         self.pidfd = None;
+        self.fifos = None;
         self.set(|s| {
             s.process = None;
             if s.started <= s.finished {

@@ -22,6 +22,7 @@ use self::health::schedule;
 
 use crate::compose::model::Restart;
 use crate::compose::model::RestartPolicy;
+use crate::runtime::Fifos;
 use crate::runtime::RuntimeError;
 use crate::runtime::shim::ShimLink;
 use crate::runtime::shim::orphan::UNBORN;
@@ -108,6 +109,8 @@ pub struct Machine {
     probe: Option<JoinHandle<Probe>>,
     /// Pidfd of PID 1: it tells the exit status when its shim cannot.
     pidfd: Option<OwnedFd>,
+    /// The container's FIFOs while it runs: should it end with its shim, what it wrote last waits in them.
+    fifos: Option<Fifos>,
     /// Who waits to be attached, in the order of their asking.
     attaching: VecDeque<oneshot::Sender<Attachment>>,
     /// Shims that were given to a running container in vain.
@@ -153,6 +156,7 @@ impl Machine {
             stopping: Vec::new(),
             probe: None,
             pidfd: None,
+            fifos: None,
             attaching: VecDeque::new(),
             in_vain: 0,
         };
@@ -215,7 +219,7 @@ impl Machine {
             Command::Signal(signal, answer) => {
                 self.by_user |= signal == libc::SIGKILL
                     || signal == self.container.record.launch.spec.stop_signal;
-                let _ = answer.send(self.signal(signal, false));
+                let _ = answer.send(self.signal(signal));
             }
             Command::Attach {
                 close_stdin,
@@ -294,7 +298,7 @@ impl Machine {
             self.kill_at = None;
             self.project
                 .event(&self.container, What::Killing, "grace period over");
-            let _ = self.signal(libc::SIGKILL, true);
+            let _ = self.signal(libc::SIGKILL);
         }
         if self.restart_at.is_some_and(|at| at <= now) {
             self.start_again();

@@ -2,9 +2,10 @@
 
 use super::Machine;
 use crate::runtime::identity;
-use crate::runtime::shim::protocol::ShimCommand;
+use crate::runtime::sys;
 use crate::scheduler::execute::HostError;
 use crate::scheduler::supervisor::container::{Answer, Phase};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 impl Machine {
@@ -38,10 +39,10 @@ impl Machine {
         let launch = &self.container.record.launch;
         let grace = timeout.unwrap_or(launch.grace);
         if grace.is_zero() {
-            let _ = self.signal(libc::SIGKILL, true);
+            let _ = self.signal(libc::SIGKILL);
             return;
         }
-        let _ = self.signal(launch.spec.stop_signal, false);
+        let _ = self.signal(launch.spec.stop_signal);
         self.kill_at = Some(Instant::now() + grace);
     }
 
@@ -53,33 +54,24 @@ impl Machine {
         }
     }
 
-    pub(super) fn signal(&self, signal: i32, all: bool) -> Result<(), HostError> {
-        if !self.container.lives() {
+    /// Not through the shim, which may be killed with the signal in its hands. The end of PID 1 is that of all.
+    pub(super) fn signal(&self, signal: i32) -> Result<(), HostError> {
+        let failed = |e| HostError::because(self.sentence("cannot signal container"), e);
+        let process = self.container.status.borrow().process;
+        let Some((pid, start_time)) = process.filter(|_| self.container.lives()) else {
             return Err(HostError::new(
                 self.sentence("there is no process to signal in container"),
             ));
-        }
-        let process = self.container.status.borrow().process;
-        match process {
-            Some(process) if self.link.is_none() => self.signal_orphan(process, signal)?,
-            _ => self.tell(&ShimCommand::Signal { signal, all })?,
-        }
+        };
+        let Some(pidfd) = identity::open_pid(pid, start_time).map_err(failed)? else {
+            return Ok(());
+        };
+        sys::process::pidfd_signal(pidfd.as_fd(), signal).map_err(|e| failed(e.into()))?;
         let ends =
             signal == libc::SIGKILL || signal == self.container.record.launch.spec.stop_signal;
         if ends && self.is_paused() {
             self.thaw();
         }
         Ok(())
-    }
-
-    fn signal_orphan(&self, (pid, start_time): (i32, u64), signal: i32) -> Result<(), HostError> {
-        let failed = |e| HostError::because(self.sentence("cannot signal container"), e);
-        let Some(pidfd) = identity::open_pid(pid, start_time).map_err(failed)? else {
-            return Ok(());
-        };
-        let Some(signal) = rustix::process::Signal::from_named_raw(signal) else {
-            return Ok(());
-        };
-        rustix::process::pidfd_send_signal(&pidfd, signal).map_err(|e| failed(e.into()))
     }
 }
