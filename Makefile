@@ -1,6 +1,7 @@
 # make demo     build, bring up examples/hello and print what to open
 # make test     format, lints and every test (as root: they make namespaces)
 # make test-crash  kill us at every system call of every path (an hour or two)
+# make soak     fifty containers under random restarts and kill -9, for ten minutes
 # make bench    measure against the floor, and against docker compose and podman where installed
 # make install  DESTDIR= PREFIX=/usr/local
 # make deb      a Debian package in target/
@@ -19,7 +20,7 @@ export HELLO_PORT
 build demo bench install deb: export HOIST_COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 deb: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 
-.PHONY: build demo test test-crash bench install deb clean
+.PHONY: build demo test test-crash soak bench install deb clean
 
 build:
 	@GOAL=$@ .ci/needs build
@@ -43,6 +44,10 @@ test:
 test-crash:
 	@GOAL=$@ .ci/needs build root kernel test
 	HOIST_CRASH=all $(CARGO) test --locked --test it -- crash:: --nocapture
+
+soak:
+	@GOAL=$@ .ci/needs build root kernel test
+	HOIST_SOAK_SECONDS=600 $(CARGO) test --locked --test it -- soak:: --nocapture
 
 bench:
 	@GOAL=$@ .ci/needs build root kernel

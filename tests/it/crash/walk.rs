@@ -1,6 +1,7 @@
 //! One path, walked again and again.
 
 use super::tracer::{Role, Seen, Shot, Tracer};
+use crate::numbered;
 use crate::stack::{page, ps};
 use crate::world::World;
 use std::collections::BTreeMap;
@@ -21,21 +22,6 @@ pub enum Path {
 
 /// How long nothing must happen after the command for it to be over.
 const QUIET: Duration = Duration::from_millis(25);
-
-/// Prints numbered lines and notes beside how many it has printed: no line that was printed may be missing in the log.
-const LINES: &str = r#"
-use strict; use Sys::Hostname;
-my ($me, $n, $stop) = (hostname(), 0, 0);
-$SIG{TERM} = sub { $stop = 1 };
-open(my $runs, ">>", "/data/runs.$me") or die; syswrite $runs, "+"; my $run = -s $runs;
-open(my $count, ">", "/data/count.$me.$run") or die;
-until ($stop) {
-    $n++; syswrite STDOUT, "run $run line $n\n";
-    sysseek $count, 0, 0; syswrite $count, sprintf("%09d", $n);
-    select undef, undef, undef, 0.002;
-}
-exit 7;
-"#;
 
 /// Walks a path at the sampled points, or at those that the environment asks for.
 pub fn walk(path: Path, sample: &[(Role, usize)]) {
@@ -86,7 +72,7 @@ struct Walker {
 impl Walker {
     fn new(path: Path) -> Self {
         let world = World::new("crash");
-        world.write("data/lines.pl", LINES);
+        numbered::install(&world);
         let walker = Self {
             path,
             world,
@@ -280,40 +266,7 @@ impl Walker {
             .find(|c| c["Service"] == "lines")
             .and_then(|c| c["ID"].as_str())
             .expect("it is there");
-        let me = &id[..12];
-        let data = self.world.project().join("data");
-        let started = fs::metadata(data.join(format!("runs.{me}"))).map_or(0, |m| m.len());
-        // Counted before the log is read: the log may be ahead, never behind.
-        let counts: Vec<usize> = (1..=started)
-            .map(|run| {
-                let text = fs::read_to_string(data.join(format!("count.{me}.{run}")));
-                text.unwrap_or_default().parse().unwrap_or(0)
-            })
-            .collect();
-        let words = ["logs", "--no-color", "--no-log-prefix", "lines"];
-        let log = self.world.hoist(&words).ok().stdout;
-        let mut logged: BTreeMap<usize, usize> = BTreeMap::new();
-        let mut latest = 0;
-        for line in log.lines() {
-            let words: Vec<&str> = line.split(' ').collect();
-            let &["run", run, "line", number] = words.as_slice() else {
-                panic!("a garbled line: {line:?}");
-            };
-            let (run, number): (usize, usize) = (run.parse().unwrap(), number.parse().unwrap());
-            assert!(run >= latest, "run {run} after run {latest}");
-            latest = run;
-            let last = logged.entry(run).or_default();
-            assert_eq!(number, *last + 1, "in run {run}");
-            *last = number;
-        }
-        for (index, count) in counts.iter().enumerate() {
-            let logged = logged.get(&(index + 1)).copied().unwrap_or(0);
-            assert!(
-                logged >= *count,
-                "run {} of {started} printed {count} lines, the log has {logged}",
-                index + 1
-            );
-        }
+        numbered::assert_log(&self.world, "lines", id);
     }
 
     /// Takes everything down; nothing may be left.
