@@ -208,6 +208,7 @@ fn a_soak_loses_no_line_no_restart_no_request_and_grows_nothing() {
         "descriptors: {early:?}, {late:?}"
     );
     world.hoist(&["down", "-t", "1"]).ok();
+    world.until("the folders are emptied", || ours(&world).is_empty());
 }
 
 /// Waits until all run, each as often as it was made to.
