@@ -54,7 +54,6 @@ impl Tracer {
         let (send, bell) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             // A child of this thread: its end, when the bell is dropped, wakes us from the wait for the others.
-            #[expect(clippy::zombie_processes, reason = "the loop waits for everybody")]
             let mut waker = Command::new("cat")
                 .stdin(Stdio::piped())
                 .spawn()
