@@ -41,7 +41,7 @@ pub fn used_images(engine: &Engine, project: &ProjectName) -> Result<Vec<UsedIma
         let summary = known.iter().find(|it| it.id == record.image_id).cloned();
         let platform = match summary {
             Some(_) => store.platform(&record.image_id)?,
-            None => store.platform_here(),
+            None => Store::platform_here(),
         };
         used.push(UsedImage {
             container: record.name,

@@ -1,17 +1,20 @@
-//! `lock` and `vendor`, and how `up --locked` and `up --offline` get their images: exactly those that the lock names.
+//! `compose.lock`, and how `up --locked` and `up --offline` get their images: exactly those that it names.
 //!
-//! `compose.lock` lies beside the compose file. An image is checked by the digest of its manifest for this machine, so one
-//! that came by an archive is as good as one that was pulled. `image: host` is the machine itself and is not locked.
+//! The file lies beside the compose file. An image is checked by the digest of its manifest for the platform it runs on, so
+//! one that came by an archive is as good as one that was pulled. `image: host` is the machine itself and is not locked.
+//!
+//! Invariant: nothing is named in the store that is not what the lock says; a layout or registry that offers something
+//! else is an error before that.
 
 use super::pull::{Pull, Wanted, When, pull};
 use super::{Engine, Error};
-use crate::id::{Digest, ImageRef};
-use crate::image::{Name, Reference, Saving, Store};
+use crate::id::ImageRef;
+use crate::image::{Locked, Name, Reference, Store};
 use crate::scheduler::supervisor::control::Failure;
 use crate::state::event::Event;
 use crate::state::record::{LockRecord, LockedImage, VERSION};
 use crate::state::store;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
@@ -23,91 +26,10 @@ pub const LOCK_FILE: &str = "compose.lock";
 pub struct Lock {
     /// `compose.lock`.
     pub file: PathBuf,
-    /// Images as the services name them.
-    pub images: BTreeSet<String>,
+    /// Images as the services name them, each with the platform it is to run on if that is not this machine's.
+    pub images: BTreeMap<String, Option<String>>,
     /// Take no byte from a registry.
     pub offline: bool,
-}
-
-/// Whether a lock can hold an image at all.
-fn is_lockable(image: &String) -> bool {
-    image != "host"
-}
-
-/// Writes the lock: the images of `pull` are fetched if they are not here, and what they are now is written down for each
-/// of `platforms` (empty: this machine's). Images in `update` are asked for anew; others that are locked stay as they are.
-/// Gives the names that are new or changed.
-pub fn lock(
-    engine: &Engine,
-    lock: &Lock,
-    (request, platforms): (&Pull, &[String]),
-    update: &BTreeSet<String>,
-    on_event: &mut dyn FnMut(&Event),
-) -> Result<Vec<String>, Error> {
-    let before: Option<LockRecord> = store::read(&lock.file)?;
-    let mut request = request.clone();
-    for wanted in &mut request.images {
-        if update.contains(&wanted.image) {
-            wanted.when = When::Always;
-        }
-    }
-    pull(engine, &request, on_event, None)?;
-    let images = Store::open(&engine.paths.root)?;
-    let mut record = LockRecord {
-        version: VERSION,
-        images: BTreeMap::new(),
-        vendor: before.as_ref().and_then(|it| it.vendor.clone()),
-    };
-    let known = before.map(|it| it.images).unwrap_or_default();
-    let mut changed = Vec::new();
-    for image in lock.images.iter().filter(|image| is_lockable(image)) {
-        let asked: BTreeSet<&String> = platforms.iter().collect();
-        let kept = known.get(image).filter(|it| {
-            !update.contains(image) && asked.iter().all(|name| it.platforms.contains_key(*name))
-        });
-        let locked = match kept {
-            Some(kept) => kept.clone(),
-            None => {
-                // Archives and layouts come into the store when they are first used.
-                images.resolve(&reference(image)?)?;
-                let (digest, platforms) = images.digests(image, platforms)?;
-                LockedImage { digest, platforms }
-            }
-        };
-        if known.get(image) != Some(&locked) {
-            changed.push(image.clone());
-        }
-        record.images.insert(image.clone(), locked);
-    }
-    store::write_pretty(&lock.file, &record)?;
-    Ok(changed)
-}
-
-/// Puts every locked image, as this machine runs it, into one OCI layout, and notes in the lock where that is.
-pub fn vendor(engine: &Engine, lock: &Lock, dir: &Path) -> Result<usize, Error> {
-    let mut record = read(lock)?;
-    let images = Store::open(&engine.paths.root)?;
-    let here = images.platform_here();
-    for (image, locked) in &record.images {
-        check(&images, image, locked, &here)?;
-    }
-    let layout = |tag| Reference::Layout {
-        dir: dir.to_owned(),
-        tag,
-    };
-    for image in record.images.keys() {
-        let saving = Saving {
-            images: std::slice::from_ref(image),
-            platform: None,
-        };
-        images.save_to(&saving, &layout(Some(tag_of(image))))?;
-    }
-    let folder = lock.file.parent().unwrap_or(Path::new("/"));
-    let absolute = std::path::absolute(dir).map_err(Error::io("find", dir))?;
-    let relative = absolute.strip_prefix(folder).map(Path::to_owned);
-    record.vendor = Some(relative.unwrap_or(absolute));
-    store::write_pretty(&lock.file, &record)?;
-    Ok(record.images.len())
 }
 
 /// Brings exactly the locked images here: those of other digests are fetched anew, by digest.
@@ -118,78 +40,128 @@ pub fn bring_locked(
     on_event: &mut dyn FnMut(&Event),
     cancel: Option<BorrowedFd<'_>>,
 ) -> Result<(), Error> {
-    let record = read(lock)?;
-    let images = Store::open(&engine.paths.root)?;
-    let here = images.platform_here();
-    for image in lock.images.iter().filter(|image| is_lockable(image)) {
-        let Some(locked) = record.images.get(image) else {
+    let record = need_lock(lock)?;
+    let store = Store::open(&engine.paths.root)?;
+    let mut chosen = Vec::new();
+    let mut missing = Vec::new();
+    for (image, platform) in &lock.images {
+        let one = Chosen::of(lock, &record, (image, platform.as_deref()))?;
+        if one.check(&store).is_err()
+            && let Reference::Name(name) = Reference::parse(&reference(image)?)?
+        {
+            match lock.offline {
+                true => one.take_in(&store, &name, &lock.vendored(&record, image)?)?,
+                false => missing.push(one.wanted(request)),
+            }
+        }
+        chosen.push(one);
+    }
+    let request = Pull {
+        images: missing,
+        ..request.clone()
+    };
+    pull(engine, &request, on_event, cancel)?;
+    chosen.iter().try_for_each(|one| one.check(&store))
+}
+
+/// A locked image on the platform it is to run on.
+struct Chosen<'a> {
+    image: &'a str,
+    locked: Locked<'a>,
+    /// If it is not this machine's.
+    platform: Option<&'a str>,
+}
+
+impl<'a> Chosen<'a> {
+    fn of(
+        lock: &Lock,
+        record: &'a LockRecord,
+        (image, platform): (&'a str, Option<&'a str>),
+    ) -> Result<Self, Error> {
+        let Some(LockedImage { digest, platforms }) = record.images.get(image) else {
             let text = format!("image `{image}` is not in `{}`", lock.file.display());
             return Err(Failure::text(text).with_hint("hoist lock").into());
         };
-        if check(&images, image, locked, &here).is_ok() {
-            continue;
-        }
-        let parsed = Reference::parse(&reference(image)?)?;
-        match (parsed, lock.offline, &record.vendor) {
-            (Reference::Name(_), true, Some(vendor)) => {
-                let dir = lock.file.parent().unwrap_or(Path::new("/")).join(vendor);
-                let tag = Some(tag_of(image));
-                images.load_from(&Reference::Layout { dir, tag }, &mut |_| {})?;
-            }
-            (Reference::Name(name), false, _) => {
-                fetch(engine, &name, locked, request, on_event, cancel)?;
-                images.tag(locked.digest.as_str(), image)?;
-            }
-            _ => {}
-        }
-        check(&images, image, locked, &here)?;
+        let own = platform.map(Store::platform_name).transpose()?;
+        let needed = own.unwrap_or_else(Store::platform_here);
+        let Some((name, manifest)) = platforms.get_key_value(&needed) else {
+            let text = format!("image `{image}` is not locked for `{needed}`");
+            let hint = format!("hoist lock --platform {needed}");
+            return Err(Failure::text(text).with_hint(hint).into());
+        };
+        Ok(Self {
+            image,
+            locked: Locked {
+                root: digest,
+                platform: name,
+                manifest,
+            },
+            platform,
+        })
     }
-    Ok(())
-}
 
-fn fetch(
-    engine: &Engine,
-    name: &Name,
-    locked: &LockedImage,
-    request: &Pull,
-    on_event: &mut dyn FnMut(&Event),
-    cancel: Option<BorrowedFd<'_>>,
-) -> Result<(), Error> {
-    let one = Pull {
-        images: vec![Wanted {
-            image: format!("{}/{}@{}", name.domain(), name.path(), locked.digest),
-            platform: None,
-            when: When::Missing,
-            place: None,
-        }],
-        ..request.clone()
-    };
-    pull(engine, &one, on_event, cancel).map(drop)
-}
-
-/// The image that is here under that name is the one that is locked.
-fn check(images: &Store, image: &str, locked: &LockedImage, here: &str) -> Result<(), Error> {
-    let Some(expected) = locked.platforms.get(here) else {
-        let text = format!("image `{image}` is not locked for `{here}`");
-        let hint = format!("hoist lock --platform {here}");
-        return Err(Failure::text(text).with_hint(hint).into());
-    };
-    let actual: Digest = images.resolve(&reference(image)?)?.digest;
-    if actual == *expected {
-        return Ok(());
+    /// The image that is here under that name is the one that is locked.
+    fn check(&self, store: &Store) -> Result<(), Error> {
+        let expected = self.locked.manifest;
+        let actual = store.resolve(&reference(self.image)?)?.digest;
+        if actual == *expected {
+            return Ok(());
+        }
+        let failure = Failure {
+            causes: vec![format!("`{expected}` is locked, and `{actual}` is here")],
+            ..Failure::text(format!(
+                "image `{}` is not the one that is locked",
+                self.image
+            ))
+        };
+        Err(failure
+            .with_hint("`hoist lock --update` locks what it is now")
+            .into())
     }
-    let text = format!("image `{image}` is not the one that is locked");
-    let failure = Failure {
-        causes: vec![format!("`{expected}` is locked, and `{actual}` is here")],
-        ..Failure::text(text)
-    };
-    Err(failure
-        .with_hint("`hoist lock --update` locks what is there now")
-        .into())
+
+    fn take_in(&self, store: &Store, name: &Name, dir: &Path) -> Result<(), Error> {
+        Ok(store.load_locked(dir, &name.to_string(), &self.locked)?)
+    }
+
+    fn wanted(&self, request: &Pull) -> Wanted {
+        let asked = request.images.iter().find(|it| it.image == self.image);
+        Wanted {
+            image: self.image.to_owned(),
+            platform: self.platform.map(str::to_owned),
+            when: When::Always,
+            pin: Some(self.locked.root.clone()),
+            place: asked.and_then(|it| it.place.clone()),
+        }
+    }
 }
 
-fn read(lock: &Lock) -> Result<LockRecord, Error> {
-    store::read(&lock.file)?.ok_or_else(|| {
+impl Lock {
+    /// The layout that has what is not here.
+    fn vendored(&self, record: &LockRecord, image: &str) -> Result<PathBuf, Error> {
+        let folder = self.file.parent().unwrap_or(Path::new("/"));
+        let dir = record.vendor.as_ref().map(|dir| folder.join(dir));
+        match dir {
+            Some(dir) if dir.join("index.json").exists() => Ok(dir),
+            Some(dir) => {
+                let text = format!(
+                    "image `{image}` is not here, and neither is `{}`",
+                    dir.display()
+                );
+                let hint = "run `hoist vendor DIR` where the registry can be reached, and bring the folder here";
+                Err(Failure::text(text).with_hint(hint).into())
+            }
+            None => {
+                let text = format!("image `{image}` is not here, and nothing is vendored");
+                let hint = "run `hoist vendor DIR` where the registry can be reached";
+                Err(Failure::text(text).with_hint(hint).into())
+            }
+        }
+    }
+}
+
+/// The lock, which has to be there.
+pub(super) fn need_lock(lock: &Lock) -> Result<LockRecord, Error> {
+    read_lock(lock)?.ok_or_else(|| {
         let text = format!("there is no `{}`", lock.file.display());
         Failure::text(text)
             .with_hint("`hoist lock` writes it")
@@ -197,12 +169,22 @@ fn read(lock: &Lock) -> Result<LockRecord, Error> {
     })
 }
 
-/// The name in a vendored layout.
-fn tag_of(image: &str) -> String {
-    Name::parse(image).map_or_else(|_| image.to_owned(), |name| name.to_string())
+/// The lock, if there is one.
+pub(super) fn read_lock(lock: &Lock) -> Result<Option<LockRecord>, Error> {
+    let record: Option<LockRecord> = store::read(&lock.file)?;
+    match record {
+        Some(LockRecord { version, .. }) if version > VERSION => {
+            let text = format!(
+                "`{}` is of version {version}, and this hoist knows {VERSION}",
+                lock.file.display()
+            );
+            Err(Failure::text(text).with_hint("use a newer hoist").into())
+        }
+        record => Ok(record),
+    }
 }
 
-fn reference(image: &str) -> Result<ImageRef, Error> {
+pub(super) fn reference(image: &str) -> Result<ImageRef, Error> {
     let invalid = |error: crate::id::InvalidName| crate::image::Error::Reference {
         text: error.text,
         rule: error.rule,

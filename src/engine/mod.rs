@@ -17,6 +17,7 @@ mod events;
 mod exec;
 mod images;
 mod kill;
+mod lock;
 mod locked;
 mod login;
 mod logout;
@@ -36,6 +37,7 @@ mod stats;
 mod stop;
 mod transfer;
 mod up;
+mod vendor;
 mod wait;
 mod watch;
 
@@ -58,14 +60,15 @@ pub use images::{
     Depot, UsedImage, history, images, import, inspect, load, rmi, save, tag, used_images,
 };
 pub use kill::kill;
-pub use locked::{LOCK_FILE, Lock, bring_locked, lock, vendor};
+pub use lock::{LockChange, Locking, lock};
+pub use locked::{LOCK_FILE, Lock, bring_locked};
 pub use login::login;
 pub use logout::logout;
 pub use logs::{Attached, LogLine, Logs, Stream, follow, logs};
 pub use ls::{ProjectSummary, ls};
 pub use pause::{pause, unpause};
 pub use ps::ps;
-pub use pull::{Policy, Pull, Wanted, When, pull, wanted};
+pub use pull::{Policy, Pull, Wanted, When, mounted, pull, wanted};
 pub use push::{Push, push};
 pub use resources::{
     Network, SOLO, Volume, container, containers, create_volume, leave_solo, networks,
@@ -79,6 +82,7 @@ pub use start::start;
 pub use stats::{stats, top};
 pub use stop::stop;
 pub use up::{UpReply, up};
+pub use vendor::vendor;
 pub use wait::wait;
 pub use watch::{Watched, watch};
 

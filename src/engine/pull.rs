@@ -5,9 +5,8 @@
 use super::transfer::{self, Outcome, Task};
 use super::{Engine, Error};
 use crate::compose::Loaded;
-use crate::compose::model::Service;
-use crate::id::ImageRef;
-use crate::id::ServiceName;
+use crate::compose::model::{Mount, Service};
+use crate::id::{Digest, ImageRef, ServiceName};
 use crate::image::registry::{Client, PullRequest, Pulled, Settings};
 use crate::image::{Name, Reference, Store};
 use crate::state::event::Event;
@@ -38,6 +37,8 @@ pub struct Wanted {
     pub platform: Option<String>,
     /// When to fetch it.
     pub when: When,
+    /// The digest that it is to have.
+    pub pin: Option<Digest>,
     /// Where the user wrote it: `file:line:column`.
     pub place: Option<String>,
 }
@@ -66,15 +67,37 @@ pub struct Policy<'a> {
 
 /// What services want.
 pub fn wanted(loaded: &Loaded, services: &[ServiceName], policy: Policy<'_>) -> Vec<Wanted> {
-    let wants = |service: &Service| Wanted {
-        image: service.image.clone(),
-        platform: service.platform.clone(),
-        when: when(service, policy),
-        place: loaded.image_place(&service.name),
-    };
     let all = &loaded.project.services;
-    let chosen = services.iter().filter_map(|name| all.get(name));
-    chosen.map(wants).collect()
+    let mut wanted = Vec::new();
+    for service in services.iter().filter_map(|name| all.get(name)) {
+        let place = loaded.image_place(&service.name);
+        wanted.push(Wanted {
+            image: service.image.clone(),
+            platform: service.platform.clone(),
+            when: when(service, policy),
+            pin: None,
+            place: place.clone(),
+        });
+        wanted.extend(mounted(service).map(|image| Wanted {
+            image: image.to_owned(),
+            platform: None,
+            when: match policy.flag {
+                Some("never") => When::Never("its pull policy is never"),
+                _ => When::Missing,
+            },
+            pin: None,
+            place: place.clone(),
+        }));
+    }
+    wanted
+}
+
+/// Images that a service mounts.
+pub fn mounted(service: &Service) -> impl Iterator<Item = &str> {
+    service.mounts.iter().filter_map(|mount| match mount {
+        Mount::Image(image) => Some(image.source.as_str()),
+        _ => None,
+    })
 }
 
 fn when(service: &Service, policy: Policy<'_>) -> When {
@@ -162,6 +185,7 @@ fn task(store: &Store, client: &Arc<Client>, wanted: &Wanted, name: Name) -> Tas
     let request = PullRequest {
         name,
         platform: wanted.platform.clone(),
+        pin: wanted.pin.clone(),
     };
     Task {
         image: wanted.image.clone(),

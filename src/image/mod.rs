@@ -44,7 +44,7 @@ pub use store::{
     Filter, GRACE, Hold, ImageSummary, ImageUsage, Progress, Removed, Step, Store, StoreUsage,
     Uses, folder_bytes,
 };
-pub use transfer::{Saving, WholeFile};
+pub use transfer::{Locked, Saving, Variants, WholeFile};
 pub use unpack::{Error as UnpackError, Limits};
 
 /// An image ready to run: its layers are unpacked.

@@ -84,10 +84,10 @@ pub struct Up {
     #[arg(long)]
     pub no_build: bool,
     /// Only images that compose.lock names, exactly
-    #[arg(long)]
+    #[arg(long, conflicts_with = "pull")]
     pub locked: bool,
     /// As --locked, and nothing from registries: what is not here comes from the layout that `vendor` made
-    #[arg(long)]
+    #[arg(long, conflicts_with = "pull")]
     pub offline: bool,
     /// Fetch images without progress
     #[arg(long)]

@@ -7,7 +7,7 @@ use crate::cli::exit::{Error, Exit};
 use crate::compose::Loaded;
 use crate::engine;
 use crate::id::ServiceName;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// Writes `compose.lock`.
 pub fn lock(context: &Context, args: &LockImages) -> Result<Exit, Error> {
@@ -30,29 +30,25 @@ pub fn lock(context: &Context, args: &LockImages) -> Result<Exit, Error> {
         (true, []) => services.as_slice(),
         (true, named) => named,
     };
-    let update: BTreeSet<String> = images_of(&loaded, updated);
-    let policy = engine::Policy {
-        flag: None,
-        otherwise: engine::When::Missing,
-    };
-    let request = engine::Pull {
-        images: engine::wanted(&loaded, &services, policy),
-        settings: super::registries(context)?,
-        ignore_failures: false,
-        tell_skipped: false,
+    let locking = engine::Locking {
+        pull: request(context, &loaded)?,
+        platforms: args.platform.clone(),
+        update: images_of(&loaded, updated).into_keys().collect(),
     };
     let lock = of_project(&loaded, &services, false);
     let mut progress = context.progress("lock");
-    let changed = engine::lock(
-        &context.engine(),
-        &lock,
-        (&request, &args.platform),
-        &update,
-        &mut |event| progress.event(event),
-    )?;
+    let change = engine::lock(&context.engine(), &lock, &locking, &mut |event| {
+        progress.event(event);
+    })?;
     drop(progress);
-    let lines = changed.iter().map(|name| format!("Locked: {name}\n"));
-    show(context, &lines.collect::<String>())
+    let mut text = String::new();
+    for name in change.locked {
+        text.push_str(&format!("Locked: {name}\n"));
+    }
+    for name in change.dropped {
+        text.push_str(&format!("Dropped: {name}\n"));
+    }
+    show(context, &text)
 }
 
 /// Puts all that is locked into one OCI layout.
@@ -60,10 +56,19 @@ pub fn vendor(context: &Context, args: &Vendor) -> Result<Exit, Error> {
     super::refuse_dry_run(context, "vendor")?;
     let loaded = context.load(&context.options()?)?;
     let lock = of_project(&loaded, &[], false);
-    let count = engine::vendor(&context.engine(), &lock, &args.dir)?;
+    let request = request(context, &loaded)?;
+    let mut progress = context.progress("vendor");
+    let count = engine::vendor(
+        &context.engine(),
+        &lock,
+        (&args.dir, &request),
+        &mut |event| progress.event(event),
+    )?;
+    drop(progress);
+    let noun = if count == 1 { "image" } else { "images" };
     show(
         context,
-        &format!("Vendored {count} images into {}\n", args.dir.display()),
+        &format!("Vendored {count} {noun} into {}\n", args.dir.display()),
     )
 }
 
@@ -76,8 +81,33 @@ pub fn of_project(loaded: &Loaded, services: &[ServiceName], offline: bool) -> e
     }
 }
 
-fn images_of(loaded: &Loaded, services: &[ServiceName]) -> BTreeSet<String> {
+/// How images come that are not here.
+fn request(context: &Context, loaded: &Loaded) -> Result<engine::Pull, Error> {
+    let services: Vec<ServiceName> = loaded.project.services.keys().cloned().collect();
+    let policy = engine::Policy {
+        flag: None,
+        otherwise: engine::When::Missing,
+    };
+    Ok(engine::Pull {
+        images: engine::wanted(loaded, &services, policy),
+        settings: super::registries(context)?,
+        ignore_failures: false,
+        tell_skipped: false,
+    })
+}
+
+/// What services run on and mount. `image: host` is the machine itself, and what is built here comes from no registry.
+fn images_of(loaded: &Loaded, services: &[ServiceName]) -> BTreeMap<String, Option<String>> {
+    let mut images = BTreeMap::new();
     let all = &loaded.project.services;
-    let chosen = services.iter().filter_map(|name| all.get(name));
-    chosen.map(|service| service.image.clone()).collect()
+    for service in services.iter().filter_map(|name| all.get(name)) {
+        if !loaded.is_buildable(&service.name) {
+            images.insert(service.image.clone(), service.platform.clone());
+        }
+        for mounted in engine::mounted(service) {
+            images.entry(mounted.to_owned()).or_insert(None);
+        }
+    }
+    images.remove("host");
+    images
 }

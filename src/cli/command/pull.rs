@@ -145,6 +145,7 @@ pub fn run(context: &Context, args: &Pull) -> Result<Exit, Error> {
             Some(crate::cli::args::PullPolicy::Missing) => When::Missing,
             _ => When::Always,
         },
+        pin: None,
         place: None,
     }));
     let request = engine::Pull {

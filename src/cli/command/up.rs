@@ -111,7 +111,7 @@ fn images(
             ignore_failures: false,
             tell_skipped: false,
         },
-        lock: (args.locked || args.offline)
+        lock: ((args.locked || args.offline) && !nothing)
             .then(|| super::lock::of_project(loaded, &running, args.offline)),
         quiet: args.quiet_pull,
     })

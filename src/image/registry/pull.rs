@@ -34,6 +34,8 @@ pub struct PullRequest {
     pub name: Name,
     /// `os/architecture[/variant]`, if not this machine's.
     pub platform: Option<String>,
+    /// The digest that the name is to have, whatever the registry says it has now.
+    pub pin: Option<Digest>,
 }
 
 /// What was pulled.
@@ -132,7 +134,8 @@ impl Pull<'_> {
 
     /// What the name means now. A registry tells a digest for less than a manifest.
     fn root(&self, before: Option<&Descriptor>) -> Result<Descriptor, Error> {
-        if let Some(digest) = self.request.name.digest() {
+        let pinned = self.request.pin.as_ref();
+        if let Some(digest) = pinned.or(self.request.name.digest()) {
             let known = before.filter(|entry| entry.digest == *digest);
             return match known {
                 Some(entry) => Ok(bare(entry)),

@@ -48,8 +48,13 @@ impl Store {
     }
 
     /// This machine, in the same words.
-    pub fn platform_here(&self) -> String {
+    pub fn platform_here() -> String {
         oci::Platform::here().to_string()
+    }
+
+    /// A platform as the user wrote it, in the same words.
+    pub fn platform_name(text: &str) -> Result<String, Error> {
+        Ok(oci::Platform::read(text)?.to_string())
     }
 
     /// What registries know an image by, and the digests of its manifests for platforms (none named: this machine's).
@@ -66,7 +71,7 @@ impl Store {
             wanted.push((platform.to_string(), platform));
         }
         if wanted.is_empty() {
-            wanted.push((self.platform_here(), oci::Platform::here()));
+            wanted.push((Self::platform_here(), oci::Platform::here()));
         }
         let mut digests = BTreeMap::new();
         for (name, platform) in wanted {

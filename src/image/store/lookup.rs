@@ -28,6 +28,11 @@ impl Store {
         }
     }
 
+    /// Whether an image has this very name, and not only what it leads to.
+    pub fn is_named(&self, name: &str) -> Result<bool, Error> {
+        Ok(self.named(&Name::parse(name)?.to_string())?.is_some())
+    }
+
     /// The entry with exactly this canonical name.
     pub(in crate::image) fn named(&self, name: &str) -> Result<Option<Descriptor>, Error> {
         let mut entries = self.index()?.manifests.into_iter();

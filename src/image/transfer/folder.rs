@@ -1,12 +1,15 @@
 //! From folders of blobs into the store: OCI layouts and skopeo's `dir:`.
 
+use super::variants::Locked;
 use crate::id::Digest;
 use crate::image::archive::{Loaded, familiar, names_of};
 use crate::image::oci::{self, CONTAINERD_NAME, Descriptor, Index, Manifest, Platform, REF_NAME};
 use crate::image::store::{
-    NewImage, Staged, Store, Work, choose, digest, ingest, read_small, read_verified, stage,
+    NewImage, PLATFORM, Staged, Store, Work, choose, choose_for, digest, ingest, read_small,
+    read_verified, stage,
 };
 use crate::image::{Error, store};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -59,7 +62,12 @@ pub(super) fn take_layout(store: &Store, dir: &Path, tag: Option<&str>) -> Resul
         entry.annotation(REF_NAME) == Some(&name) && entry.digest == chosen.digest
     };
     if store.index()?.manifests.iter().find(known).is_none() {
-        copy(store, blobs, chosen, std::slice::from_ref(&name))?;
+        copy(
+            store,
+            blobs,
+            Root::plain(chosen),
+            std::slice::from_ref(&name),
+        )?;
     }
     Ok(name)
 }
@@ -81,7 +89,7 @@ pub(super) fn load_layout(
     for entry in entries {
         let names = names_of(&entry);
         let chosen = choose(entry, &label, |it| blobs.manifest(&it.digest))?;
-        let id = copy(store, blobs, chosen, &names)?;
+        let id = copy(store, blobs, Root::plain(chosen), &names)?;
         let names = names.iter().map(|name| familiar(name));
         match loaded.iter_mut().find(|it| it.id == id) {
             Some(known) => known.names.extend(names),
@@ -102,9 +110,8 @@ pub(super) fn load_directory(
 ) -> Result<Vec<Loaded>, Error> {
     let path = dir.join("manifest.json");
     let bytes = read_small(&path, &path.display().to_string())?;
-    let probe: MediaType = oci::parse("manifest.json", &bytes)?;
     let entry = Descriptor {
-        media_type: probe.kind(),
+        media_type: media_type("manifest.json", &bytes)?,
         digest: digest(&bytes),
         size: bytes.len() as u64,
         platform: None,
@@ -115,9 +122,73 @@ pub(super) fn load_directory(
     let label = dir.display().to_string();
     let chosen = choose(entry, &label, |it| blobs.manifest(&it.digest))?;
     let names: Vec<String> = name.iter().map(|&name| name.to_owned()).collect();
-    let id = copy(store, blobs, chosen, &names)?;
+    let id = copy(store, blobs, Root::plain(chosen), &names)?;
     let names = Vec::new();
     Ok(vec![Loaded { names, id }])
+}
+
+/// Loads the image of that name for one platform, if it is the one that is locked, under the digest that registries know.
+pub(super) fn load_locked(
+    store: &Store,
+    dir: &Path,
+    name: &str,
+    locked: &Locked<'_>,
+) -> Result<(), Error> {
+    let blobs = Blobs::Layout(dir);
+    let label = format!("{name}` of `{}", dir.display());
+    let entry = pick(&label, read_index(dir)?, Some(name))?;
+    let mismatch = |expected: &Digest, actual: &Digest| Error::Mismatch {
+        what: label.clone(),
+        expected: expected.clone(),
+        actual: actual.clone(),
+    };
+    if entry.digest != *locked.root {
+        return Err(mismatch(locked.root, &entry.digest));
+    }
+    let above = RefCell::new(Vec::new());
+    let read = |it: &Descriptor| {
+        let bytes = blobs.manifest(&it.digest)?;
+        above.borrow_mut().push(bytes.clone());
+        Ok(bytes)
+    };
+    let platform = Platform::read(locked.platform)?;
+    let chosen = choose_for(entry.clone(), &label, &platform, read)?;
+    if chosen.digest != *locked.manifest {
+        return Err(mismatch(locked.manifest, &chosen.digest));
+    }
+    let mut annotations = BTreeMap::new();
+    if platform != Platform::here() {
+        annotations.insert(PLATFORM.to_owned(), locked.platform.to_owned());
+    }
+    let root = Root {
+        entry,
+        above: above.into_inner(),
+        manifest: chosen,
+        annotations,
+    };
+    copy(store, blobs, root, &[name.to_owned()]).map(drop)
+}
+
+/// What leads to an image.
+struct Root {
+    /// What the store's index is to name.
+    entry: Descriptor,
+    /// The indexes above the manifest.
+    above: Vec<Vec<u8>>,
+    manifest: Descriptor,
+    annotations: BTreeMap<String, String>,
+}
+
+impl Root {
+    /// Its manifest alone.
+    fn plain(manifest: Descriptor) -> Self {
+        Self {
+            entry: manifest.clone(),
+            above: Vec::new(),
+            manifest,
+            annotations: BTreeMap::new(),
+        }
+    }
 }
 
 /// What a manifest says it is; older OCI manifests do not say.
@@ -130,14 +201,13 @@ struct MediaType {
     manifests: Option<serde::de::IgnoredAny>,
 }
 
-impl MediaType {
-    fn kind(self) -> String {
-        let guess = match self.manifests {
-            Some(_) => oci::INDEX,
-            None => oci::MANIFEST,
-        };
-        self.media_type.unwrap_or_else(|| guess.to_owned())
-    }
+pub(super) fn media_type(what: &str, bytes: &[u8]) -> Result<String, Error> {
+    let found: MediaType = oci::parse(what, bytes)?;
+    let guess = match found.manifests {
+        Some(_) => oci::INDEX,
+        None => oci::MANIFEST,
+    };
+    Ok(found.media_type.unwrap_or_else(|| guess.to_owned()))
 }
 
 fn read_index(dir: &Path) -> Result<Index, Error> {
@@ -189,23 +259,19 @@ fn pick(name: &str, index: Index, tag: Option<&str>) -> Result<Descriptor, Error
 }
 
 /// Copies what is missing of an image into the store, and gives its id.
-fn copy(
-    store: &Store,
-    blobs: Blobs<'_>,
-    manifest: Descriptor,
-    names: &[String],
-) -> Result<Digest, Error> {
+fn copy(store: &Store, blobs: Blobs<'_>, root: Root, names: &[String]) -> Result<Digest, Error> {
     let work = Work::new(store)?;
     let mut staged = Staged::default();
-    let manifest_bytes = blobs.manifest(&manifest.digest)?;
-    let parsed: Manifest = oci::parse(manifest.digest.as_str(), &manifest_bytes)?;
+    let digest = &root.manifest.digest;
+    let manifest_bytes = blobs.manifest(digest)?;
+    let parsed: Manifest = oci::parse(digest.as_str(), &manifest_bytes)?;
     let id = parsed.config.digest;
     let config_bytes = read_verified(&blobs.path(&id), &id)?;
     let config: oci::ConfigFile = oci::parse(id.as_str(), &config_bytes)?;
     let diff_ids = config.rootfs.diff_ids;
     if diff_ids.len() != parsed.layers.len() {
         return Err(Error::malformed(
-            manifest.digest.as_str(),
+            digest.as_str(),
             "its manifest and its config disagree on the number of layers",
         ));
     }
@@ -216,16 +282,16 @@ fn copy(
         let source = blobs.path(&layer.digest);
         copy_layer(&work, &source, (&layer.digest, diff_id), &mut staged)?;
     }
-    for bytes in [config_bytes, manifest_bytes] {
+    for bytes in root.above.into_iter().chain([config_bytes, manifest_bytes]) {
         staged.blobs.push(stage(&work, bytes.as_slice())?);
     }
     staged.images.push(NewImage {
-        manifest,
+        manifest: root.entry,
         id: id.clone(),
         diff_ids,
         created: config.created,
         names: names.to_vec(),
-        annotations: BTreeMap::new(),
+        annotations: root.annotations,
     });
     store.commit(&work, &staged)?;
     Ok(id)

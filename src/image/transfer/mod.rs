@@ -17,9 +17,11 @@ mod archive_out;
 mod folder;
 mod folder_out;
 mod save;
+mod variants;
 
 pub use archive_out::WholeFile;
 pub use save::Saving;
+pub use variants::{Locked, Variants};
 
 use super::archive::{Loaded, Naming};
 use super::oci::{Descriptor, REF_NAME};

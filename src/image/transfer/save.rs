@@ -30,6 +30,12 @@ pub(super) struct Outgoing {
     pub manifest: Manifest,
 }
 
+/// Every blob of an image: layers and config, then what leads to them.
+fn parts(image: &Outgoing) -> impl Iterator<Item = &Descriptor> {
+    let layers = image.manifest.layers.iter();
+    layers.chain([&image.manifest.config, &image.descriptor])
+}
+
 impl Outgoing {
     /// Its entries in an `index.json`, one a name. `tag` is a name for the layout alone.
     pub fn entries(&self, tag: Option<&str>) -> Vec<Descriptor> {
@@ -93,15 +99,18 @@ impl Store {
     fn copy_out(&self, saving: &Saving<'_>, out: &mut dyn Out) -> Result<(), Error> {
         let _hold = self.hold()?;
         let images = self.outgoing(saving)?;
-        for image in &images {
-            let parts = image.manifest.layers.iter();
-            for part in parts.chain([&image.manifest.config, &image.descriptor]) {
-                if !out.has(&part.digest) {
-                    self.copy_blob(part, out)?;
-                }
-            }
+        for part in images.iter().flat_map(parts) {
+            self.copy_missing(part, out)?;
         }
         out.finish(&images)
+    }
+
+    /// Copies a blob, unless it is there.
+    pub(super) fn copy_missing(&self, part: &Descriptor, out: &mut dyn Out) -> Result<(), Error> {
+        match out.has(&part.digest) {
+            true => Ok(()),
+            false => self.copy_blob(part, out),
+        }
     }
 
     fn copy_blob(&self, part: &Descriptor, out: &mut dyn Out) -> Result<(), Error> {

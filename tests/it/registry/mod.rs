@@ -45,6 +45,7 @@ fn pull_with(client: &Client, store: &Store, name: &str) -> Result<Pulled, Error
     let request = PullRequest {
         name: Name::parse(name).unwrap(),
         platform: None,
+        pin: None,
     };
     store.pull(client, &request, Arc::new(|_| {}))
 }
