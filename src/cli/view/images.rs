@@ -104,7 +104,13 @@ pub fn rows(images: &[ImageSummary], now: i64, whole: bool) -> Vec<Map<String, V
             [] => &unnamed,
             names => names,
         };
-        rows.extend(names.iter().map(|name| row(image, name, now, whole)));
+        // As docker: a digest is a name's row of its own only where no tag of that repository is one.
+        let tagged = |name: &str| {
+            let mut others = names.iter().filter(|other| !other.contains('@'));
+            name.contains('@') && others.any(|other| split(other).0 == split(name).0)
+        };
+        let shown = names.iter().filter(|name| !tagged(name));
+        rows.extend(shown.map(|name| row(image, name, now, whole)));
     }
     rows
 }
@@ -181,6 +187,9 @@ pub fn step(step: &Step, now: i64, whole: bool) -> Map<String, Value> {
 
 /// `redis:7` as `redis` and `7`; a port is no tag.
 fn split(name: &str) -> (&str, &str) {
+    if let Some((repository, _)) = name.split_once('@') {
+        return (split(repository).0, "<none>");
+    }
     match name.rsplit_once(':') {
         _ if name.is_empty() => ("<none>", "<none>"),
         Some((repository, tag)) if !tag.contains('/') => (repository, tag),
@@ -204,5 +213,9 @@ mod tests {
             ("localhost:5000/redis", "7")
         );
         assert_eq!(split(""), ("<none>", "<none>"));
+        assert_eq!(
+            split("localhost:5000/redis@sha256:0123"),
+            ("localhost:5000/redis", "<none>")
+        );
     }
 }

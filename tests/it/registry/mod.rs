@@ -4,6 +4,7 @@ mod crowd;
 mod fake;
 mod hostile;
 mod images;
+mod lock;
 mod real;
 mod server;
 mod token;

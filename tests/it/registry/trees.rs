@@ -174,7 +174,7 @@ fn shell(folder: &Path, script: &str) {
 }
 
 /// An OCI layout with one image `1` of these tar archives.
-fn write_layout(layout: &Path, tars: &[Vec<u8>]) {
+pub fn write_layout(layout: &Path, tars: &[Vec<u8>]) {
     let blobs = layout.join("blobs/sha256");
     fs::create_dir_all(&blobs).unwrap();
     let put = |bytes: &[u8]| {
@@ -231,9 +231,27 @@ pub fn push_small(server: &Server, folder: &Path, image: &str) {
 /// Pushes an index of amd64, arm64 and an attestation; its digest.
 pub fn push_index(server: &Server, folder: &Path, image: &str) -> String {
     let layout = folder.join("multi");
+    let digest = write_index(&layout, "x");
+    let from = format!("oci:{}:1", layout.display());
+    skopeo(&[
+        "copy",
+        "-q",
+        "--all",
+        "--preserve-digests",
+        "--dest-tls-verify=false",
+        &from,
+        &server.docker(image),
+    ]);
+    fs::remove_dir_all(layout).unwrap();
+    digest
+}
+
+/// Makes a layout with an index `1` of amd64, arm64 and an attestation, whose images have one file named like their
+/// architecture; the digest of the index.
+pub fn write_index(layout: &Path, content: &str) -> String {
     let mut manifests = Vec::new();
     for architecture in ["arm64", "amd64"] {
-        write_layout(&layout, &[images::tar(architecture, b"x")]);
+        write_layout(layout, &[images::tar(architecture, content.as_bytes())]);
         let text = fs::read_to_string(layout.join("index.json")).unwrap();
         let mut index: serde_json::Value = serde_json::from_str(&text).unwrap();
         let mut entry = index["manifests"][0].take();
@@ -262,17 +280,6 @@ pub fn push_index(server: &Server, folder: &Path, image: &str) -> String {
         }],
     });
     fs::write(layout.join("index.json"), top.to_string()).unwrap();
-    let from = format!("oci:{}:1", layout.display());
-    skopeo(&[
-        "copy",
-        "-q",
-        "--all",
-        "--preserve-digests",
-        "--dest-tls-verify=false",
-        &from,
-        &server.docker(image),
-    ]);
-    fs::remove_dir_all(layout).unwrap();
     digest
 }
 
