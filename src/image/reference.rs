@@ -132,10 +132,10 @@ impl Reference {
     }
 }
 
-/// `DIR[:TAG]`; a colon belongs to the folder if a slash follows it.
+/// `DIR[:TAG]`; as for skopeo, the first colon ends the folder: a tag may be a whole name, with colons of its own.
 fn layout(text: &str, rest: &str) -> Result<Reference, Error> {
-    let (dir, tag) = match rest.rsplit_once(':') {
-        Some((dir, tag)) if !tag.is_empty() && !tag.contains('/') => (dir, Some(tag.to_owned())),
+    let (dir, tag) = match rest.split_once(':') {
+        Some((dir, tag)) if !tag.is_empty() => (dir, Some(tag.to_owned())),
         _ => (rest, None),
     };
     if dir.is_empty() {
@@ -409,7 +409,10 @@ mod tests {
         };
         assert_eq!(parse("oci:/a/b").unwrap(), layout("/a/b", None));
         assert_eq!(parse("oci:/a/b:v1").unwrap(), layout("/a/b", Some("v1")));
-        assert_eq!(parse("oci:/a:b/c").unwrap(), layout("/a:b/c", None));
+        assert_eq!(
+            parse("oci:/a:localhost:5000/b:1").unwrap(),
+            layout("/a", Some("localhost:5000/b:1"))
+        );
         assert!(matches!(
             parse("docker-archive:x.tar").unwrap(),
             Reference::Archive { .. }

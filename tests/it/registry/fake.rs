@@ -1,5 +1,6 @@
 //! A registry that does as it is told, also what no registry should do: plain threads and sockets, every byte counted.
 
+use super::intake::Intake;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -37,8 +38,10 @@ pub enum Answer {
 pub struct Seen {
     pub method: String,
     pub path: String,
-    /// First byte asked for.
+    /// First byte asked for, or sent.
     pub from: Option<u64>,
+    /// Bytes of the body that come.
+    pub length: usize,
     pub authorization: Option<String>,
 }
 
@@ -50,20 +53,25 @@ impl Seen {
     pub fn is_manifest(&self) -> bool {
         self.path.contains("/manifests/")
     }
+
+    pub fn is_upload(&self) -> bool {
+        self.path.contains("/blobs/uploads/")
+    }
 }
 
 /// Decides about a request by what it is and how many like it (same path) came before; `None` = the right answer.
 pub type Behaviour = Box<dyn FnMut(&Seen, usize) -> Option<Answer> + Send>;
 
 #[derive(Default)]
-struct Shared {
-    blobs: Mutex<HashMap<String, Arc<Vec<u8>>>>,
+pub(super) struct Shared {
+    pub blobs: Mutex<HashMap<String, Arc<Vec<u8>>>>,
     /// By path below `/v2/`, e.g. `app/manifests/1`: media type and bytes.
-    manifests: Mutex<HashMap<String, (String, Vec<u8>)>>,
+    pub manifests: Mutex<HashMap<String, (String, Vec<u8>)>>,
     behaviour: Mutex<Option<Behaviour>>,
     seen: Mutex<Vec<Seen>>,
     /// Bytes of bodies that were sent, by path.
     sent: Mutex<HashMap<String, u64>>,
+    pub intake: Intake,
     stopped: AtomicBool,
 }
 
@@ -102,6 +110,22 @@ impl Fake {
     pub fn put_blob(&self, digest: &str, bytes: Vec<u8>) {
         let mut blobs = self.shared.blobs.lock().unwrap();
         blobs.insert(digest.to_owned(), Arc::new(bytes));
+    }
+
+    /// A blob that was pushed, or put there.
+    pub fn blob(&self, digest: &str) -> Option<Arc<Vec<u8>>> {
+        self.shared.blobs.lock().unwrap().get(digest).cloned()
+    }
+
+    /// A manifest that was pushed, or put there.
+    pub fn manifest(&self, path: &str) -> Option<Vec<u8>> {
+        let manifests = self.shared.manifests.lock().unwrap();
+        manifests.get(path).map(|(_, bytes)| bytes.clone())
+    }
+
+    /// Bytes of blobs that came in uploads so far.
+    pub fn received(&self) -> u64 {
+        self.shared.intake.received()
     }
 
     pub fn put_manifest(&self, repository: &str, reference: &str, kind: &str, bytes: &[u8]) {
@@ -171,7 +195,10 @@ fn serve(shared: &Shared, stream: TcpStream) -> std::io::Result<()> {
         stream: &stream,
         seen: &seen,
     };
-    reply.give(answer)?;
+    match seen.is_upload() || seen.method == "PUT" {
+        true => reply.take(&mut reader, answer)?,
+        false => reply.give(answer)?,
+    }
     stream.shutdown(Shutdown::Both)
 }
 
@@ -190,6 +217,7 @@ fn read_request(reader: &mut impl BufRead) -> std::io::Result<Option<Seen>> {
         method: method.to_owned(),
         path: path.to_owned(),
         from: None,
+        length: 0,
         authorization: None,
     };
     loop {
@@ -203,16 +231,21 @@ fn read_request(reader: &mut impl BufRead) -> std::io::Result<Option<Seen>> {
                 let first = value.trim().trim_start_matches("bytes=");
                 seen.from = first.split('-').next().and_then(|text| text.parse().ok());
             }
+            "content-range" => {
+                let first = value.trim().split('-').next();
+                seen.from = first.and_then(|text| text.parse().ok());
+            }
+            "content-length" => seen.length = value.trim().parse().unwrap_or_default(),
             "authorization" => seen.authorization = Some(value.trim().to_owned()),
             _ => {}
         }
     }
 }
 
-struct Reply<'a> {
-    shared: &'a Shared,
-    stream: &'a TcpStream,
-    seen: &'a Seen,
+pub(super) struct Reply<'a> {
+    pub shared: &'a Shared,
+    pub stream: &'a TcpStream,
+    pub seen: &'a Seen,
 }
 
 impl Reply<'_> {
@@ -286,7 +319,7 @@ impl Reply<'_> {
         Some(("application/octet-stream".to_owned(), bytes.clone()))
     }
 
-    fn head(
+    pub(super) fn head(
         &mut self,
         status: u16,
         headers: &[(String, String)],
@@ -302,7 +335,7 @@ impl Reply<'_> {
         self.stream.write_all((text + "\r\n").as_bytes())
     }
 
-    fn body(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+    pub(super) fn body(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         // Counted before they are sent: whoever sees them arrive finds them counted.
         for piece in bytes.chunks(64 << 10) {
             let path = self.seen.path.clone();
