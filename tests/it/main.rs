@@ -24,6 +24,7 @@ mod compose_stages;
 mod crash;
 mod image;
 mod image_kill;
+mod image_verbs;
 mod leaks;
 mod network;
 mod network_proxy;

@@ -3,14 +3,14 @@
 mod crowd;
 mod fake;
 mod hostile;
-mod images;
+pub mod images;
 mod intake;
 mod lock;
 mod push;
 mod real;
 mod server;
 mod token;
-mod trees;
+pub mod trees;
 
 use fake::Fake;
 use hoist::id::ImageRef;
@@ -69,8 +69,14 @@ fn whole(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// Runs hoist with its state in a folder, and it must do well; its stdout.
+#[track_caller]
+pub fn hoist(root: &Path, words: &[&str]) -> String {
+    server::hoist(root, &[], words)
+}
+
 /// Everything visible in the store is what its name says, and every image in it is complete.
-fn assert_sound(root: &Path) {
+pub fn assert_sound(root: &Path) {
     let store = Store::open(root).unwrap();
     for entry in fs::read_dir(root.join("oci/blobs/sha256")).unwrap() {
         let entry = entry.unwrap();
