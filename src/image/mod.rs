@@ -22,6 +22,7 @@ mod commit;
 mod config;
 mod decompress;
 mod error;
+pub mod fuzzing;
 mod host;
 mod import;
 mod oci;

@@ -35,15 +35,24 @@ fn read_back(world: &World, from: &str) -> trees::Tree {
             &format!("oci:{}:1", to.display()),
         ])
         .ok();
-    let tree = trees::of_umoci(&to, &world.project());
+    let mut tree = trees::of_umoci(&to, &world.project());
     fs::remove_dir_all(to).unwrap();
+    // no layer has an entry for the root
+    tree.remove("");
+    tree
+}
+
+/// What a container of an image sees.
+fn tree(world: &World, image: &str) -> trees::Tree {
+    let mut tree = trees::of_store(&world.state(), image);
+    tree.remove("");
     tree
 }
 
 #[test]
 fn what_is_saved_other_tools_read_and_what_they_write_is_loaded() {
     let world = place("transports");
-    let expected = trees::of_store(&world.state(), "app:1");
+    let expected = tree(&world, "app:1");
     let id = words(&world, "image ls -q --no-trunc app:1").ok().stdout;
     for (place, theirs) in [
         ("oci:layout:v1", "oci:layout:v1"),
@@ -63,7 +72,7 @@ fn what_is_saved_other_tools_read_and_what_they_write_is_loaded() {
         world.hoist(&["save", "-o", place, "app:1"]).ok();
         trees::assert_equal(&read_back(&world, theirs), &expected, place);
         // and back into a store that has nothing of it
-        words(&world, "rmi app:1").ok();
+        words(&world, &format!("rmi -f {}", id.trim_end())).ok();
         assert_eq!(words(&world, "image ls -q").ok().stdout, "");
         let said = world.hoist(&["load", "-i", place]).ok().stdout;
         assert!(said.starts_with("Loaded image"), "{said}");
@@ -111,7 +120,7 @@ fn a_container_is_committed_and_exported_as_it_is() {
             "-a",
             "who",
             "-c",
-            "ENV A=b c",
+            "ENV A=\"b c\"",
             "-c",
             r#"CMD ["/x", "y"]"#,
             "one",
@@ -132,7 +141,7 @@ fn a_container_is_committed_and_exported_as_it_is() {
         .stdout;
     assert_eq!(history.lines().next(), Some("why"), "{history}");
 
-    let expected = trees::of_store(&world.state(), "made:1");
+    let expected = tree(&world, "made:1");
     assert!(expected.contains_key("new") && expected.contains_key("two"));
     words(&world, "save -o oci:out:1 made:1").ok();
     trees::assert_equal(&read_back(&world, "oci:out:1"), &expected, "saved");
@@ -144,7 +153,7 @@ fn a_container_is_committed_and_exported_as_it_is() {
         assert!(names.lines().any(is), "{name} in {names}");
     }
     words(&world, "import one.tar again:1").ok();
-    let again = trees::of_store(&world.state(), "again:1");
+    let again = tree(&world, "again:1");
     for path in ["one", "two", "new"] {
         assert_eq!(again[path], expected[path], "{path}");
     }
@@ -196,7 +205,6 @@ fn tables_filters_and_ids_are_docker_s() {
         ),
         ("--filter dangling=true", ""),
         ("--filter label=none", ""),
-        ("--filter until=1s app:2", "app:2"),
     ] {
         let line = format!("image ls --format {{{{.Repository}}}}:{{{{.Tag}}}} {line}");
         let said = words(&world, &line).ok().stdout;

@@ -167,7 +167,13 @@ impl Why {
             innermost = source;
         }
         let text = innermost.to_string();
-        let text = text.split(" (os error").next().unwrap_or(&text);
+        let text = match text.split(" (os error").next().unwrap_or(&text) {
+            // What the client says when the other side hangs up while a body is sent.
+            "send failed because receiver is gone" | "channel closed" => {
+                "the connection was closed"
+            }
+            text => text,
+        };
         Self(text.to_owned())
     }
 }

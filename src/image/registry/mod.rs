@@ -37,6 +37,8 @@ mod tls;
 mod token;
 mod upload;
 
+pub(super) use source::media_type;
+
 pub use client::Client;
 pub use error::{Error, Why};
 pub use login::{Kept, login, login_domain, logout};

@@ -199,7 +199,7 @@ struct Shape {
 
 /// What a manifest is, as it says itself, else by its shape. One that could be read as either is refused: two readers
 /// would see two images behind one digest.
-fn media_type(bytes: &[u8]) -> Result<&'static str, String> {
+pub(in crate::image) fn media_type(bytes: &[u8]) -> Result<&'static str, String> {
     let shape: Shape = serde_json::from_slice(bytes)
         .map_err(|error| format!("its manifest is not valid JSON of its kind: {error}"))?;
     if shape.schema_version == 1 {

@@ -112,15 +112,19 @@ impl Store {
         let manifest = self.manifest(self.find(&index, text)?, text)?;
         let id = manifest.config.digest.clone();
         let made: Made = oci::parse(id.as_str(), &self.read_blob(&id)?)?;
-        let mut layers = self.config(&manifest)?.rootfs.diff_ids.into_iter();
+        let layers = self.config(&manifest)?.rootfs.diff_ids;
+        let made = made.history.unwrap_or_default();
+        let told = made.iter().filter(|step| !step.empty_layer).count();
+        // Tools that write no history have layers all the same; those that add to such an image tell of the newest.
+        let untold = layers.len().saturating_sub(told);
+        let mut layers = layers.into_iter();
         let mut steps = Vec::new();
-        for step in made.history.unwrap_or_default() {
+        for layer in layers.by_ref().take(untold) {
+            steps.push(self.step(MadeStep::default(), Some(layer))?);
+        }
+        for step in made {
             let layer = (!step.empty_layer).then(|| layers.next()).flatten();
             steps.push(self.step(step, layer)?);
-        }
-        // Tools that write no history have layers all the same.
-        for layer in layers {
-            steps.push(self.step(MadeStep::default(), Some(layer))?);
         }
         steps.reverse();
         if let Some(newest) = steps.first_mut() {
@@ -169,7 +173,7 @@ impl Store {
             .and_then(|it| it.last()?.get("comment").cloned());
         Ok(json!({
             "Id": id,
-            "RepoTags": names,
+            "RepoTags": names.iter().filter(|name| !name.contains('@')).collect::<Vec<_>>(),
             "RepoDigests": digests,
             "Parent": "",
             "Comment": comment.unwrap_or_else(|| "".into()),
