@@ -54,6 +54,14 @@ impl Descriptor {
         self.annotations.get(key).map(String::as_str)
     }
 
+    /// The same without what an index says about it.
+    pub(super) fn bare(&self) -> Self {
+        Self {
+            annotations: BTreeMap::new(),
+            ..self.clone()
+        }
+    }
+
     /// The config of an image, and not of something else that is kept in registries.
     pub(super) fn is_image_config(&self) -> bool {
         self.media_type == CONFIG || self.media_type == DOCKER_CONFIG

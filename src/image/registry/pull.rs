@@ -138,7 +138,7 @@ impl Pull<'_> {
         if let Some(digest) = pinned.or(self.request.name.digest()) {
             let known = before.filter(|entry| entry.digest == *digest);
             return match known {
-                Some(entry) => Ok(bare(entry)),
+                Some(entry) => Ok(entry.bare()),
                 None => self.fetch(digest.as_str()),
             };
         }
@@ -147,7 +147,7 @@ impl Pull<'_> {
             return self.fetch(tag);
         };
         match self.source.digest_of(tag) {
-            Ok(Some(digest)) if digest == entry.digest => Ok(bare(entry)),
+            Ok(Some(digest)) if digest == entry.digest => Ok(entry.bare()),
             // One that cannot tell a digest alone tells the manifest.
             Ok(_) | Err(super::Error::Status { .. }) => self.fetch(tag),
             Err(error) => Err(error.into()),
@@ -310,25 +310,17 @@ fn stored_name(name: &Name) -> String {
     }
 }
 
-/// An entry of the index without what the index says about it.
-fn bare(entry: &Descriptor) -> Descriptor {
-    Descriptor {
-        annotations: BTreeMap::new(),
-        ..entry.clone()
-    }
-}
-
 /// Registries also keep charts, signatures and the like.
 fn check_kind(name: &str, manifest: &Manifest) -> Result<(), Error> {
-    let kind = manifest.config.media_type.as_str();
-    match kind {
-        oci::CONFIG | oci::DOCKER_CONFIG => Ok(()),
-        _ => Err(super::Error::Unsupported {
-            name: name.to_owned(),
-            why: format!("it is no container image, but of type `{kind}`"),
-        }
-        .into()),
+    if manifest.config.is_image_config() {
+        return Ok(());
     }
+    let kind = &manifest.config.media_type;
+    Err(super::Error::Unsupported {
+        name: name.to_owned(),
+        why: format!("it is no container image, but of type `{kind}`"),
+    }
+    .into())
 }
 
 /// Fetches layers.
