@@ -35,7 +35,7 @@ pub struct Files<'a> {
 struct File {
     path: PathBuf,
     required: bool,
-    raw: bool,
+    format: Option<(String, Span)>,
     span: Span,
 }
 
@@ -84,7 +84,9 @@ impl File {
         Some(Self {
             path: PathBuf::from(path.as_str()?),
             required: flag("required") != Some(&Value::Bool(false)),
-            raw: node.text_at("format") == Some("raw"),
+            format: node
+                .get("format")
+                .and_then(|node| Some((node.as_str()?.to_owned(), node.span))),
             span: path.span,
         })
     }
@@ -167,9 +169,17 @@ impl Files<'_> {
             directory: path.parent().unwrap_or(&path).to_owned(),
             text: text.as_str().into(),
         });
-        match file.raw {
-            true => dotenv::parse_raw(&text, index, &lookup, into, self.report),
-            false => dotenv::parse(&text, index, &lookup, into, self.report),
+        match &file.format {
+            None => dotenv::parse(&text, index, &lookup, into, self.report),
+            Some((format, _)) if format == "raw" => {
+                dotenv::parse_raw(&text, index, &lookup, into, self.report);
+            }
+            Some((format, span)) => {
+                self.report
+                    .error("invalid-value", format!("there is no format `{format}`"))
+                    .at(*span)
+                    .hint("write `raw`, or remove it");
+            }
         }
         Some(index)
     }

@@ -81,6 +81,7 @@ impl Forest<'_> {
             Value::String(path) => Vec::from_iter(self.locate(path, span)),
             Value::Map(fields) => {
                 self.check_include(fields);
+                self.check_directory(node.get("project_directory"));
                 self.paths(node.get("path"))
             }
             _ => Vec::new(),
@@ -121,6 +122,13 @@ impl Forest<'_> {
                     .at(entry.key)
                     .hint("expected `path`, `project_directory`, `env_file`");
             }
+        }
+    }
+
+    fn check_directory(&mut self, node: Option<&Node>) {
+        if let Some(node) = node.filter(|node| matches!(node.value, Value::List(_))) {
+            let message = "`project_directory` of `include` must be a text, not a list";
+            self.report.error("wrong-type", message).at(node.span);
         }
     }
 

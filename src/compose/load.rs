@@ -12,6 +12,7 @@
 use super::LoadOptions;
 use super::Loaded;
 use super::canonical::Canonical;
+use super::clash;
 use super::conform::conform;
 use super::consistency;
 use super::diagnostic::Diagnostic;
@@ -50,6 +51,7 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, Diagnostics> {
     let project = canonical.as_ref().map(|(canonical, wanted)| {
         let project = parse::project(canonical, &mut unrunnable);
         support::check(&canonical.root, &mut unrunnable);
+        clash::check(&canonical.root, &mut unrunnable);
         let spoilt = spoilt(&canonical.root, wanted);
         for report in [&mut unrunnable, &mut loader.forest.report] {
             report.soften(|problem| is_elsewhere(problem, wanted, &spoilt));
@@ -321,6 +323,9 @@ impl Loader<'_> {
         if options.normalize {
             normalize::normalize(root, name, variables);
         }
+        if root.get("services").is_none() {
+            root.put("services", Node::mapping(root.span, []));
+        }
         root.put("name", Node::text(name.as_str(), root.span));
     }
 
@@ -373,12 +378,20 @@ fn obsolete(root: &mut Node, report: &mut Report) {
     let Some(entry) = version else {
         return;
     };
-    if let (None, Some(number)) = (entry.value.as_str(), entry.value.scalar()) {
-        let message = format!("`version` must be a text, not {}", entry.value.kind());
+    let value = &entry.value;
+    if value.is_broken() {
+        return;
+    }
+    if value.as_str().is_none() {
+        let message = format!("`version` must be a text, not {}", value.kind());
+        let hint = match value.scalar().filter(|_| !value.is_null()) {
+            Some(number) => format!("remove it, or write it in quotes: `\"{number}\"`"),
+            None => "remove it: it is obsolete".to_owned(),
+        };
         report
             .error("wrong-type", message)
-            .at(entry.value.span)
-            .hint(format!("remove it, or write it in quotes: `\"{number}\"`"));
+            .at(value.span)
+            .hint(hint);
     } else {
         report
             .warning("obsolete", "`version` is obsolete and has no effect")

@@ -14,6 +14,7 @@
 //! project, and all problems are returned at once, each with its place.
 
 pub mod canonical;
+mod clash;
 mod conform;
 mod consistency;
 pub mod diagnostic;

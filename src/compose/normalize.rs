@@ -28,6 +28,8 @@ pub fn normalize(root: &mut Node, project: &ProjectName, environment: &Environme
             dependencies(service);
             build(service, environment);
             devices(service);
+            replicas(service);
+            provider(service);
             if service.text_at("pull_policy") == Some("if_not_present") {
                 put(service, "pull_policy", text("missing"));
             }
@@ -67,7 +69,7 @@ fn networks(service: &mut Node) -> bool {
 
 fn default_network(root: &mut Node) {
     let span = root.span;
-    let network = || Node::mapping(span, [("ipam", Value::Map(Box::default()))]);
+    let network = || Node::mapping(span, []);
     match root.entry_mut("networks") {
         Some(networks) if networks.get("default").is_some() => {}
         Some(networks) => networks.put("default", network()),
@@ -171,6 +173,31 @@ fn devices(service: &mut Node) {
             if request.get("count").is_none() && request.get("device_ids").is_none() {
                 put(request, "count", Value::Int(-1));
             }
+        }
+    }
+}
+
+/// `scale` is an older word for `deploy.replicas`.
+fn replicas(service: &mut Node) {
+    let scale = service.get("scale").filter(|scale| !scale.is_broken());
+    if let Some(scale) = scale.map(|scale| scale.value.clone())
+        && let Some(deploy) = service.entry_mut("deploy")
+        && deploy.as_map().is_some()
+        && deploy.get("replicas").is_none()
+    {
+        put(deploy, "replicas", scale);
+    }
+}
+
+/// Each option of a provider is a list.
+fn provider(service: &mut Node) {
+    let options = service
+        .entry_mut("provider")
+        .and_then(|provider| provider.entry_mut("options"));
+    for (_, entry) in options.and_then(Node::map_mut).into_iter().flatten() {
+        if let Value::String(_) = entry.value.value {
+            let item = entry.value.clone();
+            entry.value.value = Value::List(vec![item]);
         }
     }
 }

@@ -131,8 +131,23 @@ impl<'a> Forest<'a> {
         }
         self.interpolate(&mut document, scope.environment);
         lengthen(&mut document, &DOCUMENT, "", &mut self.report);
+        self.services(&mut document);
         let document = self.include(document, scope);
         Some(self.extend(document, scope))
+    }
+
+    /// Other sections may come without a value as soon as another document has one; `services` may not.
+    fn services(&mut self, document: &mut Node) {
+        if let Some(node) = document.entry_mut("services")
+            && node.is_null()
+            && node.tag.is_none()
+        {
+            self.report
+                .error("wrong-type", "`services` has no value")
+                .at(node.span)
+                .hint("give it a mapping, or remove the key");
+            node.spoil();
+        }
     }
 
     /// Replaces the variables of a tree, unless they shall stay as they are.

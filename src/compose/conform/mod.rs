@@ -23,7 +23,6 @@ use super::schema::describe;
 use super::schema::describe_item;
 use super::source::Span;
 use super::yaml::Entry;
-use super::yaml::Map;
 use super::yaml::Node;
 use super::yaml::Step;
 use super::yaml::Value;
@@ -69,7 +68,7 @@ impl Conform<'_> {
         let says = match shape.kind {
             Kind::Any => true,
             Kind::Scalar(scalar) => self.scalar(node, scalar),
-            Kind::Either(_, longer) if node.as_map().is_some() => self.node(node, longer),
+            Kind::Either(_, longer) if is_longer(node, longer) => self.node(node, longer),
             Kind::Either(scalar, _) => {
                 self.scalar(node, scalar);
                 true
@@ -110,11 +109,17 @@ impl Conform<'_> {
         {
             self.twice(first, second);
         }
+        // Ports are the same if their numbers are, everything else if it is written alike.
+        let written = match shape.same {
+            Same::Port => None,
+            same => Some(unique::identities(list, same)),
+        };
         for (index, item) in list.iter_mut().enumerate() {
             self.key = item.span;
             self.at_index(index, |walk| walk.item(item, shape, items));
         }
-        unique::unique(list, shape.same);
+        let identities = written.unwrap_or_else(|| unique::identities(list, shape.same));
+        unique::fold(list, identities);
         !list.is_empty()
     }
 
@@ -138,10 +143,6 @@ impl Conform<'_> {
             // A resource, a membership or a variable may have no value.
             let may_be_empty = values.fields().iter().all(|field| !field.required);
             if entry.value.is_null() && !values.fields().is_empty() && may_be_empty {
-                if let (Kind::Object(fields), "networks") = (values.kind, self.path.as_str()) {
-                    entry.value.value = Value::Map(Box::default());
-                    self.defaults(&mut entry.value, fields);
-                }
                 continue;
             }
             let outer = self.report.scope.clone();
@@ -251,7 +252,6 @@ impl Conform<'_> {
             let value = match default {
                 Default::True => Value::Bool(true),
                 Default::Text(text) => Value::String(text.to_owned()),
-                Default::Empty => Value::Map(Box::new(Map::new())),
             };
             let mut value = Node::new(value, span);
             value.history.add(Step::Default);
@@ -354,6 +354,14 @@ impl Conform<'_> {
         let result = run(self);
         self.path.truncate(length);
         result
+    }
+}
+
+fn is_longer(node: &Node, longer: &Shape) -> bool {
+    match &node.value {
+        Value::Map(_) => true,
+        Value::List(_) => matches!(longer.kind, Kind::List(_)),
+        _ => false,
     }
 }
 

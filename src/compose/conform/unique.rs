@@ -7,18 +7,23 @@ use crate::compose::yaml::Step;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-/// Removes repetitions.
-pub fn unique(items: &mut Vec<Node>, same: Same) {
-    if items.len() > 1 && !matches!(same, Same::Never | Same::Distinct) {
-        fold(items, same);
+/// What each item is about; nothing if no two can be the same.
+pub fn identities(items: &[Node], same: Same) -> Vec<Option<String>> {
+    match items.len() < 2 || matches!(same, Same::Never | Same::Distinct) {
+        true => Vec::new(),
+        false => items.iter().map(|item| identity(item, same)).collect(),
     }
 }
 
-fn fold(items: &mut Vec<Node>, same: Same) {
+/// Removes repetitions.
+pub fn fold(items: &mut Vec<Node>, identities: Vec<Option<String>>) {
+    if identities.is_empty() {
+        return;
+    }
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut kept: Vec<Node> = Vec::with_capacity(items.len());
-    for mut item in items.drain(..) {
-        let Some(identity) = identity(&item, same) else {
+    for (mut item, identity) in items.drain(..).zip(identities) {
+        let Some(identity) = identity else {
             kept.push(item);
             continue;
         };
@@ -51,11 +56,8 @@ fn identity(item: &Node, same: Same) -> Option<String> {
         }
         Same::Key(key) => item.get(key)?.scalar(),
         Same::Target(folder) => {
-            let target = item.text_at("target").or(item.text_at("source"))?;
-            Some(match target.starts_with('/') {
-                true => target.to_owned(),
-                false => format!("{folder}{target}"),
-            })
+            let target = item.text_at("target").map(str::to_owned);
+            target.or_else(|| Some(format!("{folder}{}", item.text_at("source")?)))
         }
         Same::Port => {
             let at = |key: &str| item.get(key).and_then(Node::scalar).unwrap_or_default();

@@ -86,20 +86,7 @@ fn mounts(service: &Service<'_>, report: &mut Report) {
     for mount in service.items("tmpfs") {
         if let Some(text) = mount.as_str() {
             let target = text.split(':').next().unwrap_or(text);
-            all.push((values::clean(target), mount.span));
-        }
-    }
-    for (section, folder) in [("secrets", "/run/secrets/"), ("configs", "/")] {
-        for mount in service.items(section) {
-            let Some(target) = mount.text_at("target").or(mount.text_at("source")) else {
-                continue;
-            };
-            let target = match target.starts_with('/') {
-                true => values::clean(target),
-                false => values::clean(&format!("{folder}{target}")),
-            };
-            let place = mount.get("target").map_or(mount.span, |target| target.span);
-            all.push((target, place));
+            all.push((target.to_owned(), mount.span));
         }
     }
     let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
@@ -153,21 +140,40 @@ fn deploy(service: &Service<'_>, report: &mut Report) {
         ("mem_reservation", &["resources", "reservations", "memory"]),
     ];
     for (old, path) in pairs {
-        let new = path.iter().try_fold(deploy, |node, key| node.get(key));
-        let (Some(older), Some(newer)) = (service.get(old), new) else {
+        let Some(older) = service.get(old).filter(|older| !older.is_broken()) else {
             continue;
         };
-        if older.value == newer.value || older.is_broken() || newer.is_broken() {
-            continue;
+        let (key, group) = path.split_last().unwrap_or((&old, &[]));
+        let group = group.iter().try_fold(deploy, |node, key| node.get(key));
+        match group.map(|group| (group, group.get(key))) {
+            Some((_, Some(newer))) if newer.value != older.value && !newer.is_broken() => {
+                contradiction(old, older, &path.join("."), newer, report);
+            }
+            // What stands beside says that this is not limited.
+            Some((group, None)) if path.len() > 1 => {
+                contradiction(old, older, &path.join("."), group, report);
+            }
+            _ => {}
         }
-        let path = path.join(".");
-        let message = format!("`{old}` and `deploy.{path}` have different values");
-        report
-            .error("contradiction", message)
-            .at(newer.span)
-            .also(older.span, format!("`{old}` is given here"))
-            .hint("remove one of them");
     }
+}
+
+fn contradiction(old: &str, older: &Node, path: &str, newer: &Node, report: &mut Report) {
+    let (message, hint) = match newer.as_map() {
+        None => (
+            format!("`{old}` and `deploy.{path}` have different values"),
+            "remove one of them".to_owned(),
+        ),
+        Some(_) => (
+            format!("`{old}` is given, and what stands beside `deploy.{path}`, but not that"),
+            format!("write `deploy.{path}` instead of `{old}`"),
+        ),
+    };
+    report
+        .error("contradiction", message)
+        .at(newer.span)
+        .also(older.span, format!("`{old}` is given here"))
+        .hint(hint);
 }
 
 fn health(service: &Service<'_>, report: &mut Report) {

@@ -2,6 +2,7 @@
 
 use super::Lengthen;
 use super::lists::wrap;
+use crate::compose::parse::values;
 use crate::compose::yaml::Node;
 use crate::compose::yaml::Value;
 
@@ -36,7 +37,7 @@ fn short_mount(text: &str, node: &Node) -> Result<Node, String> {
         Some(source) => fields.push(("source", text_of(source))),
         None => {}
     }
-    fields.push(("target", text_of(target)));
+    fields.push(("target", Value::String(values::clean(target))));
     let mut bind: Vec<(&str, Value)> = Vec::new();
     let mut volume: Vec<(&str, Value)> = Vec::new();
     for option in options.split(',') {

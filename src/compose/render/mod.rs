@@ -4,7 +4,9 @@
 
 mod dot;
 mod order;
+mod scalar;
 mod yaml;
+mod zeros;
 
 pub use dot::Graph;
 pub use dot::dot;
@@ -16,28 +18,19 @@ use serde_json::Value;
 
 /// The resolved project as `config` prints it.
 pub fn yaml(canonical: &Canonical) -> String {
-    yaml::print(&shown(canonical))
+    yaml::print(&shown(to_json(&canonical.root), canonical))
 }
 
 /// The resolved project as `config --format json` prints it.
 pub fn json(canonical: &Canonical) -> String {
-    let mut value = shown(canonical);
-    let services = value.get_mut("services").and_then(Value::as_object_mut);
-    for service in services.into_iter().flat_map(|all| all.values_mut()) {
-        // In JSON docker compose prints these two also when they are not given.
-        if let Value::Object(fields) = service {
-            for key in ["command", "entrypoint"] {
-                fields.entry(key).or_insert(Value::Null);
-            }
-        }
-    }
-    let text = serde_json::to_string_pretty(&value);
+    let mut value = to_json(&canonical.root);
+    zeros::show(&mut value);
+    let text = serde_json::to_string_pretty(&shown(value, canonical));
     text.expect("a JSON tree with text keys can always be printed") + "\n"
 }
 
 /// The tree in docker compose's order of keys, with every `$` doubled so that it can be fed back in.
-fn shown(canonical: &Canonical) -> Value {
-    let mut value = to_json(&canonical.root);
+fn shown(mut value: Value, canonical: &Canonical) -> Value {
     order::order(&mut value);
     if canonical.interpolated {
         escape(&mut value);
@@ -52,6 +45,9 @@ pub fn to_json(node: &Node) -> Value {
         Yaml::Null => Value::Null,
         Yaml::Bool(value) => Value::Bool(*value),
         Yaml::Int(number) => Value::from(*number),
+        Yaml::Float(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
+            Value::from(*number as i64)
+        }
         Yaml::Float(number) => Value::from(*number),
         Yaml::String(text) => Value::String(text.clone()),
         Yaml::List(items) => items.iter().map(to_json).collect(),

@@ -48,5 +48,6 @@ fn object(fields: &mut Map<String, Value>, rows: &'static [Attribute]) {
         }
     }
     left.sort_keys();
+    left.values_mut().for_each(super::sort);
     fields.extend(left);
 }

@@ -2,7 +2,10 @@
 //!
 //! Invariant: what is printed reads back as the same tree.
 
-use crate::compose::yaml::resolve;
+use super::scalar::Style;
+use super::scalar::double_quoted;
+use super::scalar::style;
+use crate::compose::yaml::format_float;
 use serde_json::Value;
 
 /// Prints `value` as one document.
@@ -26,7 +29,7 @@ fn block(value: &Value, indent: usize, out: &mut String) {
                 if index > 0 || indent == 0 || out.ends_with('\n') {
                     pad(indent, out);
                 }
-                out.push_str(&text(key));
+                out.push_str(&text(key, true));
                 out.push(':');
                 field(value, indent, out);
             }
@@ -79,115 +82,48 @@ fn pad(indent: usize, out: &mut String) {
 
 fn scalar(value: &Value, indent: usize, out: &mut String) {
     match value {
-        Value::String(text) if wants_block(text) => literal(text, indent + 2, out),
-        Value::String(text) => out.push_str(&self::text(text)),
+        Value::String(text) if style(text, false) == Style::Block => {
+            literal(text, indent + 2, out);
+        }
+        Value::String(text) => out.push_str(&self::text(text, false)),
+        Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
+            Some(number) => out.push_str(&format_float(number)),
+            None => out.push_str(&number.to_string()),
+        },
         Value::Object(_) => out.push_str("{}"),
         Value::Array(_) => out.push_str("[]"),
         other => out.push_str(&other.to_string()),
     }
 }
 
-/// Several lines read best as they are.
-fn wants_block(text: &str) -> bool {
-    let printable = |c: char| c == '\n' || !c.is_control();
-    text.trim_end_matches('\n').contains('\n')
-        && text.chars().all(printable)
-        && !text.starts_with([' ', '\n'])
-        && !text.lines().any(|line| line.ends_with(' '))
-}
-
+/// The lines of a text below its key. A first line that begins with a blank needs the indentation said.
 fn literal(text: &str, indent: usize, out: &mut String) {
-    let body = text.trim_end_matches('\n');
-    out.push_str(match text.len() - body.len() {
-        0 => "|-",
-        1 => "|",
-        _ => "|+",
+    let body = text.strip_suffix('\n');
+    out.push('|');
+    if text.starts_with([' ', '\n']) {
+        out.push('2');
+    }
+    out.push_str(match body {
+        None => "-",
+        Some(body) if body.is_empty() || body.ends_with('\n') => "+",
+        Some(_) => "",
     });
-    for line in body.split('\n') {
+    for line in body.unwrap_or(text).split('\n') {
         out.push('\n');
         if !line.is_empty() {
             pad(indent, out);
             out.push_str(line);
         }
     }
-    // The caller ends the last line.
-    for _ in 1..(text.len() - body.len()).max(1) {
-        out.push('\n');
-    }
 }
 
-/// A text, quoted if it would be read as something else without.
-fn text(text: &str) -> String {
-    let risky = text.is_empty()
-        || text.starts_with(|c: char| " -?:,[]{}#&*!|>'\"%@`~=<".contains(c) && !safe_dash(text))
-        || text.ends_with([' ', ':'])
-        || text.contains(": ")
-        || text.contains(" #");
-    if text
-        .chars()
-        .any(|c| c.is_control() || c == '\u{feff}' || c == '\u{2028}' || c == '\u{2029}')
-    {
-        return double_quoted(text);
+/// A text on one line.
+fn text(text: &str, is_key: bool) -> String {
+    match style(text, is_key) {
+        Style::Plain => text.to_owned(),
+        Style::Single => format!("'{}'", text.replace('\'', "''")),
+        Style::Double | Style::Block => double_quoted(text),
     }
-    if looks_typed(text) {
-        return double_quoted(text);
-    }
-    match risky {
-        true => format!("'{}'", text.replace('\'', "''")),
-        false => text.to_owned(),
-    }
-}
-
-/// `-x` and `--x` are plain; `- x` and `---` are not.
-fn safe_dash(text: &str) -> bool {
-    text.strip_prefix('-').is_some_and(|rest| {
-        rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-')
-            && !text.starts_with("---")
-    })
-}
-
-/// Texts that some YAML reader takes for a number, a boolean, a time or nothing.
-fn looks_typed(text: &str) -> bool {
-    let words = [
-        "y", "n", "yes", "no", "on", "off", "true", "false", "null", "~",
-    ];
-    let sexagesimal = || {
-        text.contains(':')
-            && text
-                .chars()
-                .all(|c| c.is_ascii_digit() || ":._+-".contains(c))
-    };
-    let date = || {
-        text.len() >= 8
-            && text.contains('-')
-            && text.starts_with(|c: char| c.is_ascii_digit())
-            && text
-                .chars()
-                .all(|c| c.is_ascii_digit() || "-:.TtZz +".contains(c))
-    };
-    words.contains(&text.to_ascii_lowercase().as_str())
-        || !matches!(resolve(text), crate::compose::yaml::Value::String(_))
-        || sexagesimal()
-        || date()
-}
-
-fn double_quoted(text: &str) -> String {
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\t' => out.push_str("\\t"),
-            '\r' => out.push_str("\\r"),
-            c if c.is_control() || "\u{feff}\u{2028}\u{2029}".contains(c) => {
-                out.push_str(&format!("\\u{:04x}", c as u32));
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
 }
 
 #[cfg(test)]
@@ -209,8 +145,21 @@ mod tests {
             ("it's", "it's"),
             ("22:22", "\"22:22\""),
             ("a\tb", "\"a\\tb\""),
+            (":", "':'"),
+            ("=", "="),
+            ("<<", "<<"),
+            ("99:99", "99:99"),
+            ("2001-12-14", "\"2001-12-14\""),
+            (
+                "2001-12-14t21:59:43.10-05:00",
+                "\"2001-12-14t21:59:43.10-05:00\"",
+            ),
+            ("2001-13-14", "2001-13-14"),
+            ("\u{1}", "\"\\x01\""),
+            ("\u{1f600}", "\"\\U0001F600\""),
+            ("ä", "ä"),
         ] {
-            assert_eq!(text(plain), wanted, "{plain}");
+            assert_eq!(text(plain, false), wanted, "{plain}");
         }
     }
 

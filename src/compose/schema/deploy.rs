@@ -17,10 +17,10 @@ pub const DEPLOY: &[Attribute] = &[
     at("rollback_config", object(UPDATE))
         .keep()
         .accepted(NO_SWARM),
-    at("resources", object(RESOURCES)).or(Default::Empty),
+    at("resources", object(RESOURCES)).zero(Zero::Object),
     at("restart_policy", object(RESTART_POLICY)).keep(),
     at("placement", object(PLACEMENT))
-        .or(Default::Empty)
+        .zero(Zero::Object)
         .accepted(NO_SWARM),
     at("endpoint_mode", TEXT).accepted(NO_SWARM),
 ];
@@ -55,7 +55,10 @@ const RESERVATIONS: &[Attribute] = &[
 
 const GENERIC: &[Attribute] = &[at("discrete_resource_spec", object(DISCRETE)).keep()];
 
-const DISCRETE: &[Attribute] = &[at("kind", TEXT), at("value", NUMBER).keep()];
+const DISCRETE: &[Attribute] = &[
+    at("kind", TEXT).zero(Zero::Text),
+    at("value", TRUNCATED).zero(Zero::Number),
+];
 
 const RESTART_POLICY: &[Attribute] = &[
     at("condition", TEXT),

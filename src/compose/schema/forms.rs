@@ -18,6 +18,7 @@ pub fn describe(shape: &Shape) -> &'static str {
         (_, Kind::Any) => "anything",
         (_, Kind::List(_)) => "a list",
         (_, Kind::Map(_) | Kind::Object(_)) => "a mapping",
+        (_, Kind::Either(Scalar::Label, _)) => "a text or a list",
         (_, Kind::Either(..)) => "a whole number or a mapping",
         (_, Kind::Scalar(scalar)) => describe_scalar(scalar),
     }

@@ -50,6 +50,21 @@ pub struct Attribute {
     pub nullable: bool,
     /// What it is if it is not written.
     pub default: Option<Default>,
+    /// What the JSON of `config` shows if it says nothing.
+    pub zero: Option<Zero>,
+}
+
+/// A value that says nothing and is shown all the same, as docker compose's JSON does for some attributes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Zero {
+    /// `null`
+    Null,
+    /// `0`
+    Number,
+    /// `""`
+    Text,
+    /// `{}`, with the zeros of its own attributes
+    Object,
 }
 
 /// The value of an attribute that is not written.
@@ -59,8 +74,6 @@ pub enum Default {
     True,
     /// A text.
     Text(&'static str),
-    /// `{}`
-    Empty,
 }
 
 /// What becomes of an attribute at run time.
@@ -230,7 +243,7 @@ pub enum Same {
     Key(&'static str),
     /// Ports: address, both ports and protocol.
     Port,
-    /// Mounted files: where they are mounted, below this folder unless absolute.
+    /// Mounted files: where they are mounted, by default below this folder.
     Target(&'static str),
     /// None may be repeated.
     Distinct,

@@ -61,6 +61,6 @@ pub const CONFIGS: &[Attribute] = &FILE;
 /// `devices.[]`
 pub const DEVICE: &[Attribute] = &[
     at("source", TEXT).required(),
-    at("target", TEXT),
+    at("target", TEXT).required(),
     at("permissions", TEXT),
 ];

@@ -41,7 +41,11 @@ pub const HEALTHCHECK: &[Attribute] = &[
 
 /// `post_start.[]` and `pre_stop.[]`
 pub const HOOK: &[Attribute] = &[
-    at("command", COMMAND).required().nullable().keep(),
+    at("command", COMMAND)
+        .required()
+        .nullable()
+        .keep()
+        .zero(Zero::Null),
     at("user", TEXT),
     at("privileged", BOOL),
     at("working_dir", TEXT),
@@ -65,7 +69,8 @@ pub const PROVIDER: &[Attribute] = &[
     at("options", map(&PROVIDER_OPTION)),
 ];
 
-const PROVIDER_OPTION: Shape = shape(Kind::List(&scalar(Scalar::Label))).long(Long::List);
+/// A list in the end, but not before it is merged: a text replaces a text.
+const PROVIDER_OPTION: Shape = shape(Kind::Either(Scalar::Label, &list(&scalar(Scalar::Label))));
 
 /// `develop`
 pub const DEVELOP: &[Attribute] = &[at("watch", list(&object(WATCH)))];
@@ -78,7 +83,7 @@ const WATCH: &[Attribute] = &[
     )
     .required(),
     at("target", TEXT),
-    at("exec", object(HOOK)),
+    at("exec", object(HOOK)).zero(Zero::Object),
     at("include", SOME_DISTINCT),
     at("ignore", SOME_DISTINCT),
     at("initial_sync", TRUE_FALSE),

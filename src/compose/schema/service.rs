@@ -53,12 +53,12 @@ pub const SERVICE: &[Attribute] = &[
     at("cpus", NUMBER),
     at("cpuset", TEXT),
     at("cpu_shares", TRUNCATED),
-    at("command", COMMAND).keep().nullable(),
+    at("command", COMMAND).keep().nullable().zero(Zero::Null),
     at(
         "configs",
         list(&object(CONFIGS))
             .long(Long::Files(None))
-            .same(Same::Target("")),
+            .same(Same::Target("/")),
     ),
     at(
         "container_name",
@@ -86,7 +86,7 @@ pub const SERVICE: &[Attribute] = &[
     at("dns_opt", TEXTS.same(Same::BeforeEquals)),
     at("dns_search", SOME_TEXTS),
     at("domainname", TEXT),
-    at("entrypoint", COMMAND).keep().nullable(),
+    at("entrypoint", COMMAND).keep().nullable().zero(Zero::Null),
     at("provider", object(PROVIDER)).keep().rejected(LATER),
     at("environment", ENVIRONMENT),
     at(
@@ -95,7 +95,7 @@ pub const SERVICE: &[Attribute] = &[
             .long(Long::EnvFiles)
             .same(Same::Key("path")),
     ),
-    at("expose", list(&TEXT_OR_NUMBER).same(Same::Equal)),
+    at("expose", list(&TEXT_OR_INT).same(Same::Equal)),
     at("extends", object(EXTENDS)),
     at("external_links", TEXTS.same(Same::Distinct)),
     at("extra_hosts", HOSTS),

@@ -10,6 +10,7 @@ use super::Same;
 use super::Scalar;
 use super::Shape;
 use super::State;
+use super::Zero;
 
 pub(super) const fn shape(kind: Kind) -> Shape {
     Shape {
@@ -74,6 +75,7 @@ pub(super) const NUMBER: Shape = scalar(Scalar::Number);
 pub(super) const BYTES: Shape = scalar(Scalar::Bytes);
 pub(super) const DURATION: Shape = scalar(Scalar::Duration);
 pub(super) const TEXT_OR_NUMBER: Shape = scalar(Scalar::TextOrNumber);
+pub(super) const TEXT_OR_INT: Shape = scalar(Scalar::TextOrInt);
 pub(super) const HOST_PATH: Shape = TEXT.path(Path::Host);
 pub(super) const TEXTS: Shape = list(&TEXT);
 pub(super) const UNIQUE_TEXTS: Shape = TEXTS.same(Same::BeforeEquals);
@@ -112,6 +114,7 @@ pub(super) const fn at(name: &'static str, shape: Shape) -> Attribute {
         keep: false,
         nullable: false,
         default: None,
+        zero: None,
     }
 }
 
@@ -134,6 +137,11 @@ impl Attribute {
     pub(super) const fn or(mut self, default: Default) -> Self {
         self.default = Some(default);
         self.keep = true;
+        self
+    }
+
+    pub(super) const fn zero(mut self, zero: Zero) -> Self {
+        self.zero = Some(zero);
         self
     }
 

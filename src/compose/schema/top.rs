@@ -26,7 +26,7 @@ const NETWORK: &[Attribute] = &[
     at("name", TEXT),
     at("driver", TEXT).partly("`bridge`, `macvlan`, `ipvlan`"),
     at("driver_opts", OPTIONS),
-    at("ipam", object(IPAM)).or(Default::Empty),
+    at("ipam", object(IPAM)).zero(Zero::Object),
     at("external", BOOL),
     at("internal", BOOL),
     at("attachable", BOOL).accepted("there is no swarm"),

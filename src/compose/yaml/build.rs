@@ -6,6 +6,7 @@ use super::Step;
 use super::Tag;
 use super::Value;
 use super::scalar::typed;
+use crate::compose::diagnostic::Diagnostic;
 use crate::compose::diagnostic::Report;
 use crate::compose::source::Position;
 use crate::compose::source::Span;
@@ -58,6 +59,8 @@ struct Open {
     key: Option<Key>,
     /// In a map: keys that came in through `<<`, so that an explicit one may still replace them.
     merged: HashSet<String>,
+    /// In a map: where its `<<` is.
+    merge: Option<Span>,
 }
 
 struct Key {
@@ -127,6 +130,7 @@ impl Builder<'_> {
             anchor,
             key: None,
             merged: HashSet::new(),
+            merge: None,
         });
         Ok(())
     }
@@ -211,6 +215,10 @@ impl Builder<'_> {
             return;
         };
         if key.merge {
+            if let Some(first) = parent.merge.replace(key.span) {
+                twice("<<", first, key.span, self.report)
+                    .hint("merge several at once: `<<: [*one, *other]`");
+            }
             merge_key(parent, node, self.report);
         } else if let Some(text) = key.text {
             insert(parent, text, key.span, node, self.report);
@@ -290,13 +298,17 @@ fn insert(open: &mut Open, text: String, key: Span, value: Node, report: &mut Re
             return;
         }
         let first = old.key;
-        report
-            .error("duplicate-key", format!("key `{text}` is given twice"))
-            .at(key)
-            .also(first, "first given here");
+        twice(&text, first, key, report);
         return;
     }
     map.insert(text, Entry { key, value });
+}
+
+fn twice<'a>(key: &str, first: Span, second: Span, report: &'a mut Report) -> &'a mut Diagnostic {
+    report
+        .error("duplicate-key", format!("key `{key}` is given twice"))
+        .at(second)
+        .also(first, "first given here")
 }
 
 /// `<<: *a` and `<<: [*a, *b]`: what is there already wins.

@@ -14,7 +14,7 @@ pub fn format_float(value: f64) -> String {
     let scientific = format!("{value:e}");
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-4..21).contains(&exponent) {
+    if (-4..6).contains(&exponent) {
         format!("{value}")
     } else {
         let sign = if exponent < 0 { '-' } else { '+' };

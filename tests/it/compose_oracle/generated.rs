@@ -1,9 +1,8 @@
 //! Projects that nobody wrote: both programs are asked about thousands of them and must say the same.
 //!
 //! A project is put together from the attributes of `attributes.txt`, random texts with variables, and random lines of
-//! `.env`; a second file often changes what the first said. `HOIST_GENERATED` says how many (nothing: none, as long
-//! as `pending.txt` is not empty and they would only find that again; 2,000 are meant), `HOIST_SEED` which: the same seed
-//! gives the same projects. What differs is made as small as it gets and printed as a case.
+//! `.env`; a second file often changes what the first said. `HOIST_GENERATED` says how many (otherwise 2,000), `HOIST_SEED`
+//! which: the same seed gives the same projects. What differs is made as small as it gets and printed as a case.
 
 use super::answer;
 use super::case;
@@ -94,6 +93,7 @@ impl Pieces {
         cases.retain(|case| {
             !known.contains(&case.name)
                 && !case.name.starts_with("build-most")
+                && !case.files[0].1.contains("gpus: all")
                 && case.files[0].1.contains("image: x, ")
         });
         let texts = cases.iter().filter(|case| !case.fails).map(|case| {
@@ -165,16 +165,28 @@ impl Plan {
         }
     }
 
-    /// A line without a name is an error with us and nothing with them: each is given one.
+    /// What has no name is an error with us and nothing with them, also behind a quote: each is given one.
     fn dotenv(&self) -> String {
-        let text = self.lines.concat();
-        let named = |line: &str| match line.trim_start().starts_with(['=', ':'])
-            || line.trim() == "export"
-        {
-            true => format!("A{line}\n"),
+        let mut text = String::new();
+        for word in self.lines.concat().split_inclusive(['=', ':']) {
+            let (before, sign) = word.split_at(word.len() - 1);
+            let (before, sign) = match sign {
+                "=" | ":" => (before, sign),
+                _ => (word, ""),
+            };
+            text += before;
+            let known = text.trim_end_matches([' ', '\t']);
+            let nameless = known.ends_with(['\'', '"', '\n']) || known.is_empty();
+            if !sign.is_empty() && (nameless || known.ends_with("export")) {
+                text += " A";
+            }
+            text += sign;
+        }
+        let lonely = |line: &str| match line.trim() == "export" {
+            true => "A\n".to_owned(),
             false => format!("{line}\n"),
         };
-        text.split('\n').map(named).collect()
+        text.split('\n').map(lonely).collect()
     }
 
     fn file(
@@ -241,7 +253,9 @@ fn compare(case: &Case, oracle: &Path, root: &Path) -> Result<(), String> {
     let _ = std::fs::remove_dir_all(&folder);
     let folder = case.write(root);
     let (ours, theirs) = (case.ours(&folder), case.theirs(oracle, &folder));
-    match answer::same(&ours, &theirs) {
+    // Here what is wrong with a service that is off stops nobody (see `differences.md`).
+    let off = || answer::failed(&theirs) && answer::failed(&case.ours_with_all(&folder));
+    match answer::same(&ours, &theirs) || off() {
         true => Ok(()),
         false => Err(format!("{}ours   {ours}\ntheirs {theirs}\n", written(case))),
     }
@@ -283,12 +297,10 @@ fn thousands_of_generated_projects_are_read_as_docker_compose_reads_them() {
         return;
     };
     const STRETCHES: usize = 40;
-    let wanted = number("HOIST_GENERATED", 0);
-    if wanted == 0 {
-        return;
-    }
+    let wanted = number("HOIST_GENERATED", 2000);
     let count = wanted.div_ceil(STRETCHES as u64);
     let seed = number("HOIST_SEED", 1);
+    eprintln!("{wanted} generated projects, HOIST_SEED={seed}");
     let pieces = Pieces::new();
     let next = AtomicUsize::new(0);
     let found = Mutex::new(Vec::new());
