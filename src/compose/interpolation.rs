@@ -324,22 +324,23 @@ fn name_length(text: &str) -> usize {
         .unwrap_or(text.len())
 }
 
-/// Where the brace that opens `text` closes.
+/// Where the brace that opens `text` closes: at its counterpart, or if there is none at the last brace of the line. As in
+/// docker compose, what stands directly behind an opening brace is not looked at, so `{}` is one that opens.
 fn closing_brace(text: &str) -> Option<usize> {
     let mut open = 0usize;
-    for (index, byte) in text.bytes().enumerate() {
+    let mut bytes = text.bytes().enumerate();
+    while let Some((index, byte)) = bytes.next() {
         match byte {
-            b'{' => open += 1,
-            b'}' => {
-                open = open.checked_sub(1)?;
-                if open == 0 {
-                    return Some(index);
-                }
+            b'{' => {
+                open += 1;
+                bytes.next();
             }
+            b'}' if open == 1 => return Some(index),
+            b'}' => open = open.saturating_sub(1),
             _ => {}
         }
     }
-    None
+    text.lines().next()?.rfind('}')
 }
 
 #[cfg(test)]
