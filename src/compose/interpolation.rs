@@ -247,7 +247,10 @@ impl Template<'_> {
     ) -> Result<(), Problem> {
         let (name, operation) = inner.split_at(name_length(inner));
         if name.is_empty() {
-            return Err(invalid(range));
+            let end = inner
+                .find('}')
+                .map(|brace| range.start + "${}".len() + brace);
+            return Err(invalid(range.start..end.unwrap_or(range.end)));
         }
         if operation.is_empty() {
             self.plain(name, range, out);
