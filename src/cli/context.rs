@@ -8,9 +8,11 @@ use super::view::progress::Progress;
 use crate::compose::Cache;
 use crate::compose::LoadOptions;
 use crate::compose::Loaded;
+use crate::compose::Written;
 use crate::compose::diagnostic::Diagnostics;
 use crate::compose::diagnostic::did_you_mean;
 use crate::compose::load;
+use crate::compose::load_written;
 use crate::compose::project_name;
 use crate::engine::Engine;
 use crate::engine::Paths;
@@ -119,6 +121,13 @@ impl Context {
         let loaded = load(options).map_err(|found| Error::Compose(Box::new(found)))?;
         self.view.warnings(&loaded.warnings, &loaded.sources);
         Ok(loaded)
+    }
+
+    /// Loads the files with their variables as they are written, and shows warnings.
+    pub fn load_written(&self, options: &LoadOptions) -> Result<Written, Error> {
+        let written = load_written(options).map_err(|found| Error::Compose(Box::new(found)))?;
+        self.view.warnings(&written.warnings, &written.sources);
+        Ok(written)
     }
 
     /// Loads the project, and refuses what cannot be done here.

@@ -5,9 +5,11 @@
 //!
 //! Invariants: long forms only, paths absolute, names full; reading its text back gives the same tree without places.
 
+use super::diagnostic::Diagnostic;
 use super::diagnostic::Diagnostics;
 use super::model::FileContent;
 use super::render::to_json;
+use super::source::SourceMap;
 use super::source::Span;
 use super::yaml::Entry;
 use super::yaml::Map;
@@ -38,6 +40,44 @@ pub struct Canonical {
     pub variables: IndexMap<String, String>,
     /// Whether variables were replaced: a `$` in a text is one.
     pub interpolated: bool,
+}
+
+/// A project as it is written, merged but with its variables still there.
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// The tree.
+    pub root: Node,
+    /// Warnings, sorted by place.
+    pub warnings: Vec<Diagnostic>,
+    /// What their places point into.
+    pub sources: SourceMap,
+}
+
+/// Leaves nothing of a tree but the images of its services.
+pub fn only_images(root: &mut Node) {
+    let Some(sections) = root.map_mut() else {
+        return;
+    };
+    sections.retain(|section, _| section == "services");
+    let services = sections.get_mut("services");
+    for entry in services.into_iter().filter_map(|it| it.value.map_mut()) {
+        for service in entry.values_mut().filter_map(|it| it.value.map_mut()) {
+            service.retain(|key, _| key == "image");
+        }
+    }
+}
+
+/// The images of the services of a tree.
+pub fn images(root: &mut Node) -> impl Iterator<Item = &mut String> {
+    let services = root.entry_mut("services").and_then(Node::map_mut);
+    let services = services.into_iter().flat_map(|map| map.values_mut());
+    services.filter_map(|entry| match entry.value.entry_mut("image") {
+        Some(Node {
+            value: Value::String(image),
+            ..
+        }) => Some(image),
+        _ => None,
+    })
 }
 
 impl Canonical {

@@ -3,6 +3,7 @@
 //! Invariants: every diagnostic has a stable code; a load reports all of its problems, sorted by place; rendering looks
 //! only at the lines it shows, so a huge file costs no more than a small one.
 
+use super::advice::advise;
 use super::source::SourceMap;
 use super::source::Span;
 use std::fmt;
@@ -168,6 +169,7 @@ impl Report {
     /// All of them, sorted by place, each once.
     pub fn into_sorted(self) -> Vec<Diagnostic> {
         let mut found = self.found;
+        found.iter_mut().for_each(advise);
         found.sort_by(|a, b| (a.primary, &a.message).cmp(&(b.primary, &b.message)));
         found.dedup_by(|a, b| {
             (a.primary, &a.message, &a.secondary) == (b.primary, &b.message, &b.secondary)
@@ -205,6 +207,11 @@ impl Diagnostics {
     /// The errors.
     pub fn errors(&self) -> impl Iterator<Item = &Diagnostic> {
         self.list.iter().filter(|d| d.severity == Severity::Error)
+    }
+
+    /// One line of JSON a problem, for editors and other programs.
+    pub fn json_lines(&self) -> String {
+        super::lsp::lines(&self.list, &self.sources)
     }
 
     /// Draws all of them with their source lines, `width` columns wide, with colours or plain.

@@ -35,6 +35,8 @@ const OVERRIDES: [&str; 4] = [
 pub struct Setup {
     /// Variables of the caller over those of `.env` files.
     pub environment: Environment,
+    /// Those of files, with their places.
+    pub files_say: Variables,
     /// The compose files; `-` is the standard input.
     pub files: Vec<PathBuf>,
     /// What relative paths resolve against.
@@ -44,6 +46,11 @@ pub struct Setup {
 /// Finds files, folder and variables. Problems of `.env` files are reported; `None` = there is no compose file.
 pub fn find(options: &LoadOptions, sources: &mut SourceMap, report: &mut Report) -> Option<Setup> {
     let mut environment = options.environment.clone();
+    let mut said = Variables::new();
+    let folder = options.working_directory.to_string_lossy();
+    environment
+        .entry("PWD".to_owned())
+        .or_insert(folder.into_owned());
     let start = match &options.project_directory {
         Some(directory) => source::absolute(&options.working_directory, directory),
         None => match options.files.first().map(PathBuf::as_path) {
@@ -54,8 +61,9 @@ pub fn find(options: &LoadOptions, sources: &mut SourceMap, report: &mut Report)
             _ => options.working_directory.clone(),
         },
     };
-    read_env_files(options, &start, &mut environment, sources, report);
-    let Some(files) = compose_files(options, &start, &environment, report) else {
+    let mut known = (&mut environment, &mut said);
+    read_env_files(options, &start, &mut known, sources, report);
+    let Some(files) = compose_files(options, &start, known.0, report) else {
         report
             .error(
                 "no-file",
@@ -72,10 +80,11 @@ pub fn find(options: &LoadOptions, sources: &mut SourceMap, report: &mut Report)
         _ => start.clone(),
     };
     if directory != start {
-        read_env_files(options, &directory, &mut environment, sources, report);
+        read_env_files(options, &directory, &mut known, sources, report);
     }
     Some(Setup {
         environment,
+        files_say: said,
         files,
         directory,
     })
@@ -174,7 +183,7 @@ fn several(found: &[PathBuf], report: &mut Report) {
 fn read_env_files(
     options: &LoadOptions,
     directory: &Path,
-    environment: &mut Environment,
+    (environment, said): &mut (&mut Environment, &mut Variables),
     sources: &mut SourceMap,
     report: &mut Report,
 ) {
@@ -210,15 +219,18 @@ fn read_env_files(
                     directory: directory.to_owned(),
                     text: text.as_str().into(),
                 });
-                let known = &*environment;
+                let known = &**environment;
                 let lookup = |name: &str| known.get(name).cloned();
                 dotenv::parse(&text, index, &lookup, &mut variables, report);
             }
             Err(error) => unreadable(&error, &path, explicit, report),
         }
     }
-    for (key, value) in variables {
-        environment.entry(key).or_insert(value);
+    for (key, variable) in variables {
+        if !environment.contains_key(&key) {
+            environment.insert(key.clone(), variable.value.clone());
+            said.insert(key, variable);
+        }
     }
 }
 

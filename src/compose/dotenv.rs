@@ -10,7 +10,16 @@ use super::source::Span;
 use indexmap::IndexMap;
 
 /// The variables of one or more files, in their order.
-pub type Variables = IndexMap<String, String>;
+pub type Variables = IndexMap<String, Variable>;
+
+/// What a file says about a variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variable {
+    /// The value.
+    pub value: String,
+    /// Where its name stands.
+    pub place: Span,
+}
 
 /// Parses the dotenv dialect into `out`.
 pub fn parse(
@@ -23,6 +32,7 @@ pub fn parse(
     let mut file = File {
         text,
         at: 0,
+        counted: (0, 1),
         source,
         lookup,
         out,
@@ -50,13 +60,15 @@ pub fn parse_raw(
             Some((key, value)) => (key, Some(value.to_owned())),
             None => (line.trim_end(), lookup(line.trim_end())),
         };
+        let place = |length: usize| line_span(source, index as u32 + 1, 0, length);
         if key.is_empty() || key.contains(char::is_whitespace) {
-            let span = line_span(source, index as u32 + 1, 0, line.chars().count());
             report
                 .error("dotenv", format!("`{key}` is not a variable name"))
-                .at(span);
+                .at(place(line.chars().count()))
+                .hint("write `NAME=VALUE`, without blanks around the `=`");
         } else if let Some(value) = value {
-            out.insert(key.to_owned(), value);
+            let place = place(key.chars().count());
+            out.insert(key.to_owned(), Variable { value, place });
         }
     }
 }
@@ -77,6 +89,8 @@ struct File<'a> {
     text: &'a str,
     /// Bytes read so far.
     at: usize,
+    /// A place in bytes, and the line that it is in.
+    counted: (usize, u32),
     source: u32,
     lookup: Lookup<'a>,
     out: &'a mut Variables,
@@ -101,19 +115,20 @@ impl<'a> File<'a> {
         let inherited = !matches!(rest.as_bytes().get(end), Some(b'=' | b':'));
         let key = rest[..end].trim_end();
         self.at = start + skipped + (end + 1).min(rest.len());
-        if let Some(problem) = key_problem(key) {
-            self.error(start + skipped, key.len(), problem);
+        let place = self.span(start + skipped, key.len());
+        if let Some((problem, hint)) = key_problem(key) {
+            self.report.error("dotenv", problem).at(place).hint(hint);
             self.skip_line(inherited);
             return Some(());
         }
         if inherited {
             if let Some(value) = (self.lookup)(key) {
-                self.out.insert(key.to_owned(), value);
+                self.out.insert(key.to_owned(), Variable { value, place });
             }
             return Some(());
         }
         if let Some(value) = self.value() {
-            self.out.insert(key.to_owned(), value);
+            self.out.insert(key.to_owned(), Variable { value, place });
         }
         Some(())
     }
@@ -183,7 +198,10 @@ impl<'a> File<'a> {
             }
         }
         let line = body.find('\n').unwrap_or(body.len());
-        self.error(start, line + 1, "this quoted value has no end");
+        let quote = quote as char;
+        let hint =
+            format!("end it with `{quote}`, or write `\\{quote}` for one that belongs to it");
+        self.error(start, line + 1, "this quoted value has no end", &hint);
         self.at = start + 1 + line;
         None
     }
@@ -193,48 +211,61 @@ impl<'a> File<'a> {
             return Some(value.to_owned());
         }
         let (outer, inner) = (self.lookup, &*self.out);
-        let lookup = |name: &str| outer(name).or_else(|| inner.get(name).cloned());
+        let lookup = |name: &str| outer(name).or_else(|| Some(inner.get(name)?.value.clone()));
         match substitute(value, &lookup) {
             Ok(done) => {
                 for (name, _) in done.unset {
                     let message =
                         format!("variable `{name}` is not set, an empty text is used instead");
                     let span = self.span(at, value.len());
-                    self.report.warning("unset-variable", message).at(span);
+                    let hint = format!("set it, or write `${{{name}:-default}}`");
+                    let warning = self.report.warning("unset-variable", message);
+                    warning.at(span).hint(hint);
                 }
                 Some(done.text)
             }
             Err(problem) => {
-                self.error(at, value.len(), &problem.kind.message());
+                let kind = problem.kind;
+                self.error(at, value.len(), &kind.message(), &kind.hint());
                 None
             }
         }
     }
 
-    fn error(&mut self, at: usize, length: usize, message: &str) {
+    fn error(&mut self, at: usize, length: usize, message: &str, hint: &str) {
         let span = self.span(at, length);
-        self.report.error("dotenv", message).at(span);
+        self.report.error("dotenv", message).at(span).hint(hint);
     }
 
-    fn span(&self, at: usize, length: usize) -> Span {
-        let before = &self.text[..at];
-        let line = before.matches('\n').count() as u32 + 1;
-        let column = before.rsplit('\n').next().unwrap_or("").chars().count();
+    /// A place on one line. Lines are counted on from the last one that was asked for.
+    fn span(&mut self, at: usize, length: usize) -> Span {
+        let (from, line) = match self.counted.0 <= at {
+            true => self.counted,
+            false => (0, 1),
+        };
+        let line = line + self.text[from..at].matches('\n').count() as u32;
+        self.counted = (at, line);
+        let start = self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+        let column = self.text[start..at].chars().count();
         let rest = self.text[at..].split('\n').next().unwrap_or("");
         let length = rest.get(..length).unwrap_or(rest).chars().count();
         line_span(self.source, line, column, length)
     }
 }
 
-fn key_problem(key: &str) -> Option<&'static str> {
+/// What is wrong with a name, and what to do.
+fn key_problem(key: &str) -> Option<(&'static str, &'static str)> {
     if key.is_empty() {
-        return Some("a value without a name");
+        let hint = "write `NAME=VALUE`, or begin the line with `#` if it is a comment";
+        return Some(("a value without a name", hint));
     }
     if key.contains(char::is_whitespace) {
-        return Some("a variable name cannot contain a space");
+        let hint = "write `NAME=VALUE`, with `_` instead of the space";
+        return Some(("a variable name cannot contain a space", hint));
     }
     let good = |c: char| c.is_alphanumeric() || "_.-[]".contains(c);
-    (!key.chars().all(good)).then_some("this is not a variable name")
+    let hint = "use letters, digits and `_`";
+    (!key.chars().all(good)).then_some(("this is not a variable name", hint))
 }
 
 /// The escapes of a double-quoted value; `\$` becomes `$$`, which the expansion turns into `$`.
@@ -297,7 +328,8 @@ mod tests {
         let mut out = Variables::new();
         let mut report = Report::default();
         parse(text, 0, &lookup, &mut out, &mut report);
-        (out.into_iter().collect(), report.messages())
+        let plain = |(name, variable): (String, Variable)| (name, variable.value);
+        (out.into_iter().map(plain).collect(), report.messages())
     }
 
     fn value(text: &str) -> String {
@@ -345,6 +377,18 @@ mod tests {
     }
 
     #[test]
+    fn each_variable_knows_its_line() {
+        let mut out = Variables::new();
+        let text = "# c\nA=1\n\n  export B=\"x\ny\"\nC=3\n";
+        parse(text, 7, &|_| None, &mut out, &mut Report::default());
+        let place = |name: &str| (out[name].place.start.line, out[name].place.start.column);
+        assert_eq!(
+            [place("A"), place("B"), place("C")],
+            [(2, 0), (4, 9), (6, 0)]
+        );
+    }
+
+    #[test]
     fn raw_files_keep_everything() {
         let mut out = Variables::new();
         let mut report = Report::default();
@@ -355,7 +399,7 @@ mod tests {
             &mut out,
             &mut report,
         );
-        assert_eq!(out["A"], "'x' $Y # z");
+        assert_eq!(out["A"].value, "'x' $Y # z");
         assert!(!out.contains_key("B"));
     }
 }

@@ -4,6 +4,7 @@
 
 use super::diagnostic::Report;
 use super::dotenv;
+use super::dotenv::Variable;
 use super::dotenv::Variables;
 use super::normalize::Environment;
 use super::source;
@@ -13,6 +14,7 @@ use super::source::Span;
 use super::yaml::Entry;
 use super::yaml::Map;
 use super::yaml::Node;
+use super::yaml::Step;
 use super::yaml::Value;
 use std::path::Path;
 use std::path::PathBuf;
@@ -47,6 +49,8 @@ pub fn inherit(root: &mut Node, environment: &Environment) {
         for (name, entry) in variables.into_iter().flatten() {
             if let (true, Some(value)) = (entry.value.is_null(), environment.get(name)) {
                 entry.value.value = Value::String(value.clone());
+                let step = Step::Variables(vec![name.clone()], String::new());
+                entry.value.history.add(step);
             }
         }
     }
@@ -115,52 +119,31 @@ impl Files<'_> {
         own: &dyn Fn(&str) -> Option<String>,
     ) -> Vec<(String, String, Span)> {
         let mut all = Variables::new();
-        let mut places = std::collections::HashMap::new();
         for file in files {
-            let before = all.clone();
-            let Some(source) = self.read(file, own, &mut all) else {
-                continue;
-            };
-            for (name, value) in &all {
-                if before.get(name) != Some(value) {
-                    let span = Span {
-                        source,
-                        ..Span::default()
-                    };
-                    places.insert(name.clone(), span);
-                }
-            }
+            self.read(file, own, &mut all);
         }
-        let placed = |(name, value): (String, String)| {
-            let span = places.get(&name).copied().unwrap_or_default();
-            (name, value, span)
-        };
+        let placed = |(name, it): (String, Variable)| (name, it.value, it.place);
         all.into_iter().map(placed).collect()
     }
 
-    fn read(
-        &mut self,
-        file: &File,
-        own: &dyn Fn(&str) -> Option<String>,
-        into: &mut Variables,
-    ) -> Option<u32> {
+    fn read(&mut self, file: &File, own: &dyn Fn(&str) -> Option<String>, into: &mut Variables) {
         let path = source::absolute(self.directory, &file.path);
         let name = source::display_name(self.working_directory, &path);
         let text = match source::read(&path) {
             Ok(text) => text,
-            Err(error) if error.is_missing() && !file.required => return None,
+            Err(error) if error.is_missing() && !file.required => return,
             Err(error) if error.is_missing() => {
                 self.report
                     .error("missing-file", format!("there is no file `{name}`"))
                     .at(file.span)
                     .hint("create it, or write `{path: …, required: false}`");
-                return None;
+                return;
             }
             Err(error) => {
                 self.report
                     .error("unreadable-file", with_cause(&error))
                     .at(file.span);
-                return None;
+                return;
             }
         };
         let lookup = |name: &str| self.environment.get(name).cloned().or_else(|| own(name));
@@ -181,7 +164,6 @@ impl Files<'_> {
                     .hint("write `raw`, or remove it");
             }
         }
-        Some(index)
     }
 }
 

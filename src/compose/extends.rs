@@ -2,7 +2,6 @@
 //!
 //! Invariant: a chain of services that comes back to itself is an error that shows the chain.
 
-use super::lengthen::lengthen;
 use super::merge;
 use super::normalize::Environment;
 use super::schema::SERVICE_SHAPE as SHAPE;
@@ -110,7 +109,8 @@ impl Forest<'_> {
             let step = HistoryStep::Extends(extends.span);
             entry.value.history.add(step);
         }
-        Some(merge::services(base, service, &SHAPE, &mut self.report))
+        let wrapped = !self.options.interpolate;
+        Some(merge::services(base, service, wrapped, &mut self.report))
     }
 
     fn parse_extends(&mut self, node: &Node) -> Option<Extends> {
@@ -168,7 +168,7 @@ impl Forest<'_> {
         let mut base = base;
         if let Some(base) = &mut base {
             let path = format!("services.{}", extends.service);
-            lengthen(base, &SHAPE, &path, &mut self.report);
+            self.lengthen(base, &SHAPE, &path);
         } else {
             let name = &extends.service;
             let place = match &extends.file {
@@ -221,7 +221,7 @@ impl Forest<'_> {
             for mut document in documents.unwrap_or_default() {
                 self.interpolate(&mut document, environment);
                 merged = Some(match merged {
-                    Some(base) => merge::documents(base, document, &mut self.report),
+                    Some(base) => self.over(base, document),
                     None => document,
                 });
             }

@@ -5,7 +5,6 @@
 
 use super::dotenv;
 use super::dotenv::Variables;
-use super::merge;
 use super::normalize::Environment;
 use super::source;
 use super::source::Source;
@@ -64,12 +63,12 @@ impl Forest<'_> {
                 continue;
             };
             base = Some(match base {
-                Some(before) => merge::documents(before, tree, &mut self.report),
+                Some(before) => self.over(before, tree),
                 None => tree,
             });
         }
         match base {
-            Some(base) => merge::documents(base, document, &mut self.report),
+            Some(base) => self.over(base, document),
             None => document,
         }
     }
@@ -218,9 +217,11 @@ impl Forest<'_> {
             }
         }
         let mut environment = outer.clone();
-        for (key, value) in variables {
-            environment.entry(key).or_insert(value);
+        for (key, variable) in &variables {
+            let value = || variable.value.clone();
+            environment.entry(key.clone()).or_insert_with(value);
         }
+        self.origins.included.push((include.span, variables));
         environment
     }
 }

@@ -317,6 +317,35 @@ fn invalid(range: Range<usize>) -> Problem {
     }
 }
 
+/// The variable expressions of a text, each as its name and what follows it between the braces.
+pub fn expressions(text: &str) -> Vec<(&str, &str)> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some(dollar) = rest.find('$') {
+        let after = &rest[dollar + 1..];
+        let length = name_length(after);
+        let brace = after.starts_with('{').then(|| closing_brace(after));
+        rest = match (after.bytes().next(), brace.flatten()) {
+            (Some(b'$'), _) => &after[1..],
+            (Some(b'{'), Some(brace)) => {
+                let inner = &after[1..brace];
+                let (name, operation) = inner.split_at(name_length(inner));
+                if !name.is_empty() {
+                    found.push((name, operation));
+                }
+                &after[brace + 1..]
+            }
+            _ => {
+                if length > 0 {
+                    found.push((&after[..length], ""));
+                }
+                &after[length..]
+            }
+        };
+    }
+    found
+}
+
 /// Bytes of the variable name at the beginning of `text`.
 fn name_length(text: &str) -> usize {
     let starts = text.starts_with(|c: char| c == '_' || c.is_ascii_alphabetic());

@@ -12,8 +12,10 @@
 use super::LoadOptions;
 use super::Loaded;
 use super::canonical::Canonical;
+use super::canonical::Written;
 use super::clash;
 use super::conform::conform;
+use super::conform::structure;
 use super::consistency;
 use super::diagnostic::Diagnostic;
 use super::diagnostic::Diagnostics;
@@ -22,7 +24,6 @@ use super::diagnostic::Severity;
 use super::discover;
 use super::discover::Setup;
 use super::environment;
-use super::interpolation;
 use super::normalize;
 use super::normalize::Environment;
 use super::parse;
@@ -36,6 +37,7 @@ use super::tree::Forest;
 use super::tree::Scope;
 use super::used;
 use super::yaml::Node;
+use super::yaml::Step;
 use crate::id::ProjectName;
 use crate::id::ServiceName;
 use std::collections::HashSet;
@@ -61,6 +63,7 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, Diagnostics> {
     let Forest {
         sources,
         mut report,
+        origins,
         ..
     } = loader.forest;
     match (canonical, project) {
@@ -76,10 +79,32 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, Diagnostics> {
                 warnings: report.into_sorted(),
                 unrunnable: errors,
                 sources,
+                origins,
             })
         }
         _ => {
             report.extend(unrunnable.into_sorted());
+            let list = report.into_sorted();
+            Err(Diagnostics { list, sources })
+        }
+    }
+}
+
+/// Loads a project without replacing its variables; see [`super::load_written`].
+pub fn written(options: &LoadOptions) -> Result<Written, Diagnostics> {
+    let forest = Forest::new(options);
+    let mut loader = Loader { forest };
+    let tree = loader.tree();
+    let Forest {
+        sources, report, ..
+    } = loader.forest;
+    match tree {
+        Some((root, ..)) if !report.has_errors() => Ok(Written {
+            root,
+            warnings: report.into_sorted(),
+            sources,
+        }),
+        _ => {
             let list = report.into_sorted();
             Err(Diagnostics { list, sources })
         }
@@ -129,31 +154,15 @@ pub fn project_name(options: &LoadOptions) -> Result<ProjectName, Diagnostics> {
 }
 
 /// A load under way.
-struct Loader<'a> {
-    forest: Forest<'a>,
+pub(super) struct Loader<'a> {
+    pub(super) forest: Forest<'a>,
 }
 
 impl Loader<'_> {
     /// The canonical tree, and the names of the services that are wanted; also if there are errors, as far as it goes.
     fn canonical(&mut self) -> Option<(Canonical, HashSet<String>)> {
-        let setup = discover::find(
-            self.forest.options,
-            &mut self.forest.sources,
-            &mut self.forest.report,
-        )?;
-        let documents = self.documents(&setup);
-        if self.forest.report.has_errors() {
-            return None;
-        }
-        let name = self.name(&setup, &documents)?;
-        let mut variables = setup.environment.clone();
-        variables.insert("COMPOSE_PROJECT_NAME".to_owned(), name.to_string());
-        let scope = Scope {
-            environment: &variables,
-            including: &setup.files,
-        };
-        let mut root = self.merged(documents, &scope)?;
-        self.complete(&mut root, &name, &setup.directory, &variables);
+        let (mut root, name, setup) = self.tree()?;
+        let variables = self.forest.origins.environment.clone();
         let disabled = self.select(&mut root, &variables);
         let wanted = profiles::wanted(&root, &self.forest.options.services);
         let services = root.entry_mut("services").and_then(Node::map_mut);
@@ -174,111 +183,39 @@ impl Loader<'_> {
         Some((canonical, wanted))
     }
 
-    fn only_name(&mut self) -> Option<ProjectName> {
-        // A broken `.env` must not stand in the way of taking a project down.
-        let mut ignored = Report::default();
-        let environment = &self.forest.options.environment;
-        let given = |name: &Option<&String>| name.is_some_and(|name| !name.is_empty());
-        let explicit = self.forest.options.project_name.as_ref();
-        let explicit = explicit.or(environment.get("COMPOSE_PROJECT_NAME"));
-        if given(&explicit) {
-            return self.explicit_name(explicit.map(String::as_str).unwrap_or_default());
-        }
-        let setup = discover::find(self.forest.options, &mut self.forest.sources, &mut ignored);
-        let Some(setup) = setup else {
-            self.forest.report = ignored;
-            return None;
-        };
+    /// The tree of all files, before anything is selected.
+    fn tree(&mut self) -> Option<(Node, ProjectName, Setup)> {
+        let setup = discover::find(
+            self.forest.options,
+            &mut self.forest.sources,
+            &mut self.forest.report,
+        )?;
         let documents = self.documents(&setup);
-        if documents.is_empty() && self.forest.report.has_errors() {
+        if self.forest.report.has_errors() {
             return None;
         }
-        // What else is wrong with the file does not matter here.
-        self.forest.report = Report::default();
-        self.name(&setup, &documents)
+        let name = self.name(&setup, &documents)?;
+        let mut variables = setup.environment.clone();
+        variables.insert("COMPOSE_PROJECT_NAME".to_owned(), name.to_string());
+        self.forest.origins.environment = variables.clone();
+        self.forest.origins.files = setup.files_say.clone();
+        let scope = Scope {
+            environment: &variables,
+            including: &setup.files,
+        };
+        let mut root = self.merged(documents, &scope)?;
+        self.complete(&mut root, &name, &setup.directory, &variables);
+        Some((root, name, setup))
     }
 
     /// Reads and parses all files.
-    fn documents(&mut self, setup: &Setup) -> Vec<Node> {
+    pub(super) fn documents(&mut self, setup: &Setup) -> Vec<Node> {
         let mut documents = Vec::new();
         for file in &setup.files {
             let parsed = self.forest.parse(file, &setup.directory, None);
             documents.extend(parsed.unwrap_or_default());
         }
         documents
-    }
-
-    fn name(&mut self, setup: &Setup, documents: &[Node]) -> Option<ProjectName> {
-        let explicit = self.forest.options.project_name.clone();
-        let explicit = explicit.or_else(|| setup.environment.get("COMPOSE_PROJECT_NAME").cloned());
-        if let Some(name) = explicit.filter(|name| !name.is_empty()) {
-            return self.explicit_name(&name);
-        }
-        let written = documents
-            .iter()
-            .rev()
-            .find_map(|document| document.get("name"));
-        if let Some(node) = written.filter(|node| !node.is_null()) {
-            return self.written_name(node, &setup.environment);
-        }
-        let folder = setup
-            .directory
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy();
-        let name = ProjectName::new(discover::normalize_name(&folder));
-        if name.is_err() {
-            self.forest
-                .report
-                .error(
-                    "no-name",
-                    format!("no project name can be made of the folder `{folder}`"),
-                )
-                .hint("give one with `-p NAME`, or write `name: …` to the compose file");
-        }
-        name.ok()
-    }
-
-    fn explicit_name(&mut self, name: &str) -> Option<ProjectName> {
-        ProjectName::new(name)
-            .map_err(|error| {
-                self.forest.report.error("invalid-name", error.to_string());
-            })
-            .ok()
-    }
-
-    fn written_name(&mut self, node: &Node, environment: &Environment) -> Option<ProjectName> {
-        let Some(text) = node.as_str() else {
-            self.forest
-                .report
-                .error("wrong-type", "`name` must be a text")
-                .at(node.span);
-            return None;
-        };
-        let lookup = |name: &str| environment.get(name).cloned();
-        let text = match interpolation::substitute(text, &lookup) {
-            Ok(done) => done.text,
-            Err(problem) => {
-                self.forest
-                    .report
-                    .error("invalid-variable", problem.kind.message())
-                    .at(node.span)
-                    .hint(problem.kind.hint());
-                return None;
-            }
-        };
-        ProjectName::new(discover::normalize_name(&text))
-            .map_err(|_| {
-                self.forest
-                    .report
-                    .error(
-                        "invalid-name",
-                        format!("no project name can be made of `{text}`"),
-                    )
-                    .at(node.span)
-                    .hint("use lower-case letters, digits, `-` and `_`");
-            })
-            .ok()
     }
 
     fn merged(&mut self, documents: Vec<Node>, scope: &Scope<'_>) -> Option<Node> {
@@ -307,7 +244,10 @@ impl Loader<'_> {
             ..
         } = &mut self.forest;
         obsolete(root, report);
-        conform(root, &DOCUMENT, report);
+        match options.interpolate {
+            true => conform(root, &DOCUMENT, report),
+            false => structure(root, &DOCUMENT, report),
+        }
         let home = variables.get("HOME").map(String::as_str);
         let keep = (!options.resolve_paths).then_some(directory);
         let folders = Folders {
@@ -317,7 +257,7 @@ impl Loader<'_> {
         };
         folders.resolve(root, &DOCUMENT);
         folders.resolve_special(root);
-        if options.resolve_env {
+        if options.resolve_env && options.interpolate {
             environment::inherit(root, variables);
         }
         if options.normalize {
@@ -326,7 +266,15 @@ impl Loader<'_> {
         if root.get("services").is_none() {
             root.put("services", Node::mapping(root.span, []));
         }
-        root.put("name", Node::text(name.as_str(), root.span));
+        let written = root.get("name").map(|node| node.span);
+        if written.is_none() && !options.interpolate && !options.normalize {
+            return;
+        }
+        let mut name = Node::text(name.as_str(), written.unwrap_or(root.span));
+        if written.is_none() {
+            name.history.add(Step::Default);
+        }
+        root.put("name", name);
     }
 
     fn select(&mut self, root: &mut Node, variables: &Environment) -> Vec<ServiceName> {

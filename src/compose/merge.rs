@@ -7,9 +7,12 @@
 //! says over what it stands.
 
 use super::diagnostic::Report;
+use super::lengthen::sequence;
 use super::schema::DOCUMENT;
 use super::schema::Kind;
+use super::schema::Long;
 use super::schema::Rule;
+use super::schema::SERVICE_SHAPE;
 use super::schema::Shape;
 use super::yaml::Map;
 use super::yaml::Node;
@@ -21,17 +24,31 @@ pub fn documents(base: Node, over: Node, report: &mut Report) -> Node {
     let mut merge = Merge {
         report,
         path: String::new(),
+        wrapped: false,
+    };
+    merge.nodes(base, over, Some(&DOCUMENT))
+}
+
+/// The same for documents whose variables are still there, so that pairs may be lists here and mappings there.
+pub fn wrapped_documents(base: Node, over: Node, report: &mut Report) -> Node {
+    let mut merge = Merge {
+        report,
+        path: String::new(),
+        wrapped: true,
     };
     merge.nodes(base, over, Some(&DOCUMENT))
 }
 
 /// Merges one service over another, as `extends` does.
-pub fn services(base: Node, over: Node, shape: &Shape, report: &mut Report) -> Node {
+pub fn services(base: Node, over: Node, wrapped: bool, report: &mut Report) -> Node {
     let mut merge = Merge {
         report,
         path: "services".to_owned(),
+        wrapped,
     };
-    merge.below("service", |merge| merge.nodes(base, over, Some(shape)))
+    merge.below("service", |merge| {
+        merge.nodes(base, over, Some(&SERVICE_SHAPE))
+    })
 }
 
 /// Takes the merge directives out of a document that nothing was merged into.
@@ -53,6 +70,8 @@ pub fn settle(node: &mut Node) {
 struct Merge<'a> {
     report: &'a mut Report,
     path: String,
+    /// Pairs and lists of texts are as they were written.
+    wrapped: bool,
 }
 
 impl Merge<'_> {
@@ -66,6 +85,10 @@ impl Merge<'_> {
         }
         if over.is_null() && !over.is_broken() {
             return base;
+        }
+        let loose = |shape: &Shape| matches!(shape.long, Long::Pairs | Long::List | Long::Hosts);
+        if self.wrapped && !base.is_null() && shape.is_some_and(loose) {
+            return sequence::over(base, over);
         }
         let (span, history) = (base.span, base.history);
         let mut result = Node {

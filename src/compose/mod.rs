@@ -13,6 +13,7 @@
 //! Invariants: pure (files and environment come in through [`LoadOptions`] and `source`), the same input gives the same
 //! project, and all problems are returned at once, each with its place.
 
+mod advice;
 pub mod canonical;
 mod clash;
 mod conform;
@@ -22,6 +23,7 @@ mod discover;
 mod dotenv;
 mod draw;
 mod environment;
+pub mod explain;
 mod extends;
 pub mod fingerprint;
 #[doc(hidden)]
@@ -30,9 +32,12 @@ mod include;
 mod interpolation;
 mod lengthen;
 mod load;
+mod lsp;
 mod merge;
 pub mod model;
+mod naming;
 mod normalize;
+pub mod origins;
 mod parse;
 mod paths;
 mod profiles;
@@ -43,14 +48,19 @@ pub mod source;
 mod support;
 mod tree;
 mod used;
+mod variables;
 pub mod yaml;
 
 pub use canonical::Canonical;
+pub use canonical::Written;
 pub use diagnostic::Diagnostic;
 pub use diagnostic::Diagnostics;
 pub use diagnostic::Severity;
+pub use origins::Origins;
 pub use remote::Cache;
 pub use source::SourceMap;
+pub use variables::Variable;
+pub use variables::variables;
 
 use crate::id::ProjectName;
 use crate::id::ServiceName;
@@ -135,6 +145,8 @@ pub struct Loaded {
     pub unrunnable: Vec<Diagnostic>,
     /// What their places point into.
     pub sources: SourceMap,
+    /// Where variables came from.
+    pub origins: Origins,
 }
 
 impl Loaded {
@@ -171,6 +183,15 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, Diagnostics> {
     load::load(options)
 }
 
+/// Loads the files as they are written, merged and in their places, with all variables still there.
+pub fn load_written(options: &LoadOptions) -> Result<Written, Diagnostics> {
+    let interpolate = false;
+    load::written(&LoadOptions {
+        interpolate,
+        ..options.clone()
+    })
+}
+
 /// The name alone, for commands that need no more: no variable and no `env_file` has to be there for it.
 pub fn project_name(options: &LoadOptions) -> Result<ProjectName, Diagnostics> {
     load::project_name(options)
@@ -192,5 +213,6 @@ pub fn load_canonical(text: &str) -> Result<Loaded, Diagnostics> {
         warnings: Vec::new(),
         unrunnable: Vec::new(),
         sources,
+        origins: Origins::default(),
     })
 }

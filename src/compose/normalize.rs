@@ -137,6 +137,18 @@ fn build(service: &mut Node, environment: &Environment) {
     if build.get("dockerfile").is_none() && build.get("dockerfile_inline").is_none() {
         put(build, "dockerfile", text("Dockerfile"));
     }
+    if let Some(Value::List(arguments)) = build.entry_mut("args").map(|node| &mut node.value) {
+        arguments.retain_mut(|item| match item.as_str() {
+            Some(name) if !name.contains('=') => match environment.get(name) {
+                Some(value) => {
+                    item.value = Value::String(format!("{name}={value}"));
+                    true
+                }
+                None => false,
+            },
+            _ => true,
+        });
+    }
     if let Some(arguments) = build.entry_mut("args").and_then(Node::map_mut) {
         arguments.retain(|name, entry| {
             if let (true, Some(value)) = (entry.value.is_null(), environment.get(name)) {

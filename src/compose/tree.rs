@@ -7,10 +7,13 @@ use super::diagnostic::Report;
 use super::environment::with_cause;
 use super::interpolation;
 use super::lengthen::lengthen;
+use super::lengthen::wrap;
 use super::merge;
 use super::normalize::Environment;
+use super::origins::Origins;
 use super::remote;
 use super::schema::DOCUMENT;
+use super::schema::Shape;
 use super::source;
 use super::source::ReadError;
 use super::source::Source;
@@ -33,6 +36,8 @@ pub struct Forest<'a> {
     pub report: Report,
     /// Files that services extend, parsed and interpolated; `None` = could not be read.
     pub extended: HashMap<PathBuf, Option<Node>>,
+    /// Where variables come from.
+    pub origins: Origins,
     /// Circles of `extends` that are reported already.
     pub circles: HashSet<Vec<Step>>,
 }
@@ -57,6 +62,7 @@ impl<'a> Forest<'a> {
             report: Report::default(),
             extended: HashMap::new(),
             circles: HashSet::new(),
+            origins: Origins::default(),
         }
     }
 
@@ -111,7 +117,7 @@ impl<'a> Forest<'a> {
                 continue;
             };
             merged = Some(match merged {
-                Some(base) => merge::documents(base, document, &mut self.report),
+                Some(base) => self.over(base, document),
                 None => {
                     let mut document = document;
                     merge::settle(&mut document);
@@ -130,7 +136,7 @@ impl<'a> Forest<'a> {
             return None;
         }
         self.interpolate(&mut document, scope.environment);
-        lengthen(&mut document, &DOCUMENT, "", &mut self.report);
+        self.lengthen(&mut document, &DOCUMENT, "");
         self.services(&mut document);
         let document = self.include(document, scope);
         Some(self.extend(document, scope))
@@ -147,6 +153,22 @@ impl<'a> Forest<'a> {
                 .at(node.span)
                 .hint("give it a mapping, or remove the key");
             node.spoil();
+        }
+    }
+
+    /// Writes short forms out, as far as variables that stay permit.
+    pub fn lengthen(&mut self, node: &mut Node, shape: &Shape, path: &str) {
+        match self.options.interpolate {
+            true => lengthen(node, shape, path, &mut self.report),
+            false => wrap(node, shape, path, &mut self.report),
+        }
+    }
+
+    /// Merges one document over another.
+    pub fn over(&mut self, base: Node, over: Node) -> Node {
+        match self.options.interpolate {
+            true => merge::documents(base, over, &mut self.report),
+            false => merge::wrapped_documents(base, over, &mut self.report),
         }
     }
 

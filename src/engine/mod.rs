@@ -9,6 +9,7 @@ mod attach;
 mod commit;
 mod connection;
 pub mod copy;
+mod digests;
 mod disk;
 mod doctor;
 mod down;
@@ -50,6 +51,7 @@ pub use crate::scheduler::supervisor::control::{
 pub use crate::state::paths::Paths;
 pub use attach::attach;
 pub use commit::{CommitRequest, commit, export};
+pub use digests::digests;
 pub use disk::{DiskUsage, df, prune_images};
 pub use doctor::{Check, Verdict, doctor};
 pub use down::down;

@@ -20,13 +20,17 @@ fn folders() -> Vec<PathBuf> {
     folders
 }
 
-fn report(folder: &Path) -> String {
+fn options(folder: &Path) -> LoadOptions {
     let mut options = LoadOptions::new(folder.to_owned(), BTreeMap::new());
     options.project_name = match folder.ends_with("bad-project-name") {
         true => None,
         false => Some("test".to_owned()),
     };
-    match load(&options) {
+    options
+}
+
+fn report(folder: &Path) -> String {
+    match load(&options(folder)) {
         Ok(loaded) => match loaded.runnable() {
             Ok(()) => "loads without an error\n".to_owned(),
             Err(diagnostics) => drawn(folder, &diagnostics),
@@ -45,7 +49,7 @@ fn each_broken_file_is_told_all_its_problems_with_their_places() {
     let record = std::env::var_os("HOIST_RECORD").is_some();
     let mut wrong = Vec::new();
     let folders = folders();
-    assert!(folders.len() >= 50);
+    let mut mistakes = std::collections::BTreeSet::new();
     for folder in folders {
         let ours = report(&folder);
         let file = folder.join("expected.txt");
@@ -53,9 +57,28 @@ fn each_broken_file_is_told_all_its_problems_with_their_places() {
             std::fs::write(&file, &ours).unwrap();
         }
         let expected = std::fs::read_to_string(&file).unwrap_or_default();
+        for problem in expected.split("\n\n").filter(|text| !text.is_empty()) {
+            if let Some(title) = problem.lines().find(|line| line.contains("]: ")) {
+                mistakes.insert(title.to_owned());
+            }
+        }
         if ours != expected || !ours.contains("error[") {
             wrong.push(format!("{}:\n{ours}", folder.display()));
         }
     }
+    assert!(mistakes.len() >= 200, "{} mistakes", mistakes.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn each_problem_says_what_to_do_about_it() {
+    for folder in folders() {
+        let found = match load(&options(&folder)) {
+            Ok(loaded) => loaded.runnable().err().unwrap_or_default().list,
+            Err(found) => found.list,
+        };
+        for problem in found {
+            assert!(problem.hint.is_some(), "{folder:?}: {}", problem.message);
+        }
+    }
 }

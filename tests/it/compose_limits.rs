@@ -107,6 +107,44 @@ fn ten_megabytes_of_anything_end_soon() {
     assert!(slow.is_empty(), "{slow:?}");
 }
 
+/// Found by fuzzing: each port was compared with each.
+#[test]
+fn sixty_thousand_ports_take_no_longer_than_their_count() {
+    let few = timed("services: {a: {image: x, ports: ['1000-7000']}}").0;
+    let (many, problem) = timed("services: {a: {image: x, ports: ['1-60000']}}");
+    assert_eq!(problem, None);
+    assert!(
+        many < few * 40 + Duration::from_millis(500),
+        "{few:?} {many:?}"
+    );
+}
+
+/// Ten times the services take ten times as long, with some room for a busy machine.
+#[test]
+fn ten_thousand_services_are_linear() {
+    let project = |count: usize| {
+        let service = |n: usize| {
+            let needs = match n {
+                0 => String::new(),
+                n => format!(", depends_on: [s{}]", n / 2),
+            };
+            format!(
+                "  s{n}: {{image: x, ports: ['{}:80'], environment: {{N: {n}}}{needs}}}\n",
+                1 + n
+            )
+        };
+        format!("services:\n{}", (0..count).map(service).collect::<String>())
+    };
+    let (few, problem) = timed(&project(1000));
+    assert_eq!(problem, None);
+    let (many, problem) = timed(&project(10_000));
+    assert_eq!(problem, None);
+    assert!(
+        many < few * 25 + Duration::from_millis(500),
+        "{few:?} {many:?}"
+    );
+}
+
 #[test]
 fn an_alias_bomb_is_an_error_that_says_so() {
     let mut text = String::from("x-0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");

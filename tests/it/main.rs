@@ -12,6 +12,7 @@ mod architecture;
 mod cgroups;
 mod cli;
 mod cli_attached;
+mod cli_config;
 mod cli_flags;
 mod clients;
 mod compatibility;

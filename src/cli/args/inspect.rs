@@ -149,9 +149,9 @@ pub struct Config {
     /// Services (default: all)
     #[arg(value_name = "SERVICE")]
     pub services: Vec<String>,
-    /// Form of the output
-    #[arg(long, value_name = "FORMAT", default_value = "yaml")]
-    pub format: ConfigFormat,
+    /// Form of the output: `yaml` or `json`; of a graph also `dot`, `mermaid` or `svg`
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<ConfigFormat>,
     /// Print the names of services
     #[arg(long = "services", group = "part")]
     pub list_services: bool,
@@ -161,12 +161,27 @@ pub struct Config {
     /// Print the names of networks
     #[arg(long, group = "part")]
     pub networks: bool,
+    /// Print the models
+    #[arg(long, group = "part")]
+    pub models: bool,
     /// Print the images
     #[arg(long, group = "part")]
     pub images: bool,
     /// Print the profiles
     #[arg(long, group = "part")]
     pub profiles: bool,
+    /// Print the variables of the files, with their defaults
+    #[arg(long, group = "part")]
+    pub variables: bool,
+    /// Print the environment that replaces variables
+    #[arg(long, group = "part")]
+    pub environment: bool,
+    /// Print where a value came from: file and line, variables, overrides (`services.web.image`)
+    #[arg(long, group = "part", value_name = "PATH")]
+    pub explain: Option<String>,
+    /// Draw which service needs which: as a tree, or in the form that `--format` names
+    #[arg(long, group = "part")]
+    pub graph: bool,
     /// Print the hash of these services' configuration (`*`: all)
     #[arg(long, group = "part", value_name = "SERVICE,…")]
     pub hash: Option<String>,
@@ -179,6 +194,31 @@ pub struct Config {
     /// Leave variables as they are written
     #[arg(long)]
     pub no_interpolate: bool,
+    /// Leave out what nobody writes: default network, full names
+    #[arg(long)]
+    pub no_normalize: bool,
+    /// Leave paths as they are written
+    #[arg(long)]
+    pub no_path_resolution: bool,
+    /// Do not check what must hold between the parts
+    #[arg(long)]
+    pub no_consistency: bool,
+    /// Leave `env_file` unread
+    #[arg(long)]
+    pub no_env_resolution: bool,
+    /// Replace tags of images by the digests that their registries have now
+    #[arg(long)]
+    pub resolve_image_digests: bool,
+    /// Print an override file with the digests of the images
+    #[arg(long)]
+    pub lock_image_digests: bool,
+}
+
+impl Config {
+    /// Whether a program reads what is printed.
+    pub fn wants_json(&self) -> bool {
+        self.format == Some(ConfigFormat::Json)
+    }
 }
 
 /// `config --format`.
@@ -187,6 +227,9 @@ pub struct Config {
 pub enum ConfigFormat {
     Yaml,
     Json,
+    Dot,
+    Mermaid,
+    Svg,
 }
 
 /// `ls`

@@ -19,7 +19,9 @@ impl View {
             return;
         }
         let (message, causes, hint) = (error.to_string(), error.causes(), error.hint());
-        if self.mode == Mode::Json {
+        if let (Mode::Json, Error::Compose(found)) = (self.mode, error) {
+            self.say(&found.json_lines());
+        } else if self.mode == Mode::Json {
             self.say(&json::error(&message, &causes, hint.as_deref()));
         } else if let Error::Compose(diagnostics) = error {
             self.say(&diagnostics.render(self.stderr.colour, self.width()));
@@ -38,7 +40,10 @@ impl View {
             list: list.to_vec(),
             sources: sources.clone(),
         };
-        self.say(&found.render(self.stderr.colour, self.width()));
+        match self.mode {
+            Mode::Json => self.say(&found.json_lines()),
+            _ => self.say(&found.render(self.stderr.colour, self.width())),
+        }
     }
 
     /// Columns of stderr.

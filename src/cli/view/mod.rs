@@ -5,6 +5,7 @@
 //! Invariants: nothing outside this module writes to stdout or stderr; a reader that has gone away (EPIPE) ends the
 //! command quietly; a line of output is one write.
 
+pub mod config;
 pub mod containers;
 pub mod disk;
 pub mod error;

@@ -191,7 +191,8 @@ fn mode(node: &Node) -> Result<u32, Wrong> {
     match &node.value {
         Value::String(text) => Ok(values::octal(text)?),
         Value::Int(number) => {
-            u32::try_from(*number).map_err(|_| Wrong::Value(format!("{number} is out of range")))
+            let mode = u32::try_from(*number).ok().filter(|mode| *mode <= 0o7777);
+            mode.ok_or_else(|| Wrong::Value(format!("{number} is not a file mode such as `0644`")))
         }
         _ => Err(Wrong::Type),
     }

@@ -7,7 +7,9 @@
 //! begin with `x-`; whatever is broken is reported, and only once.
 
 mod cast;
+mod structure;
 mod unique;
+mod via;
 
 use super::diagnostic::Diagnostic;
 use super::diagnostic::Report;
@@ -33,8 +35,18 @@ const FEW: usize = 12;
 
 /// Checks and casts everything below `node`.
 pub fn conform(node: &mut Node, shape: &Shape, report: &mut Report) {
+    check((node, shape), false, report);
+}
+
+/// Checks the structure of what is below `node`, whose variables are still there: scalars stay as they are written.
+pub fn structure(node: &mut Node, shape: &Shape, report: &mut Report) {
+    check((node, shape), true, report);
+}
+
+fn check((node, shape): (&mut Node, &Shape), only_structure: bool, report: &mut Report) {
     let mut walk = Conform {
         report,
+        only_structure,
         path: String::new(),
         via: Vec::new(),
         key: node.span,
@@ -45,6 +57,8 @@ pub fn conform(node: &mut Node, shape: &Shape, report: &mut Report) {
 
 struct Conform<'a> {
     report: &'a mut Report,
+    /// Scalars and short forms are not looked at, and nothing is dropped.
+    only_structure: bool,
     /// `services.web.ports[0]`
     path: String,
     /// Where the values on the way here came from elsewhere, and how.
@@ -58,13 +72,13 @@ struct Conform<'a> {
 impl Conform<'_> {
     /// `false` = it says nothing and can be dropped.
     fn node(&mut self, node: &mut Node, shape: &Shape) -> bool {
-        if node.is_broken() {
+        if node.is_broken() || (self.only_structure && structure::is_as_written(node, shape)) {
             return true;
         }
-        self.variables = variables(node);
+        self.variables = via::variables(node);
         let known = self.via.len();
         self.via
-            .extend(node.history.steps().iter().filter_map(detour));
+            .extend(node.history.steps().iter().filter_map(via::detour));
         let says = match shape.kind {
             Kind::Any => true,
             Kind::Scalar(scalar) => self.scalar(node, scalar),
@@ -124,6 +138,10 @@ impl Conform<'_> {
     }
 
     fn item(&mut self, item: &mut Node, list: &Shape, shape: &Shape) {
+        let is_scalar = item.as_map().is_none() && !matches!(item.value, Value::List(_));
+        if self.only_structure && is_scalar {
+            return;
+        }
         let short = describe_item(list.long);
         match (short, item.as_map()) {
             (Some(expected), None) if !item.is_broken() => {
@@ -231,6 +249,9 @@ impl Conform<'_> {
             return true;
         };
         if entry.value.is_null() && !entry.value.is_broken() {
+            if self.only_structure {
+                return true;
+            }
             if field.nullable {
                 return false;
             }
@@ -240,7 +261,7 @@ impl Conform<'_> {
         }
         self.key = entry.key;
         let says = self.at_key(key, |walk| walk.node(&mut entry.value, &field.shape));
-        says || field.keep
+        says || field.keep || self.only_structure
     }
 
     fn defaults(&mut self, node: &mut Node, fields: &'static [Attribute]) {
@@ -362,25 +383,5 @@ fn is_longer(node: &Node, longer: &Shape) -> bool {
         Value::Map(_) => true,
         Value::List(_) => matches!(longer.kind, Kind::List(_)),
         _ => false,
-    }
-}
-
-/// The variables that a value is made of, in words.
-fn variables(node: &Node) -> String {
-    let names = node.history.steps().iter().find_map(|step| match step {
-        Step::Variables(names, _) => Some(names),
-        _ => None,
-    });
-    let names = names.into_iter().flatten().map(|name| format!("`{name}`"));
-    names.collect::<Vec<_>>().join(", ")
-}
-
-/// How a value came from elsewhere.
-fn detour(step: &Step) -> Option<(Span, &'static str)> {
-    match step {
-        Step::Alias(span) => Some((*span, "used here")),
-        Step::Extends(span) => Some((*span, "extended here")),
-        Step::Include(span) => Some((*span, "included here")),
-        Step::Variables(..) | Step::Over(_) | Step::Default => None,
     }
 }

@@ -10,11 +10,13 @@ mod lists;
 mod mounts;
 mod pairs;
 mod ports;
+pub mod sequence;
 mod words;
 
 use super::diagnostic::Report;
 use super::schema::Kind;
 use super::schema::Long;
+use super::schema::Path;
 use super::schema::Shape;
 use super::source::Span;
 use super::yaml::Node;
@@ -23,9 +25,20 @@ use super::yaml::Value;
 
 /// Writes out everything below `node`.
 pub fn lengthen(node: &mut Node, shape: &Shape, path: &str, report: &mut Report) {
+    walk(node, shape, path, (report, false));
+}
+
+/// Writes out what only wraps, as docker compose does where variables stay as they are written: texts are taken apart
+/// only where that can be done.
+pub fn wrap(node: &mut Node, shape: &Shape, path: &str, report: &mut Report) {
+    walk(node, shape, path, (report, true));
+}
+
+fn walk(node: &mut Node, shape: &Shape, path: &str, (report, wraps): (&mut Report, bool)) {
     let mut walk = Lengthen {
         report,
         path: path.to_owned(),
+        wraps,
     };
     walk.node(node, shape);
 }
@@ -35,6 +48,8 @@ struct Lengthen<'a> {
     report: &'a mut Report,
     /// `services.web.ports`
     path: String,
+    /// Only what wraps is written out.
+    wraps: bool,
 }
 
 impl Lengthen<'_> {
@@ -42,7 +57,10 @@ impl Lengthen<'_> {
         if matches!(node.tag, Some(Tag::Reset | Tag::Broken)) {
             return;
         }
-        self.form(node, shape.long);
+        match self.wraps {
+            true => self.wrapped(node, shape),
+            false => self.form(node, shape.long),
+        }
         match (shape.kind, &mut node.value) {
             (Kind::List(shape), Value::List(items)) => {
                 for (index, item) in items.iter_mut().enumerate() {
@@ -97,6 +115,25 @@ impl Lengthen<'_> {
         }
     }
 
+    /// The forms of a tree whose variables are still there.
+    fn wrapped(&mut self, node: &mut Node, shape: &Shape) {
+        let holds_paths = matches!(shape.kind, Kind::Map(values) if values.path != Path::No);
+        match shape.long {
+            Long::Words | Long::Test | Long::Hosts => {}
+            Long::Pairs if holds_paths => pairs::pairs(node),
+            Long::Pairs => {}
+            Long::List if self.path.ends_with(".dns") => lists::one(node),
+            Long::List => {}
+            Long::Ssh => pairs::pairs(node),
+            Long::Gpus if node.as_str() == Some("all") => {
+                let all = Value::String("all".to_owned());
+                node.value = Value::List(vec![Node::mapping(node.span, [("count", all)])]);
+            }
+            Long::Ports => ports::ports_if_clear(node),
+            long => self.form(node, long),
+        }
+    }
+
     fn items(&mut self, node: &mut Node, mut form: impl FnMut(&mut Self, &mut Node)) {
         let Value::List(items) = &mut node.value else {
             return;
@@ -133,6 +170,7 @@ impl Lengthen<'_> {
     fn replace(&mut self, node: &mut Node, long: Result<Node, String>) {
         match long {
             Ok(long) => node.value = long.value,
+            Err(_) if self.wraps => {}
             Err(problem) => {
                 self.invalid(node.span, problem);
                 node.spoil();

@@ -19,7 +19,7 @@ pub fn mount(walk: &mut Lengthen<'_>, node: &mut Node) {
 }
 
 fn short_mount(text: &str, node: &Node) -> Result<Node, String> {
-    let parts: Vec<&str> = text.split(':').collect();
+    let parts = parts(text);
     let (source, target, options) = match parts.as_slice() {
         [target] => (None, *target, ""),
         [source, target] => (Some(*source), *target, ""),
@@ -68,6 +68,24 @@ fn short_mount(text: &str, node: &Node) -> Result<Node, String> {
     };
     fields.push((inner, Node::mapping(node.span, options).value));
     Ok(Node::mapping(node.span, fields))
+}
+
+/// What stands between the colons; those of a variable are its own.
+fn parts(text: &str) -> Vec<&str> {
+    let (mut parts, mut start, mut open) = (Vec::new(), 0, 0u32);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'{' if text[..at].ends_with('$') => open += 1,
+            b'}' => open = open.saturating_sub(1),
+            b':' if open == 0 => {
+                parts.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    parts
 }
 
 /// A name; mounted below `folder`, if one is given.

@@ -34,6 +34,21 @@ pub fn ports(walk: &mut Lengthen<'_>, node: &mut Node) {
     node.value = Value::List(spread);
 }
 
+/// The same where a port may be a variable; then all stay as they are written.
+pub fn ports_if_clear(node: &mut Node) {
+    let Value::List(items) = &node.value else {
+        return;
+    };
+    let spread = items.iter().map(|item| match &item.value {
+        Value::String(text) => short(text, item),
+        Value::Int(number) => short(&number.to_string(), item),
+        _ => Ok(vec![item.clone()]),
+    });
+    if let Ok(spread) = spread.collect::<Result<Vec<_>, _>>() {
+        node.value = Value::List(spread.concat());
+    }
+}
+
 fn short(text: &str, item: &Node) -> Result<Vec<Node>, String> {
     let (rest, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     let protocol = if protocol.is_empty() { "tcp" } else { protocol };

@@ -6,15 +6,14 @@ use crate::compose::model::PortMapping;
 use crate::compose::model::Protocol;
 use crate::compose::model::Publish;
 use crate::compose::yaml::Node;
+use indexmap::IndexSet;
 use std::net::IpAddr;
 
 /// Reads `ports`; an entry that says the same as an earlier one is dropped.
 pub fn ports(cx: &mut Context<'_>, node: &Node) -> Vec<PortMapping> {
-    let mut ports: Vec<PortMapping> = Vec::new();
-    cx.items(node, |cx, item| {
-        ports.extend(port(cx, item).filter(|port| !ports.contains(port)));
-    });
-    ports
+    let mut ports: IndexSet<PortMapping> = IndexSet::new();
+    cx.items(node, |cx, item| ports.extend(port(cx, item)));
+    ports.into_iter().collect()
 }
 
 fn port(cx: &mut Context<'_>, node: &Node) -> Option<PortMapping> {

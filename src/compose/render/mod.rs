@@ -2,14 +2,17 @@
 //!
 //! Invariant: what is printed reads back as the same project.
 
-mod dot;
+mod graph;
 mod order;
 mod scalar;
 mod yaml;
 mod zeros;
 
-pub use dot::Graph;
-pub use dot::dot;
+pub use graph::Graph;
+pub use graph::dot;
+pub use graph::mermaid;
+pub use graph::svg;
+pub use graph::tree;
 
 use super::canonical::Canonical;
 use super::yaml::Node;
@@ -19,6 +22,21 @@ use serde_json::Value;
 /// The resolved project as `config` prints it.
 pub fn yaml(canonical: &Canonical) -> String {
     yaml::print(&shown(to_json(&canonical.root), canonical))
+}
+
+/// A tree as it is written, as `config --no-interpolate` prints it.
+pub fn written_yaml(root: &Node) -> String {
+    let mut value = to_json(root);
+    sort(&mut value);
+    yaml::print(&value)
+}
+
+/// A tree as it is written, as `config --no-interpolate --format json` prints it.
+pub fn written_json(root: &Node) -> String {
+    let mut value = to_json(root);
+    sort(&mut value);
+    let text = serde_json::to_string_pretty(&value);
+    text.expect("a JSON tree with text keys can always be printed") + "\n"
 }
 
 /// The resolved project as `config --format json` prints it.

@@ -10,7 +10,10 @@ use super::endpoint::Endpoint;
 use super::error::Why;
 use super::resolve::Resolver;
 use super::settings::is_loopback;
+use super::source::Source;
 use super::{Error, Settings, tls};
+use crate::id::Digest;
+use crate::image::Name;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, HeaderValue, RANGE};
 use reqwest::{Method, Url};
 use std::collections::HashMap;
@@ -47,6 +50,18 @@ impl Client {
             stopped: AtomicBool::new(false),
             answered: AtomicBool::new(false),
             slots: (Mutex::new(SLOTS), Condvar::new()),
+        }
+    }
+
+    /// The digest that a name's tag means now.
+    pub fn digest(&self, name: &Name) -> Result<Digest, Error> {
+        let tag = name.tag().unwrap_or("latest");
+        let source = Source::new(self, name.domain(), name.path());
+        match source.digest_of(tag) {
+            Ok(Some(digest)) => Ok(digest),
+            // One that cannot tell a digest alone tells the manifest.
+            Ok(None) | Err(Error::Status { .. }) => Ok(source.manifest(tag)?.descriptor.digest),
+            Err(error) => Err(error),
         }
     }
 

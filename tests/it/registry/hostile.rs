@@ -566,3 +566,33 @@ fn what_is_denied_says_how_to_log_in() {
         "{hint}"
     );
 }
+
+#[test]
+fn a_tag_is_pinned_to_the_digest_that_its_registry_tells() {
+    let case = Case::new();
+    let digest = images::publish(&case.fake, "app", "2", &[images::layer("y", b"y")]);
+    let name = format!("{}/app:2", case.fake.host());
+    let text = format!("services: {{a: {{image: '{name}', user: u}}, b: {{image: host}}}}\n");
+    std::fs::write(case.folder.path().join("compose.yaml"), text).unwrap();
+    let ask = |flag: &str| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_hoist"))
+            .env_clear()
+            .env("HOME", case.folder.path())
+            .env("HOIST_ROOT", case.folder.path().join("state"))
+            .current_dir(case.folder.path())
+            .args(["config", flag])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let pinned = ask("--resolve-image-digests");
+    assert!(
+        pinned.contains(&format!("image: {name}@{digest}\n")),
+        "{pinned}"
+    );
+    assert!(pinned.contains("user: u"));
+    let locked = ask("--lock-image-digests");
+    let wanted = format!("services:\n  a:\n    image: {name}@{digest}\n  b:\n    image: host\n");
+    assert_eq!(locked, wanted);
+}

@@ -2,8 +2,6 @@
 
 use crate::compose::model::PortMapping;
 use crate::compose::model::Project;
-use crate::compose::model::Protocol;
-use crate::compose::model::Publish;
 use crate::compose::model::Service;
 use std::fmt::Write as _;
 
@@ -73,19 +71,12 @@ fn node(service: &Service, graph: &Graph<'_>) -> String {
 /// `127.0.0.1:8080:80 (tcp, ingress)`
 fn port(port: &PortMapping) -> String {
     let host = port.host_ip.map_or(String::new(), |ip| format!("{ip}:"));
-    let published = match &port.published {
-        Publish::Fixed(port) => port.to_string(),
-        Publish::Range(first, last) => format!("{first}-{last}"),
-        Publish::Random => String::new(),
-    };
-    let protocol = match port.protocol {
-        Protocol::Tcp => "tcp",
-        Protocol::Udp => "udp",
-    };
+    let (published, protocol) = (super::published(port), super::protocol(port));
     format!("{host}{published}:{} ({protocol}, ingress)", port.target)
 }
 
-fn escaped(text: &str) -> String {
+/// Text within HTML or SVG.
+pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

@@ -1,0 +1,150 @@
+//! `config` with the flags that show a project from other sides: as it is written, its variables, where values came from,
+//! as a picture, and its problems for programs.
+
+use assert_cmd::Command;
+use tempfile::TempDir;
+
+const SHOP: &str = "\
+name: shop
+services:
+  web:
+    image: web:${TAG:-1}
+    ports: ['${PORT}:80', '81:81/udp']
+    environment: [A=1, B]
+    depends_on: {api: {condition: service_healthy}, db: {condition: service_started}}
+  api:
+    image: api
+    depends_on: [db]
+    healthcheck: {test: curl x}
+  db:
+    image: db
+    volumes: ['data:/data']
+volumes: {data: }
+";
+
+fn shop() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("compose.yaml"), SHOP).unwrap();
+    std::fs::write(folder.path().join(".env"), "# ports\nPORT=8080\n").unwrap();
+    folder
+}
+
+fn hoist(folder: &TempDir, line: &str) -> std::process::Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hoist"));
+    command
+        .env_clear()
+        .env("HOIST_ROOT", folder.path().join("state"))
+        .current_dir(folder.path())
+        .args(line.split_whitespace());
+    command.output().unwrap()
+}
+
+fn output(folder: &TempDir, line: &str) -> String {
+    let output = hoist(folder, line);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{line}: {stderr}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_value_is_explained_with_its_line_and_variables() {
+    let shop = shop();
+    let told = output(&shop, "config --explain services.web.ports[0].published");
+    assert_eq!(
+        told,
+        "services.web.ports[0].published = \"8080\"\n    \
+         written at compose.yaml:5:13:  ports: ['${PORT}:80', '81:81/udp']\n    \
+         made of `${PORT}:80`\n    \
+         variable `PORT` is `8080`, from .env:2:1\n"
+    );
+    let told = output(&shop, "config --explain services.web.image");
+    assert!(told.contains("variable `TAG` is not set"), "{told}");
+    let wrong = hoist(&shop, "config --explain services.wbe");
+    let stderr = String::from_utf8_lossy(&wrong.stderr);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(stderr.contains("did you mean `web`?"), "{stderr}");
+}
+
+#[test]
+fn an_override_is_explained_with_what_it_replaced() {
+    let shop = shop();
+    let over = "services:\n  web:\n    image: other\n";
+    std::fs::write(shop.path().join("compose.override.yaml"), over).unwrap();
+    let told = output(&shop, "config --explain services.web.image");
+    let wanted = "written at compose.override.yaml:3:12:  image: other\n    \
+                  in place of compose.yaml:4:12:  image: web:${TAG:-1}\n";
+    assert!(told.contains(wanted), "{told}");
+}
+
+#[test]
+fn the_graph_is_a_tree_of_needs() {
+    let tree = output(&shop(), "config --graph");
+    let wanted = "\
+shop
+└── web  web:1  8080→80  81→81/udp
+    ├── api (healthy)  api
+    │   └── db  db
+    └── db
+
+networks
+└── default: web, api, db
+
+volumes
+└── data: db
+";
+    assert_eq!(tree, wanted);
+}
+
+#[test]
+fn the_graph_is_drawn_in_three_languages() {
+    let shop = shop();
+    let dot = output(&shop, "config --graph --format dot");
+    assert!(dot.starts_with("digraph \"shop\"") && dot.contains("\"web\" -> \"api\""));
+    let mermaid = output(&shop, "config --graph --format mermaid");
+    assert!(mermaid.starts_with("flowchart LR\n"), "{mermaid}");
+    assert!(mermaid.contains("-->|healthy|"), "{mermaid}");
+    let svg = output(&shop, "config --graph --format svg");
+    assert!(svg.starts_with("<svg xmlns=") && svg.ends_with("</svg>\n"));
+    assert_eq!(svg.matches("class=\"box\"").count(), 3);
+    assert_eq!(svg.matches("class=\"edge\"").count(), 3);
+    let refused = hoist(&shop, "config --format svg");
+    assert_eq!(refused.status.code(), Some(2));
+    let stderr = String::from_utf8_lossy(&refused.stderr);
+    assert!(stderr.contains("add `--graph`"), "{stderr}");
+}
+
+#[test]
+fn problems_are_told_to_editors_as_ranges() {
+    let shop = shop();
+    let text = "services:\n  web: {imgae: x, ports: [99999]}\n";
+    std::fs::write(shop.path().join("compose.yaml"), text).unwrap();
+    let failed = hoist(&shop, "config --format json");
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(failed.stdout.is_empty());
+    let stderr = String::from_utf8(failed.stderr).unwrap();
+    let problems: Vec<serde_json::Value> = stderr
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let first = &problems[0];
+    assert_eq!(first["code"], "unknown-attribute");
+    assert_eq!(first["file"], "compose.yaml");
+    assert_eq!(first["hint"], "did you mean `image`?");
+    let range = serde_json::json!({
+        "start": {"line": 1, "character": 8}, "end": {"line": 1, "character": 13},
+    });
+    assert_eq!(first["range"], range);
+}
+
+#[test]
+fn flags_that_need_values_say_so_without_them() {
+    let shop = shop();
+    for flag in ["--hash *", "--explain name", "--graph", "--environment"] {
+        let refused = hoist(&shop, &format!("config --no-interpolate {flag}"));
+        assert_eq!(refused.status.code(), Some(2), "{flag}");
+    }
+    assert_eq!(
+        output(&shop, "config --no-interpolate --images"),
+        "web:${TAG:-1}\napi\ndb\n"
+    );
+}
