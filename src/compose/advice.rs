@@ -176,7 +176,9 @@ const SECTIONS: &[(&str, &str)] = &[
 /// Gives a problem a hint, if it has none.
 pub fn advise(problem: &mut Diagnostic) {
     if problem.hint.is_none() {
-        problem.hint = by_path(&problem.message).or_else(|| by_code(problem));
+        let well_written = matches!(problem.code, "no-effect" | "unsupported");
+        let by_path = by_path(&problem.message).filter(|_| !well_written);
+        problem.hint = by_path.or_else(|| by_code(problem));
     }
 }
 
