@@ -191,7 +191,8 @@ fn devices(service: &mut Node) {
 
 /// `scale` is an older word for `deploy.replicas`.
 fn replicas(service: &mut Node) {
-    let scale = service.get("scale").filter(|scale| !scale.is_broken());
+    let number = |scale: &&Node| matches!(scale.value, Value::Int(_));
+    let scale = service.get("scale").filter(number);
     if let Some(scale) = scale.map(|scale| scale.value.clone())
         && let Some(deploy) = service.entry_mut("deploy")
         && deploy.as_map().is_some()
