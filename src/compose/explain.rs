@@ -24,7 +24,8 @@ impl NotThere {
     /// What to do about it.
     pub fn hint(&self) -> String {
         let known = self.known.iter().map(String::as_str);
-        if let Some(near) = did_you_mean(&self.missing, known) {
+        let is_name = !self.missing.starts_with('[');
+        if let Some(near) = did_you_mean(&self.missing, known).filter(|_| is_name) {
             return format!("did you mean `{near}`?");
         }
         let shown: Vec<String> = self.known.iter().map(|key| format!("`{key}`")).collect();
@@ -260,7 +261,7 @@ services:
              variable `TAG` is `9` in the environment\n    \
              variable `NO` is not set\n"
         );
-        assert!(told("services.job.user").contains("by the `extends` at -:8:31"));
+        assert!(told("services.job.user").contains("by the `extends` at -:8:30"));
         assert!(told("services.web.labels.a.b").starts_with("services.web.labels.a.b = \"x\""));
         assert!(told("services.web.networks").contains("nobody wrote it"));
         let ports = told("services.web.ports");
