@@ -56,6 +56,43 @@ fn images_of_every_kind_are_the_same_trees_as_umoci_makes_of_them() {
     assert!(seen > 1000, "only {seen} files were compared");
 }
 
+/// `HOIST_TEST_ENGINES="docker;nsenter --mount=NS podman"`: how the clients of other engines on this machine are called.
+#[test]
+#[ignore = "needs other engines, and is told of them in HOIST_TEST_ENGINES"]
+fn images_of_every_kind_are_the_same_trees_as_other_engines_make_of_them() {
+    let engines = std::env::var("HOIST_TEST_ENGINES").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let mut differing = Vec::new();
+    for recipe in Recipe::all() {
+        let layout = root.join("oci");
+        recipe.build(&layout);
+        let from = format!("oci:{}:1", layout.display());
+        let ours = comparable(trees::of_store(&root.join("root"), &from));
+        for engine in engines.split(';') {
+            let words: Vec<&str> = engine.split_whitespace().collect();
+            let theirs = comparable(trees::of_engine(&words, &layout, root));
+            let found = trees::differences(&ours, &theirs);
+            if !found.is_empty() {
+                let name = recipe.name();
+                differing.push(format!("{name} by {engine}:\n{}", found.join("\n")));
+            }
+        }
+        fs::remove_dir_all(&layout).unwrap();
+    }
+    assert!(differing.is_empty(), "{}", differing.join("\n"));
+}
+
+/// A tree without what docker does otherwise than the specification: the root has the time of its unpacking, and a time
+/// before 1970 is 1970.
+fn comparable(mut tree: trees::Tree) -> trees::Tree {
+    tree.remove("");
+    for text in tree.values_mut() {
+        *text = text.replace("time -3600.000000000", "time 0.000000000");
+    }
+    tree
+}
+
 #[test]
 fn what_we_push_skopeo_pulls() {
     let server = Server::start("", None);

@@ -6,7 +6,7 @@ use hoist::id::ImageRef;
 use hoist::image::Store;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::thread::UnshareFlags;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::CString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -306,10 +306,51 @@ pub fn of_umoci(layout: &Path, folder: &Path) -> Tree {
 pub fn of_store(root: &Path, image: &str) -> Tree {
     let store = Store::open(root).unwrap();
     let image = store.resolve(&ImageRef::new(image).unwrap()).unwrap();
+    overlay(image.layers.iter().map(|it| it.display().to_string()))
+}
+
+/// The tree that another engine makes of an image; `engine` is how its client is called.
+pub fn of_engine(engine: &[&str], layout: &Path, folder: &Path) -> Tree {
+    let archive = folder.join("archive");
+    let name = "hoist-test/tree:1";
+    let from = format!("oci:{}:1", layout.display());
+    skopeo(&[
+        "copy",
+        "-q",
+        &from,
+        &format!("docker-archive:{}:{name}", archive.display()),
+    ]);
+    let call = |words: &[&str]| {
+        let words = [engine, words].concat();
+        let done = Command::new(words[0]).args(&words[1..]).output().unwrap();
+        let error = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{words:?}: {error}");
+        done.stdout
+    };
+    call(&["load", "-q", "-i", archive.to_str().unwrap()]);
+    fs::remove_file(archive).unwrap();
+    let found = call(&[
+        "image",
+        "inspect",
+        "--format",
+        "{{json .GraphDriver.Data}}",
+        name,
+    ]);
+    let found: HashMap<String, String> = serde_json::from_slice(&found).unwrap();
+    let lower = found.get("LowerDir").map_or("", String::as_str).split(':');
+    let layers = std::iter::once(found["UpperDir"].as_str()).chain(lower);
+    let tree = overlay(layers.filter(|it| !it.is_empty()).map(str::to_owned));
+    call(&["rmi", "-f", name]);
+    tree
+}
+
+/// What is seen through these layers, topmost first.
+fn overlay(layers: impl Iterator<Item = String>) -> Tree {
     let folder = tempfile::tempdir().unwrap();
     let (empty, target) = (folder.path().join("empty"), folder.path().join("target"));
     fs::create_dir(&empty).unwrap();
     fs::create_dir(&target).unwrap();
+    let layers: Vec<String> = layers.collect();
     std::thread::scope(|scope| {
         let listing = scope.spawn(|| {
             #[allow(unsafe_code, reason = "the thread ends with its namespace")]
@@ -322,12 +363,7 @@ pub fn of_store(root: &Path, image: &str) -> Tree {
                 MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
             )
             .unwrap();
-            let lowers: Vec<String> = image
-                .layers
-                .iter()
-                .chain([&empty])
-                .map(|layer| layer.display().to_string())
-                .collect();
+            let lowers = [&layers[..], &[empty.display().to_string()]].concat();
             let options = CString::new(format!("lowerdir={}", lowers.join(":"))).unwrap();
             mount(
                 "overlay",
@@ -345,18 +381,22 @@ pub fn of_store(root: &Path, image: &str) -> Tree {
 
 #[track_caller]
 pub fn assert_equal(ours: &Tree, theirs: &Tree, what: &str) {
-    let mut differences = Vec::new();
-    for path in ours.keys().chain(theirs.keys()) {
-        let (a, b) = (ours.get(path), theirs.get(path));
-        if a != b && differences.len() < 20 {
-            differences.push(format!("{path}\n  ours   {a:?}\n  theirs {b:?}"));
-        }
-    }
+    let differences = differences(ours, theirs);
     assert!(
         differences.is_empty(),
         "{what}:\n{}",
         differences.join("\n")
     );
+}
+
+/// The first of what differs.
+pub fn differences(ours: &Tree, theirs: &Tree) -> Vec<String> {
+    let paths: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+    let differing = paths.into_iter().filter_map(|path| {
+        let (a, b) = (ours.get(path), theirs.get(path));
+        (a != b).then(|| format!("{path}\n  ours   {a:?}\n  theirs {b:?}"))
+    });
+    differing.take(20).collect()
 }
 
 /// All below a folder: type, mode, owner, size, time, device, target, attributes, content; hard links by the first name.
