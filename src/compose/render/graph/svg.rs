@@ -15,6 +15,8 @@ const GAP: (usize, usize) = (90, 28);
 const MARGIN: usize = 32;
 const TITLE: usize = 44;
 const DRUM: (usize, usize) = (150, 54);
+/// How far the handles of an arrow are above it that goes over a box: its top is at three quarters of that.
+const OVER: usize = (BOX.1 + GAP.1) / 2 * 4 / 3;
 /// Longer texts are cut: about what fits into a box.
 const LONGEST: usize = 30;
 
@@ -149,11 +151,21 @@ impl<'a> Picture<'a> {
                 };
                 let (from, to) = ((x + BOX.0, y + BOX.1 / 2), self.places[need]);
                 let to = (to.0, to.1 + BOX.1 / 2);
-                let middle = (from.0 + to.0) / 2;
+                let (out, into) = (from.0 + GAP.0 / 2, to.0.saturating_sub(GAP.0 / 2));
+                // One that skips a column goes over the box there, not through it.
+                let lift = match to.0.saturating_sub(from.0) > GAP.0 {
+                    true => OVER,
+                    false => 0,
+                };
                 let _ = writeln!(
                     text,
-                    "<path d=\"M{} {}C{middle} {} {middle} {} {} {}\" class=\"edge\"/>",
-                    from.0, from.1, from.1, to.1, to.0, to.1
+                    "<path d=\"M{} {}C{out} {} {into} {} {} {}\" class=\"edge\"/>",
+                    from.0,
+                    from.1,
+                    from.1 - lift,
+                    to.1 - lift,
+                    to.0,
+                    to.1
                 );
                 let word = waits_for(dependency.condition);
                 if !word.is_empty() {
