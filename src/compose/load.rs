@@ -165,9 +165,8 @@ impl Loader<'_> {
         let variables = self.forest.origins.environment.clone();
         let disabled = self.select(&mut root, &variables);
         let wanted = profiles::wanted(&root, &self.forest.options.services);
-        let services = root.entry_mut("services").and_then(Node::map_mut);
-        if let (true, Some(services)) = (self.forest.options.narrow, services) {
-            services.retain(|name, _| wanted.contains(name));
+        if self.forest.options.narrow {
+            profiles::narrow(&mut root, &wanted);
         }
         self.check(&mut root, &disabled, &setup.directory, &variables);
         let variables = used::variables(&root, &variables);

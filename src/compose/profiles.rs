@@ -5,6 +5,7 @@
 use super::diagnostic::Report;
 use super::diagnostic::did_you_mean;
 use super::yaml::Node;
+use super::yaml::Value;
 use crate::id::ServiceName;
 use std::collections::BTreeSet;
 use std::collections::HashSet;
@@ -48,7 +49,7 @@ pub fn select(
     services.retain(|name, entry| {
         let on = is_on(&entry.value);
         if let (false, Ok(name)) = (on, ServiceName::new(name.as_str())) {
-            let blank = Node::new(super::yaml::Value::Null, entry.value.span);
+            let blank = Node::new(Value::Null, entry.value.span);
             disabled.push((name, std::mem::replace(&mut entry.value, blank)));
         }
         on
@@ -85,4 +86,31 @@ pub fn wanted(root: &Node, named: &[String]) -> HashSet<String> {
         }
     }
     wanted
+}
+
+/// Leaves what is wanted, without dependencies on the rest that are optional.
+pub fn narrow(root: &mut Node, wanted: &HashSet<String>) {
+    let Some(services) = root.entry_mut("services").and_then(Node::map_mut) else {
+        return;
+    };
+    services.retain(|name, _| wanted.contains(name));
+    let left: HashSet<String> = services.keys().cloned().collect();
+    for entry in services.values_mut() {
+        let service = entry.value.map_mut();
+        let Some(needs) = service
+            .and_then(|service| service.get_mut("depends_on"))
+            .and_then(|entry| entry.value.map_mut())
+        else {
+            continue;
+        };
+        needs.retain(|name, need| {
+            let required = need.value.get("required").map(|node| &node.value);
+            left.contains(name) || required != Some(&Value::Bool(false))
+        });
+        if needs.is_empty()
+            && let Some(service) = entry.value.map_mut()
+        {
+            service.shift_remove("depends_on");
+        }
+    }
 }

@@ -74,11 +74,15 @@ impl Case {
                 .envs([("GOMAXPROCS", "1"), ("GOGC", "off")]),
             false => command.args(&self.arguments),
         };
+        let stdin = match std::fs::File::open(folder.join("stdin")) {
+            Ok(file) => file.into(),
+            Err(_) => std::process::Stdio::null(),
+        };
         let output = command
             .current_dir(folder)
             .env_clear()
             .envs(&self.environment)
-            .stdin(std::process::Stdio::null())
+            .stdin(stdin)
             .output()
             .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();

@@ -1,7 +1,8 @@
 //! The cases: text files of small projects.
 //!
 //! `=== NAME [!] [env:A=b,C=d]` begins a case (`!`: it must fail). Then come, if wanted, one line `$ ARGUMENTS` (otherwise
-//! it is `config --format json`), `compose.yaml`, and further files, each after `--- NAME`. A line `----` is the `---` of YAML.
+//! it is `config --format json`), `compose.yaml`, and further files, each after `--- NAME`; the file `stdin` is read from the
+//! standard input. A line `----` is the `---` of YAML.
 //! `=+= NAME [!] | ATTRIBUTES` is a case with one service `a` of image `x` and these attributes.
 
 use std::collections::BTreeMap;
