@@ -1,6 +1,6 @@
 //! `$NAME` and `${NAME}` with the six operators, in every text value of a document; keys are left alone.
 //!
-//! Invariants: defaults, alternates and messages are interpolated only if used; every missing variable of a document is
+//! Invariants: defaults, alternates and messages count only if used; every missing variable of a document is
 //! reported, not only the first; nesting is limited, so hostile texts cost linear time.
 
 use super::diagnostic::Report;
@@ -276,10 +276,19 @@ impl Template<'_> {
                 Err(Problem { range, kind })
             }
             (Some(b'-' | b'?' | b'+'), _) => {
+                self.check(word, range)?;
                 out.text.push_str(value.as_deref().unwrap_or(""));
                 Ok(())
             }
             _ => Err(invalid(range)),
+        }
+    }
+
+    /// A word that is not used must be one all the same; what it requires is not required.
+    fn check(&self, word: &str, range: Range<usize>) -> Result<(), Problem> {
+        match self.nested(word, range, &mut Substituted::default()) {
+            Err(problem) if matches!(problem.kind, ProblemKind::Required { .. }) => Ok(()),
+            other => other,
         }
     }
 
