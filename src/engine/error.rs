@@ -25,7 +25,10 @@ pub enum Error {
         source: io::Error,
     },
     /// The supervisor went away in the middle, again and again.
-    #[error("the supervisor of project `{project}` ended before it answered")]
+    #[error(
+        "the supervisor of project `{project}` ended before it answered{}",
+        last_words(log)
+    )]
     Lost {
         /// The project.
         project: String,
@@ -118,4 +121,11 @@ impl Error {
         let path = path.into();
         move |source| Self::Io { what, path, source }
     }
+}
+
+/// The last line of the supervisor's own log, to follow a sentence.
+fn last_words(log: &std::path::Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let last = text.lines().rev().find(|line| !line.trim().is_empty());
+    last.map_or(String::new(), |line| format!(": {line}"))
 }

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on says so by panicking, and tells a story in one piece"
 )]
 
+mod adversity;
 mod architecture;
 mod cgroups;
 mod cli;
@@ -23,6 +24,7 @@ mod compose_load;
 mod compose_oracle;
 mod compose_stages;
 mod crash;
+mod idle;
 mod image;
 mod image_kill;
 mod image_verbs;
@@ -33,6 +35,7 @@ mod network_rules;
 mod network_world;
 mod numbered;
 mod plan;
+mod power;
 mod probe;
 mod registry;
 mod runtime;

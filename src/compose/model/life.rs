@@ -13,6 +13,8 @@ pub struct Life {
     pub hooks: Hooks,
     /// How replicas are replaced; `None` = all at once.
     pub update: Option<Update>,
+    /// `x-hoist: {restart_unhealthy: true}`: one that has become unhealthy is stopped and started again.
+    pub restart_unhealthy: bool,
 }
 
 /// Commands that run at turns of a container's life.

@@ -35,6 +35,16 @@ pub fn attribute(cx: &mut Context<'_>, service: &mut Service, key: &str, node: &
     }
 }
 
+/// Reads `x-hoist`, what we have beyond the specification.
+pub fn own(cx: &mut Context<'_>, service: &mut Service, node: &Node) {
+    cx.fields(node, |cx, key, node| match key {
+        "restart_unhealthy" => {
+            service.life.restart_unhealthy = cx.boolean(node).unwrap_or_default();
+        }
+        _ => cx.invalid(node.span, "there is only `restart_unhealthy`"),
+    });
+}
+
 fn hooks(cx: &mut Context<'_>, node: &Node) -> Vec<Hook> {
     let mut hooks = Vec::new();
     cx.items(node, |cx, item| {

@@ -42,6 +42,9 @@ pub fn read(cx: &mut Context<'_>, key: &str, entry: &Entry) -> Option<Service> {
     if let Some(deploy) = node.get("deploy") {
         cx.within("deploy", |cx| deploy::deploy(cx, &mut service, deploy));
     }
+    if let Some(own) = node.get("x-hoist") {
+        cx.within("x-hoist", |cx| life::own(cx, &mut service, own));
+    }
     Some(service)
 }
 

@@ -175,6 +175,9 @@ pub struct RestartRule {
     pub delay: Option<Duration>,
     /// A run longer than this counts as a success.
     pub window: Option<Duration>,
+    /// Also when it has become unhealthy, whatever the policy.
+    #[serde(default)]
+    pub unhealthy: bool,
 }
 
 /// One dependency.
@@ -331,6 +334,7 @@ pub fn restart(service: &Service) -> RestartRule {
         max_attempts: service.restart.max_attempts,
         delay: service.restart.delay,
         window: service.restart.window,
+        unhealthy: service.life.restart_unhealthy,
     }
 }
 

@@ -234,7 +234,7 @@ impl World {
     /// Kills the supervisor of the box's only project.
     pub fn kill_supervisor(&self) {
         let found = self.processes().into_iter();
-        for (pid, _) in found.filter(|(_, words)| words.starts_with("hoist-supervisor")) {
+        for (pid, _) in found.filter(|(_, words)| words.contains("] hoist-supervisor")) {
             self.kill("-KILL", pid);
         }
     }

@@ -66,6 +66,18 @@ impl Machine {
         {
             self.project.event(&self.container, what, "");
             self.remember();
+            self.replace_ailing();
+        }
+    }
+
+    /// Stops an unhealthy container that is to be started again then, unless a user stops it already.
+    pub(super) fn replace_ailing(&mut self) {
+        let unhealthy = self.container.status.borrow().health == Some(HealthState::Unhealthy);
+        if unhealthy && self.container.record.launch.restart.unhealthy && !self.by_user {
+            self.ailing = true;
+            let cause = "it is unhealthy";
+            self.project.event(&self.container, What::Stopping, cause);
+            self.ask_to_stop(None);
         }
     }
 }

@@ -100,6 +100,7 @@ impl Machine {
             // Known already: no event.
             let state = health_state(verdict);
             self.set(|s| s.health = Some(state));
+            self.replace_ailing();
         }
         self.count_waiters();
     }
@@ -147,11 +148,16 @@ impl Machine {
             },
             "",
         );
-        let verdict = self.restarts.ended(Ending {
+        let mut verdict = self.restarts.ended(Ending {
             code: exit.code,
             ran,
             by_user: self.by_user,
         });
+        if std::mem::take(&mut self.ailing) && verdict == Verdict::Stay && !self.by_user {
+            verdict = Verdict::Restart {
+                after: Duration::ZERO,
+            };
+        }
         if let Verdict::Restart { after } = verdict {
             self.set(|s| s.phase = Phase::Restarting);
             self.restart_at = Some(Instant::now() + after);

@@ -102,6 +102,8 @@ pub struct Machine {
     kill_at: Option<Instant>,
     /// A user asked for the end of this run.
     by_user: bool,
+    /// It is being stopped because it is unhealthy, to be started again.
+    ailing: bool,
     /// Who waits for the start.
     starting: Option<Answer>,
     /// Who waits until it is down.
@@ -152,6 +154,7 @@ impl Machine {
             restart_at: None,
             kill_at: None,
             by_user: false,
+            ailing: false,
             starting: None,
             stopping: Vec::new(),
             probe: None,

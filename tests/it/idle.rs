@@ -1,0 +1,53 @@
+//! A project in which nothing happens costs nothing.
+
+use crate::stack::{SLEEP, page};
+use crate::world::World;
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Duration;
+
+/// How often each thread of ours has gone to sleep: one that wakes up sleeps once more.
+fn sleeps(world: &World) -> BTreeMap<String, u64> {
+    let names: BTreeMap<i32, String> = world.processes().into_iter().collect();
+    let mut all = BTreeMap::new();
+    for (host, inside) in world.host_processes() {
+        let name = names
+            .get(&inside)
+            .filter(|name| name.starts_with("[hoist-"));
+        let Some(name) = name else { continue };
+        let Ok(threads) = fs::read_dir(format!("/proc/{host}/task")) else {
+            continue;
+        };
+        for thread in threads.flatten() {
+            let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+            let mut lines = status.lines();
+            let count = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            let key = format!("{name} {}", thread.path().display());
+            all.insert(key, count.and_then(|n| n.trim().parse().ok()).unwrap_or(0));
+        }
+    }
+    all
+}
+
+#[test]
+fn an_idle_project_wakes_nobody_up() {
+    let world = World::new("idle");
+    let services = format!("services:\n  a: {{{SLEEP}}}\n  b: {{{SLEEP}, restart: always}}\n");
+    let web = page("web", "'8090:80'");
+    let web = &web[..web.find("    healthcheck").expect("it has one")];
+    world.write("compose.yaml", &format!("{services}{web}"));
+    world.hoist(&["up", "-d"]).ok();
+    let pause = Duration::from_secs(1);
+    let mut before = sleeps(&world);
+    // What `up` left to do behind its back, and threads that stay a while for more work, come first.
+    world.until("it is quiet for a second", || {
+        std::thread::sleep(pause);
+        let after = sleeps(&world);
+        let quiet = after == before;
+        before = after;
+        quiet
+    });
+    std::thread::sleep(pause);
+    assert_eq!(sleeps(&world), before);
+    world.hoist(&["down"]).ok();
+}
