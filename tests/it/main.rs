@@ -8,7 +8,6 @@
     reason = "a test that cannot go on says so by panicking, and tells a story in one piece"
 )]
 
-mod adversity;
 mod architecture;
 mod cgroups;
 mod cli;
