@@ -44,7 +44,7 @@ fn remove_rules(driver: &Driver, network: &NetworkSpec) -> Result<(), Error> {
     ruleset::remove(&mut netfilter, &network.bridge)
 }
 
-/// The bridge, if it is there, after those of its ports that belong to `ended`: once it has no others.
+/// The bridge, if it is there, and those of its ports that belong to `ended`: once it has no others.
 fn alone(
     driver: &Driver,
     network: &NetworkSpec,
@@ -64,12 +64,11 @@ fn alone(
         else {
             return Ok(Vec::new());
         };
-        let (mut ours, others): (Vec<Link>, Vec<Link>) = links
+        let (ours, others): (Vec<Link>, Vec<Link>) = links
             .into_iter()
             .filter(|link| link.master == Some(index) || link.index == index)
             .partition(|link| link.index == index || names.contains(&link.name));
         if others.is_empty() {
-            ours.sort_by_key(|link| link.index == index);
             return Ok(ours);
         }
         if Instant::now() >= deadline {
