@@ -19,7 +19,7 @@ mod term;
 mod view;
 
 use args::{Cli, Global};
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 use context::Context;
 use env::Env;
 use exit::{Error, Exit};
@@ -38,7 +38,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         let told = view.data(&Invocation::describe()).map_err(Error::Output);
         return ExitCode::from(exit::code(&told.map(|()| Exit::Done)));
     }
-    let result = match Cli::try_parse_from(call.words) {
+    let result = match Cli::read(&call.words) {
         Ok(cli) => dispatch(cli, env),
         Err(refused) => {
             let view = View::new(&Global::default(), &env);

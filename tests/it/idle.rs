@@ -51,3 +51,34 @@ fn an_idle_project_wakes_nobody_up() {
     assert_eq!(sleeps(&world), before);
     world.hoist(&["down"]).ok();
 }
+
+#[test]
+fn an_exec_whose_input_has_ended_sleeps() {
+    let world = World::new("idle-exec");
+    world.write("compose.yaml", &format!("services:\n  a: {{{SLEEP}}}\n"));
+    world.hoist(&["up", "-d"]).ok();
+    let words = ["exec", "-T", "a", "sh", "-c", "echo ready; exec sleep 1000"];
+    let exec = world.start_hoist(&words);
+    assert_eq!(exec.line().as_deref(), Some("ready"));
+    let numbers = world.host_processes();
+    let host = numbers.iter().find(|(_, inside)| *inside == exec.pid);
+    let proc = format!("/proc/{}", host.expect("it runs").0);
+    world.until("its stdin was read to the end", || {
+        fs::read_dir(format!("{proc}/task")).is_ok_and(|threads| threads.count() == 1)
+    });
+    let before = ticks(&proc);
+    std::thread::sleep(Duration::from_secs(1));
+    let spent = ticks(&proc) - before;
+    assert!(spent < 10, "{spent} of 100 ticks");
+    world.hoist(&["down"]).ok();
+    exec.wait().ended(137);
+}
+
+/// Processor time of a process, in hundredths of a second.
+fn ticks(proc: &str) -> u64 {
+    let stat = fs::read_to_string(format!("{proc}/stat")).expect("it runs");
+    let (_, fields) = stat.rsplit_once(')').expect("proc_pid_stat(5)");
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    let number = |at: usize| fields[at].parse::<u64>().expect("proc_pid_stat(5)");
+    number(11) + number(12)
+}

@@ -31,7 +31,9 @@ pub use resources::{Network, Project, RemoveProject, Volume};
 pub use single::{Attach, Cp, Run};
 pub use watching::{Events, Stats, Viz, Volumes, Watch};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 
 /// The whole command line.
@@ -59,6 +61,32 @@ pub struct Cli {
     /// The verb.
     #[command(subcommand)]
     pub verb: Option<Verb>,
+}
+
+impl Cli {
+    /// Reads a line, the name of the program first. Only verbs that it names are made ready for the parser: all of them,
+    /// with the flags of every command, would be half the time of a short command.
+    pub fn read(words: &[OsString]) -> Result<Self, clap::Error> {
+        // What ends with the process is not taken apart before.
+        let all = ManuallyDrop::new(Self::command());
+        let is_named = |verb: &&Command| {
+            let mut names = std::iter::once(verb.get_name()).chain(verb.get_all_aliases());
+            names.any(|name| words.iter().skip(1).any(|word| word == name))
+        };
+        let short = Command::new("hoist")
+            .version(env!("CARGO_PKG_VERSION"))
+            .disable_version_flag(true)
+            .disable_help_flag(true)
+            .args(all.get_arguments().cloned())
+            .subcommands(all.get_subcommands().filter(is_named).cloned());
+        let mut short = ManuallyDrop::new(short);
+        let read = short.try_get_matches_from_mut(words);
+        match read.and_then(|matches| Self::from_arg_matches(&matches)) {
+            Ok(cli) => Ok(cli),
+            // Help and mistakes speak of all verbs.
+            Err(_) => Self::try_parse_from(words),
+        }
+    }
 }
 
 /// Flags that say which project, and how to talk about it.
@@ -287,10 +315,10 @@ pub struct DryRun {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {
-        Cli::try_parse_from(std::iter::once("hoist").chain(line.split_whitespace()))
+        let words = std::iter::once("hoist").chain(line.split_whitespace());
+        Cli::read(&words.map(OsString::from).collect::<Vec<_>>())
     }
 
     #[test]

@@ -11,10 +11,11 @@ use crate::engine::Session;
 use crate::engine::SessionEvent;
 use crate::engine::Stream;
 use nix::sys::signal::Signal;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 /// Signals with a terminal: keys reach the command through it, so these come from elsewhere and end us.
 pub const WITH_TTY: [Signal; 5] = [
@@ -80,10 +81,9 @@ fn lead(
     // closed when we are done; the thread then reads no more of what the shell should get
     let (quit, _running) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)
         .map_err(|error| Error::io("make a pipe")(error.into()))?;
-    let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC);
-    let (left, leave) = pipe().map_err(|error| Error::io("make a pipe")(error.into()))?;
+    let left = rustix::event::eventfd(0, EventfdFlags::CLOEXEC);
+    let left = Arc::new(left.map_err(|error| Error::io("make an eventfd")(error.into()))?);
     let tty = session.terminal.is_some();
-    let mut leave = Some(leave);
     if !manner.no_input
         && let Some(input) = input(&mut session)?
     {
@@ -91,7 +91,7 @@ fn lead(
         let feeder = Feeder {
             input,
             quit,
-            leave: leave.take(),
+            leave: left.clone(),
             tty,
             keys,
         };
@@ -109,7 +109,6 @@ fn lead(
         signals,
         manner,
         left,
-        _leave: leave,
         outputs: outputs.collect(),
         signalled: Vec::new(),
         code: None,
@@ -133,8 +132,8 @@ struct Feeder {
     input: OwnedFd,
     /// Closed when nothing more is to be read.
     quit: OwnedFd,
-    /// A byte in it says that the user leaves.
-    leave: Option<OwnedFd>,
+    /// Rung when the user leaves.
+    leave: Arc<OwnedFd>,
     tty: bool,
     keys: Keys,
 }
@@ -161,8 +160,8 @@ impl Feeder {
                     if write_all(&self.input, &typed).is_err() {
                         return;
                     }
-                    if let (true, Some(leave)) = (leaves, &self.leave) {
-                        let _ = rustix::io::write(leave, b"x");
+                    if leaves {
+                        let _ = rustix::io::write(&self.leave, &1_u64.to_ne_bytes());
                         return;
                     }
                 }
@@ -262,9 +261,8 @@ struct Pump<'a> {
     session: Session,
     signals: &'a Signals,
     manner: Manner,
-    /// Readable when the user leaves.
-    left: OwnedFd,
-    _leave: Option<OwnedFd>,
+    /// Readable when the user leaves; unlike a pipe it does not hang up, and wake us for ever, when stdin has ended.
+    left: Arc<OwnedFd>,
     /// What it writes, and where that goes.
     outputs: Vec<(OwnedFd, Stream)>,
     /// Signals that were passed on.
@@ -334,7 +332,7 @@ impl Pump<'_> {
         let readable = fds[before..].iter().enumerate().filter(|(_, fd)| set(fd));
         Ok(Ready {
             signalled: set(&fds[0]),
-            left: fds[1].revents().contains(PollFlags::IN),
+            left: set(&fds[1]),
             told: told.is_some_and(|at| set(&fds[at])),
             outputs: readable.map(|(index, _)| index).collect(),
         })

@@ -7,6 +7,7 @@ use crate::runtime::identity::Identity;
 use crate::runtime::init::Init;
 use crate::runtime::init::sync::{self, ParentEnd, Report};
 use crate::runtime::namespaces::{self, PidNsGuard};
+use crate::runtime::sys::memory;
 use crate::runtime::sys::process::{Forked, fork_into};
 use rustix::fd::AsFd;
 use rustix::io::DupFlags;
@@ -31,7 +32,7 @@ impl Shim {
                 self.tell(&WireEvent::Failed(failure));
             }
         }
-        crate::runtime::sys::process::trim_heap();
+        memory::rest();
     }
 
     fn try_start(&mut self) -> Result<Running, StartFailure> {

@@ -291,15 +291,6 @@ pub fn loopback_up(socket: BorrowedFd<'_>) -> Result<()> {
     }
 }
 
-/// Gives free heap pages back to the kernel; long-lived small processes call it once they are set up.
-pub fn trim_heap() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: takes a number, touches only glibc's own free lists, under its own lock.
-    unsafe {
-        libc::malloc_trim(0);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,6 +4,7 @@ use super::{ARGV0, Hooks, Order};
 use crate::runtime::capabilities::CapSet;
 use crate::runtime::cgroups::Layout;
 use crate::runtime::spec::Seccomp;
+use crate::runtime::sys::memory;
 use crate::runtime::sys::process::{self, Forked};
 use crate::runtime::{exec, identity, init, rootfs, seccomp, shim};
 use rustix::fd::OwnedFd;
@@ -53,6 +54,7 @@ impl Server {
         let _ = Layout::here();
         let _ = identity::boot_id();
         let _ = seccomp::compile(&Seccomp::Default, &CapSet::default_set().names());
+        memory::rest();
         Ok(Self {
             orders,
             hooks,

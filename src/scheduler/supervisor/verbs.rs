@@ -200,7 +200,7 @@ impl Verbs {
             store::sync(&self.project.paths.root).map_err(|e| Failure::new(&e))?;
         }
         // A supervisor lives for days after the minute of its most work.
-        sys::process::trim_heap();
+        sys::memory::rest();
         executed.map_err(|e| {
             let failure = execution_failure(&e);
             single::with_code(&self.project, job.single.as_deref(), failure)
