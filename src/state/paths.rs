@@ -54,6 +54,11 @@ impl Paths {
         self.root.join("bottom")
     }
 
+    /// Where projects tell each other who is on a network that they share.
+    pub fn shared(&self) -> PathBuf {
+        self.run.join(SHARED)
+    }
+
     /// The folders of one project.
     pub fn project(&self, name: &ProjectName) -> ProjectPaths {
         ProjectPaths {
@@ -189,12 +194,18 @@ impl ProjectPaths {
         for dir in above.into_iter().flatten() {
             let _ = fs::remove_dir(dir);
         }
-        if let Some(run) = self.run.parent().and_then(Path::parent) {
+        // Without projects nobody shares anything.
+        let installation = self.run.parent().filter(|projects| !projects.exists());
+        if let Some(run) = installation.and_then(Path::parent) {
+            let _ = fs::remove_dir(run.join(SHARED));
             let _ = fs::remove_dir(run);
         }
         Ok(())
     }
 }
+
+/// Name of the folder in which projects tell each other of shared networks.
+const SHARED: &str = "shared";
 
 /// How the names of folders begin that were put aside; the process that did it follows.
 fn aside_prefix(dir: &Path) -> String {

@@ -104,7 +104,7 @@ fn projects_meet_on_an_external_network() {
     world.write(
         "two.yaml",
         &format!(
-            "name: two\nservices: {{b: {{{SLEEP}, networks: [theirs]}}}}\nnetworks: {{theirs: {{name: one_default, external: true}}}}\n"
+            "name: two\nservices: {{b: {{{SLEEP}, networks: [theirs], external_links: ['one-a-1:theirs-a']}}}}\nnetworks: {{theirs: {{name: one_default, external: true}}}}\n"
         ),
     );
     let early = world.hoist(&["-f", "two.yaml", "up", "-d"]).ended(1);
@@ -123,7 +123,27 @@ fn projects_meet_on_an_external_network() {
         "it is reached: {}",
         refused.stderr
     );
+    let asks = |file: &str, who: &str, name: &str| {
+        let words = ["-f", file, "exec", "-T", who, "getent", "hosts", name];
+        world.hoist(&words).code == 0
+    };
+    for round in ["at first", "with new supervisors"] {
+        for name in ["a", "one-a-1", "theirs-a"] {
+            assert!(asks("two.yaml", "b", name), "{name} {round}");
+        }
+        assert!(
+            !asks("one.yaml", "a", "theirs-a"),
+            "a link is the linked one's own"
+        );
+        world.until("the first project hears of the second", || {
+            asks("one.yaml", "a", "b")
+        });
+        world.kill_supervisor();
+    }
     world.hoist(&["-f", "two.yaml", "down"]).ok();
+    world.until("a name goes with its container", || {
+        !asks("one.yaml", "a", "b")
+    });
     world
         .hoist(&["-f", "one.yaml", "exec", "-T", "a", "true"])
         .ok();

@@ -70,7 +70,7 @@ pub struct Launch {
     /// It does not answer to the names of its service.
     #[serde(default)]
     pub nameless: bool,
-    /// Containers of others: alias and name.
+    /// Containers of others, by name, and what they are called here.
     #[serde(default)]
     pub external_links: Vec<(String, String)>,
     /// Targets of its volumes and binds, for `volumes_from`.

@@ -25,6 +25,7 @@ pub mod machine;
 mod memory;
 mod names;
 mod native;
+mod neighbours;
 pub mod observe;
 pub mod probe;
 pub mod project;
@@ -132,7 +133,9 @@ async fn supervise(
     project.clear_gone();
     listener.set_nonblocking(true)?;
     let listener = tokio::net::UnixListener::from_std(listener)?;
+    tokio::task::spawn_local(neighbours::listen(project.clone()));
     server::Server::new(project.clone()).run(listener).await?;
+    project.publish_names();
     project.clear_aside();
     Ok(())
 }

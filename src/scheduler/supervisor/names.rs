@@ -5,21 +5,18 @@ use super::launch::Networking;
 use super::project::Project;
 use crate::network::dns;
 use crate::network::dns::Entry;
-use crate::network::dns::Zone;
 use crate::network::spec::InterfaceSpec;
 use std::net::SocketAddr;
 
 /// Port of every name server.
 const PORT: u16 = 53;
 
-/// The zone of all containers that have addresses now.
-pub fn zone(project: &Project) -> Zone {
-    let entries: Vec<Entry> = project
-        .all()
-        .iter()
+/// All containers that have addresses now.
+pub fn entries(project: &Project) -> Vec<Entry> {
+    let all = project.all();
+    all.iter()
         .filter_map(|container| entry(project, container))
-        .collect();
-    Zone::new(&entries)
+        .collect()
 }
 
 fn entry(project: &Project, container: &Container) -> Option<Entry> {
@@ -27,6 +24,12 @@ fn entry(project: &Project, container: &Container) -> Option<Entry> {
     let record = &container.record;
     let interfaces = &endpoint.as_ref()?.attachment.interfaces;
     let server = |ip: &std::net::IpAddr| SocketAddr::new(*ip, PORT);
+    let launch = &record.launch;
+    let services = launch.links.iter().map(|(alias, service)| (alias, service));
+    let others = launch
+        .external_links
+        .iter()
+        .map(|(name, alias)| (alias, name));
     Some(Entry {
         container: record.id.clone(),
         name: record.name.clone(),
@@ -34,13 +37,11 @@ fn entry(project: &Project, container: &Container) -> Option<Entry> {
             .iter()
             .map(|interface| membership(project, container, interface))
             .collect(),
-        links: record
-            .launch
-            .links
-            .iter()
-            .map(|(alias, service)| (alias.clone(), vec![service.clone()]))
+        links: services
+            .chain(others)
+            .map(|(alias, target)| (alias.clone(), vec![target.clone()]))
             .collect(),
-        dns: record.launch.dns.servers.iter().map(server).collect(),
+        dns: launch.dns.servers.iter().map(server).collect(),
     })
 }
 

@@ -4,6 +4,7 @@ use super::container::{Container, Phase, Status};
 use super::launch::{Launch, Peer};
 use super::machine::Machine;
 use super::names;
+use super::neighbours::Neighbours;
 use super::watch;
 use crate::compose::model::VolumesOf;
 use crate::id::ContainerId;
@@ -11,7 +12,7 @@ use crate::id::NetworkName;
 use crate::id::ProjectName;
 use crate::image::Store;
 use crate::network::Driver;
-use crate::network::dns::Resolver;
+use crate::network::dns::{Resolver, Zone};
 use crate::network::spec::NetworkSpec;
 use crate::runtime::ExecHandle;
 use crate::runtime::ExecRequest;
@@ -55,6 +56,8 @@ pub struct Project {
     pub network: Arc<Driver>,
     /// Answers names.
     pub resolver: Resolver,
+    /// Other projects on its networks.
+    pub neighbours: Neighbours,
     /// What is known about it.
     pub record: RefCell<ProjectRecord<NetworkSpec>>,
     /// Its containers, by creation.
@@ -95,6 +98,7 @@ impl Project {
         let paths = parts.installation.project(&parts.name);
         let journal = journal::Writer::open(&paths.journal())?;
         let resolver = Resolver::start()?;
+        let neighbours = Neighbours::new(parts.installation.shared(), &parts.name)?;
         Ok(Rc::new_cyclic(|me| Self {
             me: me.clone(),
             changed: Notify::new(),
@@ -106,13 +110,15 @@ impl Project {
             volumes: parts.volumes,
             network: Arc::new(parts.network),
             resolver,
+            neighbours,
             record: RefCell::new(parts.record),
             ledger: RefCell::new(parts.ledger),
             saved: RefCell::default(),
             containers: RefCell::default(),
             zygote: RefCell::new(None),
             aside: RefCell::default(),
-            names_stale: Cell::new(false),
+            // Others may believe what a predecessor told them.
+            names_stale: Cell::new(true),
         }))
     }
 
@@ -298,7 +304,13 @@ impl Project {
     /// Has the resolver answer with what is true now, if anything has changed.
     pub fn publish_names(&self) {
         if self.names_stale.replace(false) {
-            self.resolver.publish(Arc::new(names::zone(self)));
+            let ours = names::entries(self);
+            let mut all = ours.clone();
+            for network in &self.record.borrow().networks {
+                self.neighbours.tell(&network.name, network.external, &ours);
+                all.extend(self.neighbours.on(&network.name));
+            }
+            self.resolver.publish(Arc::new(Zone::new(&all)));
         }
     }
 
