@@ -4,6 +4,7 @@ use super::{Engine, Error};
 use crate::id::ProjectName;
 use crate::scheduler::supervisor;
 use crate::scheduler::supervisor::control::{Ask, Channel, Frame, Reply, Request};
+use crate::scheduler::supervisor::succession::VERSION;
 use crate::state::event::Event;
 use crate::state::lock::Lock;
 use crate::state::paths::ProjectPaths;
@@ -81,9 +82,11 @@ impl Call<'_> {
         on_event: &mut dyn FnMut(&Event),
     ) -> Result<Option<(Answer, Channel)>, Error> {
         let mut channel = Channel::new(stream.into());
-        channel
-            .send(&Ask::Request(self.request.clone()), &[], PATIENCE)
-            .map_err(failed)?;
+        let ask = Ask::Request {
+            version: VERSION.to_owned(),
+            request: self.request.clone(),
+        };
+        channel.send(&ask, &[], PATIENCE).map_err(failed)?;
         let mut cancel = self.cancel;
         loop {
             match channel.recv() {

@@ -5,6 +5,7 @@ use super::{Engine, Error};
 use crate::id::ProjectName;
 use crate::scheduler::supervisor::control::{Down, Request};
 use crate::state::event::{Event, Subject, What};
+use crate::state::kept_logs;
 
 /// Takes the project down. A project without any state is a warning, as in docker compose.
 pub fn down(
@@ -14,6 +15,10 @@ pub fn down(
     on_event: &mut dyn FnMut(&Event),
 ) -> Result<UpReply, Error> {
     let paths = engine.paths.project(project);
+    if request.volumes && request.services.is_empty() && !request.dry_run {
+        let kept = engine.paths.kept_logs(project);
+        kept_logs::remove(&kept).map_err(Error::io("remove", &kept))?;
+    }
     if !paths.root.exists() && !request.volumes {
         // Its last supervisor may have been killed when all was done but the emptying of folders.
         paths

@@ -1,5 +1,9 @@
 //! `logs`, and the output of attached `up`. Both read files and the journal; a supervisor may die meanwhile.
 
+mod previous;
+
+pub use previous::log_sources;
+
 use super::ps::ps;
 use super::{Engine, Error};
 use crate::id::ProjectName;
@@ -12,6 +16,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 
 pub use crate::scheduler::supervisor::logs::Stream;
 
@@ -30,6 +35,8 @@ pub struct Logs {
     pub since: Option<i64>,
     /// Not younger.
     pub until: Option<i64>,
+    /// What was kept of removed containers, instead of what there is.
+    pub previous: bool,
 }
 
 /// One line of output.
@@ -109,6 +116,8 @@ struct Follower<'a> {
     inotify: Inotify,
     /// Containers that live, by id.
     running: HashSet<String>,
+    /// What was there at first has been shown: all that comes is new, whatever the clock says.
+    caught_up: bool,
 }
 
 /// The log of one container.
@@ -141,9 +150,14 @@ impl<'a> Follower<'a> {
             },
             inotify: inotify.map_err(|e| failed()(e.into()))?,
             running: HashSet::new(),
+            caught_up: false,
         };
         if let Some(run) = path.parent().filter(|_| request.follow) {
             follower.watch(run)?;
+        }
+        if request.previous {
+            follower.add_previous()?;
+            return Ok(follower);
         }
         for container in ps(engine, project)? {
             follower.add(&container, request.tail)?;
@@ -196,19 +210,24 @@ impl<'a> Follower<'a> {
         if self.request.follow {
             self.watch(&container.log_dir)?;
         }
-        let lines = match (tail, self.request.since) {
-            (None, Some(since)) => LogLines::since(&container.log_dir, since),
-            (tail, _) => LogLines::open(&container.log_dir, tail),
-        };
-        let lines = lines.map_err(Error::io("read", &container.log_dir))?;
         self.sources.push(Source {
             id: container.id.clone(),
             name: container.name.clone(),
             service: container.service.clone(),
             number: container.number,
-            lines,
+            lines: self.lines(&container.log_dir, tail)?,
         });
         Ok(())
+    }
+
+    fn lines(&self, dir: &Path, tail: Option<usize>) -> Result<LogLines, Error> {
+        let lines = match (tail, self.request.since) {
+            (None, Some(since)) if !self.caught_up => LogLines::since(dir, since),
+            (tail, _) => LogLines::open(dir, tail),
+        };
+        Ok(lines
+            .map_err(Error::io("read", dir))?
+            .until(self.request.until))
     }
 
     /// Sleeps until something changes; false if `cancel` came first.
@@ -232,7 +251,8 @@ impl<'a> Follower<'a> {
     fn advance(&mut self, on: OnAttached<'_>) -> Result<ControlFlow<()>, Error> {
         let path = self.engine.paths.project(self.project).journal();
         let mut events = self.journal.read().map_err(Error::io("read", &path))?;
-        events.retain(|e| self.request.since.is_none_or(|since| e.time >= since));
+        let new = self.caught_up;
+        events.retain(|e| new || self.request.since.is_none_or(|since| e.time >= since));
         if events
             .iter()
             .any(|e| matches!(e.what, What::Created | What::Started))
@@ -304,6 +324,7 @@ impl<'a> Follower<'a> {
             }
             wet = still_wet;
             let Some((index, _)) = oldest else {
+                self.caught_up = true;
                 return Ok(ControlFlow::Continue(()));
             };
             let source = &mut self.sources[index];
@@ -318,7 +339,8 @@ impl<'a> Follower<'a> {
 
     fn show(&self, index: usize, line: &Line, on: OnAttached<'_>) -> ControlFlow<()> {
         let source = &self.sources[index];
-        let too_old = self.request.since.is_some_and(|since| line.time < since);
+        let since = self.request.since.filter(|_| !self.caught_up);
+        let too_old = since.is_some_and(|since| line.time < since);
         let too_young = self.request.until.is_some_and(|until| line.time > until);
         if too_old || too_young {
             return ControlFlow::Continue(());

@@ -6,6 +6,7 @@
 //! Invariants: nothing here prints or ends the process; a verb whose request is refused has changed nothing.
 
 mod attach;
+mod boot;
 mod commit;
 mod connection;
 pub mod copy;
@@ -50,6 +51,7 @@ pub use crate::scheduler::supervisor::control::{
 };
 pub use crate::state::paths::Paths;
 pub use attach::attach;
+pub use boot::{boot, halt};
 pub use commit::{CommitRequest, commit, export};
 pub use digests::digests;
 pub use disk::{DiskUsage, df, prune_images};
@@ -66,7 +68,7 @@ pub use lock::{LockChange, Locking, lock};
 pub use locked::{LOCK_FILE, Lock, bring_locked};
 pub use login::login;
 pub use logout::logout;
-pub use logs::{Attached, LogLine, Logs, Stream, follow, logs};
+pub use logs::{Attached, LogLine, Logs, Stream, follow, log_sources, logs};
 pub use ls::{ProjectSummary, ls};
 pub use pause::{pause, unpause};
 pub use ps::ps;

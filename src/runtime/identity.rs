@@ -1,11 +1,13 @@
 //! Who a process is: a PID alone is reused, so its start time and the boot belong to it.
 
 use nix::errno::Errno;
+use nix::time::{ClockId, clock_gettime};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// A process that can be recognised after any of ours was restarted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +96,14 @@ pub fn exit_status(pidfd: impl AsFd) -> Option<std::process::ExitStatus> {
 pub fn start_time(pid: i32) -> io::Result<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     parse_start_time(&stat).ok_or_else(|| io::Error::other("malformed /proc/PID/stat"))
+}
+
+/// How long ago that was, by a clock that nobody can set.
+pub fn age(start_time: u64) -> Duration {
+    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from);
+    let ticks = rustix::param::clock_ticks_per_second();
+    let started = Duration::from_nanos(start_time.saturating_mul(1_000_000_000 / ticks.max(1)));
+    now.saturating_sub(started)
 }
 
 fn parse_start_time(stat: &str) -> Option<u64> {

@@ -2,10 +2,13 @@
 
 use crate::runtime::spec::RlimitSpec;
 use rustix::io::Errno;
+use rustix::process::Pid;
 use rustix::process::Resource;
 use rustix::process::Rlimit;
 use rustix::process::getrlimit;
+use rustix::process::prlimit;
 use rustix::process::setrlimit;
+use std::sync::OnceLock;
 
 /// Why a limit was not set.
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +122,29 @@ fn set(limit: &RlimitSpec) -> Result<(), Error> {
             name: name(),
             source,
         }),
+    }
+}
+
+/// What this process was allowed before it allowed itself more.
+static BEFORE: OnceLock<Rlimit> = OnceLock::new();
+
+/// Lets this process have as many descriptors as it may: a shell's soft limit is for programs that use `select`. What it
+/// starts gets back what it had, by [`give_back`].
+pub fn raise_descriptors() {
+    let before = getrlimit(Resource::Nofile);
+    let most = Rlimit {
+        current: before.maximum,
+        maximum: before.maximum,
+    };
+    if setrlimit(Resource::Nofile, most).is_ok() {
+        let _ = BEFORE.set(before);
+    }
+}
+
+/// Gives a process (`None` = this one) the limit that was there before [`raise_descriptors`].
+pub fn give_back(pid: Option<Pid>) {
+    if let Some(before) = BEFORE.get() {
+        let _ = prlimit(pid, Resource::Nofile, before.clone());
     }
 }
 

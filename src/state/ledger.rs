@@ -4,10 +4,13 @@
 //! taking them down leaves the file system nothing to clean up but their writable layers. Every prefix of the file is a
 //! state that was true once, so a crash can only forget the newest changes, never mix two.
 //!
+//! Lines carry the version of their records. Fields that were added later have defaults, so older ones read well; a file
+//! with a line of a newer version is refused whole, and not touched.
+//!
 //! Invariants: one process appends, anybody may read; a line torn by a crash is the last one and counts for nothing; a
 //! line that is damaged elsewhere is passed over and told, so that nobody sweeps what it may have been about.
 
-use super::record::{ContainerRecord, LifeRecord, ProjectRecord};
+use super::record::{ContainerRecord, LifeRecord, ProjectRecord, VERSION};
 use super::store::Error;
 use crate::id::ContainerId;
 use indexmap::IndexMap;
@@ -85,8 +88,38 @@ where
     match fs::read(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(failed("read", path)(e)),
-        Ok(bytes) => Ok(Some(replay(&bytes).0)),
+        Ok(bytes) => {
+            check_version(path, &bytes)?;
+            Ok(Some(replay(&bytes).0))
+        }
     }
+}
+
+/// The version that a line says it is of.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Versioned {
+    Project { version: u32 },
+    Created { version: u32 },
+}
+
+/// Refuses what a newer program has written.
+fn check_version(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    for line in bytes.split(|byte| *byte == b'\n') {
+        let version = match serde_json::from_slice(line) {
+            Ok(Versioned::Project { version } | Versioned::Created { version }) => version,
+            // A line without a version, or a damaged one.
+            Err(_) => continue,
+        };
+        if version > VERSION {
+            return Err(Error::Newer {
+                path: path.to_owned(),
+                version,
+                known: VERSION,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// What the lines come to, and how many bytes of them are whole.
@@ -136,6 +169,7 @@ impl Ledger {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
             other => other.map_err(failed("read", path))?,
         };
+        check_version(path, &bytes)?;
         let (contents, whole) = replay(&bytes);
         let file = appending(path).map_err(failed("open", path))?;
         let ledger = Self {
@@ -348,6 +382,30 @@ mod tests {
         let contents: Known = read(&path).unwrap().unwrap();
         assert_eq!(contents.damaged, [2]);
         assert_eq!(numbers(&contents), [(2, 0)]);
+    }
+
+    #[test]
+    fn what_a_newer_program_has_written_is_refused_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger");
+        drop(history(&path));
+        let text = fs::read_to_string(&path).unwrap();
+        for line in 0..3 {
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            let newer = format!("\"version\":{},\"unheard_of\":[1],", VERSION + 1);
+            lines[line] = lines[line].replace(&format!("\"version\":{VERSION},"), &newer);
+            let newer = lines.join("\n") + "\n";
+            fs::write(&path, &newer).unwrap();
+            let refused = [
+                Ledger::open::<(), u32>(&path).map(drop),
+                read::<(), u32>(&path).map(drop),
+            ];
+            for result in refused {
+                let error = result.unwrap_err().to_string();
+                assert!(error.contains("ledger` is of version 2"), "{error}");
+            }
+            assert_eq!(fs::read_to_string(&path).unwrap(), newer);
+        }
     }
 
     #[test]

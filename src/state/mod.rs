@@ -5,6 +5,7 @@
 
 pub mod event;
 pub mod journal;
+pub mod kept_logs;
 pub mod ledger;
 pub mod lock;
 pub mod paths;

@@ -67,6 +67,11 @@ impl Paths {
         }
     }
 
+    /// Logs of a project's containers that `down` has kept, one folder a container.
+    pub fn kept_logs(&self, name: &ProjectName) -> PathBuf {
+        self.root.join("kept-logs").join(name.as_str())
+    }
+
     /// The names of all projects that have records, sorted.
     pub fn projects(&self) -> io::Result<Vec<ProjectName>> {
         let entries = match fs::read_dir(self.root.join("projects")) {

@@ -87,6 +87,21 @@ pub struct ContainerRecord<L> {
     pub launch: L,
 }
 
+/// Whose log was kept when its container was removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptLogRecord {
+    /// Version of this record.
+    pub version: u32,
+    /// Name of the container.
+    pub name: String,
+    /// Its service.
+    pub service: String,
+    /// Its number.
+    pub number: u32,
+    /// When it was made, nanoseconds since the epoch.
+    pub created: i64,
+}
+
 /// `compose.lock`: which images a project runs on, exactly.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockRecord {
@@ -113,6 +128,12 @@ pub struct LockedImage {
 pub struct LifeRecord {
     /// A user's command stopped it: `unless-stopped` stays down.
     pub stopped_by_user: bool,
+    /// It was stopped for a shutdown of the machine, and is to run again after it.
+    #[serde(default)]
+    pub halted: bool,
+    /// It ended with the machine, and no user was told yet.
+    #[serde(default)]
+    pub lost: bool,
     /// Restarts without a long run between them, for the back-off.
     pub restarts: u32,
     /// Restarts since a user started it, for `on-failure:N`.

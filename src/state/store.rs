@@ -20,6 +20,16 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// It was written by a newer program: ours would misread it.
+    #[error("`{path}` is of version {version}, and this hoist knows {known}")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: u32,
+        /// The newest that we know.
+        known: u32,
+    },
     /// The text is not a record of ours.
     #[error("the record `{path}` is damaged")]
     Damaged {

@@ -4,6 +4,8 @@
 //! another name and renamed; it is removed by renaming it into `volumes/.trash` first. So whatever a crash leaves is
 //! either a volume or trash, and trash is swept by the next [`Volumes::open`].
 
+mod options;
+
 use super::tree;
 use crate::id::{ContainerId, ProjectName, VolumeName};
 use rustix::fs::{Mode, OFlags, RenameFlags};
@@ -149,21 +151,23 @@ impl Volumes {
     /// Makes the volume if it does not exist; `true` if it was made. An existing one keeps its labels, as docker's does,
     /// but must have its data where `request` wants it.
     pub fn create(&self, name: &VolumeName, request: &Request) -> Result<bool, Error> {
-        let device = device(request)?;
-        if self.exists(name) {
-            let known = self.metadata(name);
-            if known.device == device || known.created.is_none() {
-                return Ok(false);
-            }
-            let (name, path) = (name.clone(), self.path(name));
-            return Err(Error::Different { name, path });
-        }
+        let device = options::device(request)?;
         let metadata = Metadata {
             created: Some(jiff::Timestamp::now()),
             labels: request.labels.clone(),
             project: request.project.clone(),
             device,
         };
+        if self.exists(name) {
+            let known = self.metadata(name);
+            if known.created.is_none() {
+                self.restore(name, &metadata)?;
+            } else if known.device != metadata.device {
+                let (name, path) = (name.clone(), self.path(name));
+                return Err(Error::Different { name, path });
+            }
+            return Ok(false);
+        }
         // Made in the trash: a crash before the rename leaves it for the sweep.
         let made = self
             .trash()
@@ -250,6 +254,22 @@ impl Volumes {
         }
     }
 
+    /// Writes the record of a volume that has lost it (a power failure). Data that is in it stays what it is, wherever
+    /// the request wants it.
+    fn restore(&self, name: &VolumeName, metadata: &Metadata) -> Result<(), Error> {
+        let data = self.folder(name).join(DATA);
+        let has_data = fs::read_dir(&data).is_ok_and(|mut entries| entries.next().is_some());
+        if has_data && metadata.device.is_some() {
+            let name = name.clone();
+            return Err(Error::Different { name, path: data });
+        }
+        let record = self.folder(name).join(METADATA);
+        let aside = record.with_extension("new");
+        fs::write(&aside, json(metadata))
+            .and_then(|()| fs::rename(&aside, &record))
+            .map_err(Error::io("write", &record))
+    }
+
     /// A record that is missing or cut short costs the labels, never the data.
     fn metadata(&self, name: &VolumeName) -> Metadata {
         let read = fs::read(self.folder(name).join(METADATA)).ok();
@@ -304,13 +324,13 @@ impl Volumes {
 /// Making a volume takes a millisecond; one that is a minute old has no maker.
 fn is_recent(entry: &fs::DirEntry) -> bool {
     let modified = entry.metadata().and_then(|found| found.modified());
-    modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age.as_secs() < 60))
+    // One from the future was made before the clock was set back.
+    modified.is_ok_and(|at| at.elapsed().map_or(true, |age| age.as_secs() < 60))
 }
 
 fn make(folder: &Path, metadata: &Metadata) -> Result<(), Error> {
     let data = folder.join(DATA);
     let record = folder.join(METADATA);
-    let json = serde_json::to_vec_pretty(metadata).expect("maps with string keys serialise");
     DirBuilder::new()
         .mode(0o700)
         .create(folder)
@@ -318,60 +338,16 @@ fn make(folder: &Path, metadata: &Metadata) -> Result<(), Error> {
     fs::create_dir(&data)
         .and_then(|()| fs::set_permissions(&data, Permissions::from_mode(0o755)))
         .map_err(Error::io("make folder", &data))?;
-    fs::write(&record, json).map_err(Error::io("write", &record))
+    fs::write(&record, json(metadata)).map_err(Error::io("write", &record))
+}
+
+fn json(metadata: &Metadata) -> Vec<u8> {
+    serde_json::to_vec_pretty(metadata).expect("maps with string keys serialise")
 }
 
 fn open(folder: &Path) -> Result<OwnedFd, Error> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::open(folder, flags, Mode::empty()).map_err(Error::io("open", folder))
-}
-
-/// The host folder that a request wants as data. Only binds are kept as options; file systems would have to be mounted.
-fn device(request: &Request) -> Result<Option<PathBuf>, Error> {
-    if !matches!(request.driver.as_str(), "" | "local") {
-        return Err(Error::Driver(request.driver.clone()));
-    }
-    let options = &request.driver_opts;
-    let refuse = |key: &str, why| Error::Option {
-        option: format!("{key}={}", options.get(key).map_or("", String::as_str)),
-        why,
-    };
-    if let Some(key) = options
-        .keys()
-        .find(|key| !matches!(key.as_str(), "type" | "o" | "device"))
-    {
-        return Err(refuse(
-            key,
-            "the `local` driver has only `type`, `o` and `device`",
-        ));
-    }
-    let Some(device) = options.get("device") else {
-        return if options.is_empty() {
-            Ok(None)
-        } else {
-            Err(refuse("device", "it is needed beside the others"))
-        };
-    };
-    let is_bind = options
-        .get("o")
-        .is_some_and(|o| matches!(o.as_str(), "bind" | "rbind"));
-    if !is_bind {
-        return Err(refuse("o", "only `bind` is"));
-    }
-    if options
-        .get("type")
-        .is_some_and(|kind| !matches!(kind.as_str(), "" | "none" | "bind"))
-    {
-        return Err(refuse("type", "only `none` is, with `o: bind`"));
-    }
-    if !Path::new(device).is_absolute() {
-        return Err(refuse("device", "it must be an absolute path"));
-    }
-    match fs::metadata(device) {
-        Ok(found) if found.is_dir() => Ok(Some(device.into())),
-        Ok(_) => Err(refuse("device", "it is not a folder")),
-        Err(error) => Err(Error::io("use", Path::new(device))(error)),
-    }
 }
 
 /// Times in the record are text.

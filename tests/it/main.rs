@@ -8,6 +8,7 @@
     reason = "a test that cannot go on says so by panicking, and tells a story in one piece"
 )]
 
+mod adversity;
 mod architecture;
 mod cgroups;
 mod cli;
@@ -28,6 +29,7 @@ mod image;
 mod image_kill;
 mod image_verbs;
 mod leaks;
+mod logs;
 mod network;
 mod network_proxy;
 mod network_rules;
@@ -36,6 +38,7 @@ mod numbered;
 mod plan;
 mod power;
 mod probe;
+mod recovery;
 mod registry;
 mod runtime;
 mod runtime_attacks;

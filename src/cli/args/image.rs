@@ -2,7 +2,7 @@
 
 use crate::id::ImageRef;
 use crate::id::ServiceName;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// `image`
@@ -99,6 +99,36 @@ pub enum System {
     Df(Df),
     /// Remove ended containers, idle projects' networks and images that nothing needs
     Prune(PruneSystem),
+    /// Bring projects back whenever the machine boots, and stop them in order when it goes down
+    Enable(EnableSystem),
+    /// Undo `system enable`
+    Disable,
+    /// What is done at boot: start what restart policies bring back, in every project
+    Start,
+    /// What is done at shutdown: stop every project, to be brought back at the next boot
+    Stop,
+}
+
+/// `system enable`
+#[derive(Debug, Args)]
+pub struct EnableSystem {
+    /// Print what would be installed, and install nothing
+    #[arg(long)]
+    pub print: bool,
+    /// For this init (default: systemd where it runs)
+    #[arg(long, value_name = "INIT")]
+    pub init: Option<Init>,
+}
+
+/// Programs that start a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Init {
+    /// A unit.
+    Systemd,
+    /// A script for `/etc/init.d`.
+    Openrc,
+    /// A script for `/etc/init.d` of everything else.
+    Sysv,
 }
 
 /// `system df`

@@ -74,6 +74,9 @@ pub struct Logs {
     /// Only lines before a time (`2026-01-02T13:23:37Z`) or a while ago (`42m`)
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
+    /// What was kept by `down --keep-logs`
+    #[arg(long, conflicts_with = "follow")]
+    pub previous: bool,
     /// Only the container with this number
     #[arg(long, value_name = "N")]
     pub index: Option<u32>,

@@ -146,6 +146,9 @@ pub struct Down {
     /// Remove containers of services that the file does not have
     #[arg(long)]
     pub remove_orphans: bool,
+    /// Keep what the containers have written, for `logs --previous`; `down -v` forgets it
+    #[arg(long)]
+    pub keep_logs: bool,
     /// Remove the images of the services: `local` those without a name of their own, `all` every one
     #[arg(long, value_name = "WHICH")]
     pub rmi: Option<RemoveImages>,

@@ -16,8 +16,8 @@ mod watching;
 
 pub use container::{Container, CreateContainer, Make, RunContainer};
 pub use image::{
-    Commit, Df, Export, History, Image, Images, Import, InspectImages, ListImages, Load,
-    LockImages, PruneImages, PruneSystem, Rmi, Save, System, Tag, Vendor,
+    Commit, Df, EnableSystem, Export, History, Image, Images, Import, Init, InspectImages,
+    ListImages, Load, LockImages, PruneImages, PruneSystem, Rmi, Save, System, Tag, Vendor,
 };
 pub use inspect::{
     Completion, Config, ConfigFormat, Doctor, Exec, Logs, Ls, Man, Port, Ps, Shell, Status, Tail,

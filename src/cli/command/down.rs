@@ -27,6 +27,7 @@ pub fn run(context: &Context, args: &Down) -> Result<Exit, Error> {
         remove_orphans: args.remove_orphans || context.env.flag("COMPOSE_REMOVE_ORPHANS"),
         known,
         timeout: args.timeout,
+        keep_logs: args.keep_logs,
         dry_run: context.global.dry_run,
     };
     let happened = change(context, "down", &project, |engine, on_event| {

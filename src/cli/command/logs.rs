@@ -35,6 +35,7 @@ pub fn run(context: &Context, args: &Logs) -> Result<Exit, Error> {
         },
         since: time("--since", &args.since)?,
         until: time("--until", &args.until)?,
+        previous: args.previous,
     };
     let style = LineStyle {
         prefix: !args.no_log_prefix,
@@ -42,10 +43,8 @@ pub fn run(context: &Context, args: &Logs) -> Result<Exit, Error> {
         style: context.view.log_style(args.no_color),
     };
     let mut prefixer = Prefixer::new(project.as_str(), order(context)?, style);
-    for container in engine::ps(&engine, &project)? {
-        if args.services.is_empty() || args.services.contains(&container.service) {
-            prefixer.expect(&container.name, &container.service, container.number);
-        }
+    for (name, service, number) in engine::log_sources(&engine, &project, &request)? {
+        prefixer.expect(&name, &service, number);
     }
     let mut out = context.view.buffered(args.follow);
     let mut broken = None;

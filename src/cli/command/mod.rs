@@ -4,6 +4,7 @@
 
 mod attach;
 mod attached;
+mod boot;
 mod commit;
 mod config;
 mod container;

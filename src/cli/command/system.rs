@@ -1,6 +1,6 @@
-//! `system df` and `system prune`.
+//! `system …`: what the whole machine has.
 
-use super::{image, images, show};
+use super::{boot, image, images, show};
 use crate::cli::args::container::Container;
 use crate::cli::args::{Df, PruneSystem, System};
 use crate::cli::context::Context;
@@ -13,6 +13,10 @@ pub fn run(context: &Context, verb: System) -> Result<Exit, Error> {
     match verb {
         System::Df(args) => df(context, &args),
         System::Prune(args) => prune(context, &args),
+        System::Enable(args) => boot::enable(context, &args),
+        System::Disable => boot::disable(context),
+        System::Start => boot::start(context),
+        System::Stop => boot::stop(context),
     }
 }
 

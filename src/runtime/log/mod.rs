@@ -7,7 +7,8 @@
 //! so that nothing a program wrote waits in memory for its line end.
 //!
 //! Invariants: a segment that has a successor never changes; a writer never appends to a segment it did not make, so
-//! a record torn by a crash is the last of its segment; what fails its checksum is never shown.
+//! a record torn by a crash is the last of its segment; what fails its checksum is never shown; the times in a segment never
+//! go back, as a clock that was set back begins another one.
 
 mod reader;
 pub(in crate::runtime) mod writer;

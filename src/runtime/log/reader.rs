@@ -60,23 +60,33 @@ impl LogReader {
         Ok(reader)
     }
 
-    /// Reads from about the first record of that time or later: found by halving, since records are in the order of time.
-    /// Some earlier ones may come first.
+    /// Reads from about the first record of that time or later: found by halving, since the records of a segment are in the
+    /// order of time. Some earlier ones may come first.
     pub fn since(dir: &Path, time: i64) -> io::Result<Self> {
         let mut reader = Self::open(dir);
-        for number in existing_segments(dir)?.into_iter().rev() {
+        for number in existing_segments(dir)? {
             let Some(file) = open_segment(dir, number)? else {
-                break;
+                continue;
             };
-            let begins = record_after(&file, 0)?.is_some_and(|(_, first)| first < time);
+            let (end, newest) = newest_record(&file)?;
             reader.number = number;
-            reader.offset = if begins { halve(&file, time)? } else { 0 };
+            let found = newest.is_some_and(|newest| newest >= time);
+            reader.offset = if found { halve(&file, time)? } else { end };
             reader.file = Some(file);
-            if begins {
+            if found {
                 break;
             }
         }
         Ok(reader)
+    }
+
+    /// Goes to the next segment; false if there is none yet.
+    pub fn leave_segment(&mut self) -> io::Result<bool> {
+        let more = self.successor()?.is_some();
+        if more {
+            self.step_over()?;
+        }
+        Ok(more)
     }
 
     /// The folder, to watch it.
@@ -100,6 +110,8 @@ impl LogReader {
                         self.step_over()?;
                         last_look = false;
                     } else if self.successor()?.is_some() {
+                        // What is in the buffer may have been cut off meanwhile, and written anew.
+                        self.forget_broken();
                         last_look = true;
                     } else {
                         self.forget_broken();
@@ -224,6 +236,7 @@ impl LineCounter {
         let mut block = Block::default();
         if end > 0 && block.record_before(file, end)?.is_none() {
             end = valid_end(file)?;
+            block = Block::default();
         }
         while end > 0 {
             let Some((start, partial)) = block.record_before(file, end)? else {
@@ -243,8 +256,40 @@ impl LineCounter {
     }
 }
 
-/// Where the last whole record ends, found from the beginning.
+/// Where the last whole record ends, and its time.
+fn newest_record(file: &File) -> io::Result<(u64, Option<i64>)> {
+    let mut end = file.metadata()?.len();
+    let mut block = Block::default();
+    if end > 0 && block.record_before(file, end)?.is_none() {
+        end = valid_end(file)?;
+        block = Block::default();
+    }
+    let Some((start, _)) = block.record_before(file, end)? else {
+        return Ok((end, None));
+    };
+    let header = block.slice(file, start, start + HEADER as u64)?;
+    let mut time = [0u8; 8];
+    time.copy_from_slice(&header[8..16]);
+    Ok((end, Some(i64::from_le_bytes(time))))
+}
+
+/// Where the last whole record ends of a segment with a torn one behind it: looked for near the end, or else from the
+/// beginning.
 fn valid_end(file: &File) -> io::Result<u64> {
+    let length = file.metadata()?.len();
+    let from = length.saturating_sub(2 * (HEADER + LONGEST + TRAILER) as u64);
+    let mut window = vec![0; (length - from) as usize];
+    file.read_exact_at(&mut window, from)?;
+    let near = (0..window.len())
+        .rev()
+        .find_map(|at| match decode(&window[at..]) {
+            Decoded::Record(_, size) => Some(from + (at + size) as u64),
+            Decoded::Short | Decoded::Broken => None,
+        });
+    near.map_or_else(|| valid_end_from_start(file), Ok)
+}
+
+fn valid_end_from_start(file: &File) -> io::Result<u64> {
     let (mut end, mut buffer) = (0, Vec::new());
     loop {
         let have = buffer.len();
@@ -420,6 +465,68 @@ mod tests {
         assert!(all.next_record().unwrap().unwrap().bytes.starts_with(b"0 "));
         let late = LogReader::since(dir.path(), i64::MAX).unwrap();
         assert!(late.number > 1);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_hides_nothing() {
+        const SECOND: i64 = 1_000_000_000;
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = LogWriter::open(dir.path(), LogLimits::default()).unwrap();
+        let mut write = |time: i64, text: &str| {
+            writer
+                .write_at(time * SECOND, Stream::Out, text.as_bytes())
+                .unwrap()
+        };
+        write(1000, "early\n");
+        write(9000, "ahead of its time\n");
+        write(2000, "corrected\n");
+        write(2001, "later\n");
+        let from = |time: i64| texts(&mut LogReader::since(dir.path(), time * SECOND).unwrap());
+        assert_eq!(from(0).len(), 4);
+        assert!(from(2001).contains(&"later".to_owned()));
+        assert!(from(8000).contains(&"ahead of its time".to_owned()));
+        assert_eq!(segments(dir.path()).unwrap().len(), 2);
+        let mut reader = LogReader::open(dir.path());
+        let times: Vec<_> = std::iter::from_fn(|| reader.next_record().unwrap())
+            .map(|r| r.time / SECOND)
+            .collect();
+        assert_eq!(times, [1000, 9000, 2000, 2001]);
+        let tail = texts(&mut LogReader::tail(dir.path(), 3).unwrap());
+        assert_eq!(tail, ["ahead of its time", "corrected", "later"]);
+    }
+
+    #[test]
+    fn a_clock_that_is_being_corrected_stands_still() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = LogWriter::open(dir.path(), LogLimits::default()).unwrap();
+        for time in [5_000_000, 4_000_000, 6_000_000] {
+            writer.write_at(time, Stream::Out, b"x\n").unwrap();
+        }
+        let mut reader = LogReader::open(dir.path());
+        let times: Vec<_> = std::iter::from_fn(|| reader.next_record().unwrap())
+            .map(|r| r.time)
+            .collect();
+        assert_eq!(times, [5_000_000, 5_000_000, 6_000_000]);
+    }
+
+    #[test]
+    fn a_segment_with_a_torn_end_is_entered_from_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = LogWriter::open(dir.path(), LogLimits::default()).unwrap();
+        for time in 0..20_000 {
+            let text = format!("{time} {}\n", "x".repeat(50));
+            writer.write_at(time, Stream::Out, text.as_bytes()).unwrap();
+        }
+        let path = segment_path(dir.path(), 1);
+        let whole = std::fs::metadata(&path).unwrap().len();
+        let mut torn = File::options().append(true).open(&path).unwrap();
+        torn.write_all(&[90, 0, 0, 0, 1, 2, 3]).unwrap();
+        let file = File::open(&path).unwrap();
+        assert_eq!(valid_end(&file).unwrap(), whole);
+        assert_eq!(valid_end_from_start(&file).unwrap(), whole);
+        assert_eq!(newest_record(&file).unwrap(), (whole, Some(19_999)));
+        let last = texts(&mut LogReader::tail(dir.path(), 1).unwrap());
+        assert!(last[0].starts_with("19999 "), "{last:?}");
     }
 
     #[test]

@@ -9,6 +9,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Room for encoded records that is kept between two writes of a busy log.
 const ROOM: usize = 1 << 20;
+/// A clock that goes back by no more is being corrected: time stands still meanwhile. By more, it was set.
+const CORRECTION: i64 = 1_000_000_000;
 
 /// Appends what a container wrote.
 #[derive(Debug)]
@@ -19,6 +21,8 @@ pub struct LogWriter {
     /// Made with the first record: a silent container has no file.
     file: Option<File>,
     written: u64,
+    /// Time of the newest record in it.
+    newest: i64,
     batch: Vec<u8>,
 }
 
@@ -34,19 +38,31 @@ pub struct Position {
 impl LogWriter {
     /// Goes on in the existing folder `dir` with a segment of its own.
     pub fn open(dir: &Path, limits: LogLimits) -> io::Result<Self> {
+        let number = segments(dir)?.last().copied().unwrap_or(0);
+        let path = segment_path(dir, number);
+        if std::fs::metadata(&path).is_ok_and(|last| last.len() == 0) {
+            // Of a writer whose disk was full to its end.
+            let _ = std::fs::remove_file(path);
+        }
         Ok(Self {
             dir: dir.to_owned(),
             limits,
-            number: segments(dir)?.last().copied().unwrap_or(0),
+            number,
             file: None,
             written: 0,
+            newest: i64::MIN,
             batch: Vec::new(),
         })
     }
 
-    /// Where the next write will be.
+    /// Where the next [`Self::append`] will be.
     pub fn position(&mut self) -> io::Result<Position> {
-        if self.file.is_none() || self.written >= self.limits.segment {
+        self.position_at(now())
+    }
+
+    fn position_at(&mut self, now: i64) -> io::Result<Position> {
+        let set_back = now < self.newest.saturating_sub(CORRECTION) && self.written > 0;
+        if self.file.is_none() || self.written >= self.limits.segment || set_back {
             self.rotate()?;
         }
         Ok(Position {
@@ -57,7 +73,23 @@ impl LogWriter {
 
     /// Writes what one read gave, as one record a line, in one system call.
     pub fn write(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
-        let time = now();
+        self.write_at(now(), stream, bytes)
+    }
+
+    /// The same at a time of one's own.
+    pub(super) fn write_at(&mut self, now: i64, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+        self.position_at(now)?;
+        self.append_at(now, stream, bytes)
+    }
+
+    /// [`Self::write`], where [`Self::position`] said.
+    pub fn append(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+        self.append_at(now(), stream, bytes)
+    }
+
+    fn append_at(&mut self, now: i64, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+        let time = now.max(self.newest);
+        self.newest = time;
         let mut encode =
             |text: &[u8], partial| encode(&mut self.batch, time, stream, partial, text);
         let mut rest = bytes;
@@ -89,18 +121,32 @@ impl LogWriter {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let written = self.position().and_then(|_| {
-            let file = self.file.as_mut().expect("a position is in a file");
-            file.write_all(&self.batch)
-        });
-        self.written += self.batch.len() as u64;
+        let written = match &mut self.file {
+            Some(file) => file.write_all(&self.batch),
+            None => Err(io::ErrorKind::NotFound.into()),
+        };
+        match &written {
+            Ok(()) => self.written += self.batch.len() as u64,
+            Err(_) => self.mend(),
+        }
         self.batch.clear();
         self.batch.shrink_to(ROOM);
-        if written.is_err() {
-            // The record may be torn (disk full): whatever comes next goes to a segment of its own.
-            self.file = None;
-        }
         written
+    }
+
+    /// After a write that was cut short (disk full): what is torn goes, whole records count, the segment goes on. If that
+    /// fails, too, whatever comes next goes to a segment of its own.
+    fn mend(&mut self) {
+        let whole = self.file.as_ref().map(|file| -> io::Result<u64> {
+            let there = file.metadata()?.len().saturating_sub(self.written) as usize;
+            let whole = whole_records(&self.batch[..there.min(self.batch.len())]);
+            file.set_len(self.written + whole)?;
+            Ok(whole)
+        });
+        match whole {
+            Some(Ok(whole)) => self.written += whole,
+            _ => self.file = None,
+        }
     }
 
     fn rotate(&mut self) -> io::Result<()> {
@@ -109,6 +155,7 @@ impl LogWriter {
         self.number += 1;
         self.file = Some(file);
         self.written = 0;
+        self.newest = i64::MIN;
         self.drop_oldest()
     }
 
@@ -145,6 +192,15 @@ pub(in crate::runtime) fn written_since(dir: &Path, from: Position) -> io::Resul
         at += size;
     }
     Ok(bytes)
+}
+
+/// Bytes of the whole records that encoded ones begin with.
+fn whole_records(batch: &[u8]) -> u64 {
+    let mut at = 0;
+    while let Decoded::Record(_, size) = decode(&batch[at..]) {
+        at += size;
+    }
+    at as u64
 }
 
 fn now() -> i64 {

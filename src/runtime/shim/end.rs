@@ -2,6 +2,7 @@
 
 use super::protocol::{Exit, ShimState, WireEvent};
 use super::{Shim, record};
+use crate::runtime::identity;
 use crate::runtime::sys::process as sys;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
@@ -46,6 +47,7 @@ impl Shim {
             time: SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |d| d.as_nanos() as i64),
+            ran: self.running.as_ref().map(|r| identity::age(r.start_time)),
         };
         // A full tmpfs must not keep the supervisor from hearing of it.
         let _ = record::write_exit(self.run_dir.as_fd(), &exit);

@@ -71,7 +71,7 @@ impl Intake {
             return Turn::Refused;
         };
         self.begin(stream, count, at);
-        let written = log.write(stream, &self.buffer[..count]);
+        let written = log.append(stream, &self.buffer[..count]);
         let turn = match written {
             Ok(()) => self.take(fifo, count),
             // Part of it may be there.

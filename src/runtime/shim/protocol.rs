@@ -8,6 +8,7 @@ use rustix::fd::OwnedFd;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Everything a shim needs; sent once, kept by it for restarts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -127,6 +128,9 @@ pub struct Exit {
     pub oom: bool,
     /// Nanoseconds since 1970.
     pub time: i64,
+    /// How long it ran, by a clock that nobody sets; `None` if nobody was there.
+    #[serde(default)]
+    pub ran: Option<Duration>,
 }
 
 /// Where a container is in its life.

@@ -130,6 +130,7 @@ mod tests {
             signal: Some(9),
             oom: true,
             time: 1,
+            ran: None,
         };
         write_exit(dir.as_fd(), &exit).unwrap();
         assert_eq!(read_exit(folder.path()).unwrap(), Some(exit));

@@ -7,6 +7,7 @@ mod addresses;
 mod connect;
 mod create;
 mod hooks;
+mod kept;
 mod networks;
 mod options;
 mod ports;
@@ -22,6 +23,7 @@ use super::supervisor::project::Project;
 use crate::compose::model;
 use crate::compose::model::Condition;
 use crate::id::ContainerId;
+use crate::id::NetworkName;
 use crate::id::ServiceName;
 use crate::id::VolumeName;
 use crate::image::Image;
@@ -59,6 +61,8 @@ pub struct RealHost {
     pub attach: Option<AttachWish>,
     /// What came of it.
     pub attached: RefCell<Option<Attachment>>,
+    /// Keep the logs of what is removed.
+    pub keep_logs: bool,
     /// The service of the model whose container is a one-off one of another service.
     pub one_off: Option<(ServiceName, OneOff)>,
     images: RefCell<HashMap<String, Rc<Image>>>,
@@ -70,6 +74,10 @@ pub struct RealHost {
     /// Few at a time: folders must not keep networks waiting for a thread.
     folder_turns: tokio::sync::Semaphore,
     warnings: RefCell<Vec<String>>,
+    /// Volumes that this request has made: no other is taken back.
+    volumes_made: RefCell<Vec<VolumeName>>,
+    /// Networks that a boot had left the record of, which this request has made whole again.
+    restored: RefCell<Vec<NetworkName>>,
     /// Containers that this request has removed: what the kernel still has of their links goes with their networks.
     removed: RefCell<Vec<ContainerId>>,
 }
@@ -87,6 +95,7 @@ impl RealHost {
             hashes,
             attach: None,
             attached: RefCell::default(),
+            keep_logs: false,
             one_off: None,
             images: RefCell::default(),
             hold: RefCell::default(),
@@ -94,6 +103,8 @@ impl RealHost {
             network_turn: tokio::sync::Mutex::default(),
             folder_turns: tokio::sync::Semaphore::new(2),
             warnings: RefCell::default(),
+            volumes_made: RefCell::default(),
+            restored: RefCell::default(),
             removed: RefCell::default(),
         }
     }
@@ -180,11 +191,15 @@ impl RealHost {
             labels,
             project: Some(self.project.name.clone()),
         };
-        self.project
-            .volumes
-            .create(name, &request)
-            .map_err(failed)?;
+        let created = self.project.volumes.create(name, &request);
+        if created.map_err(failed)? {
+            self.volumes_made.borrow_mut().push(name.clone());
+        }
         Ok(())
+    }
+
+    fn has_made(&self, name: &VolumeName) -> bool {
+        self.volumes_made.borrow().contains(name)
     }
 
     fn remove_volume(&self, name: &VolumeName) -> Result<(), HostError> {
@@ -238,6 +253,11 @@ impl RealHost {
         };
         self.pre_stop(&container).await;
         container.ask(|answer| Command::Stop(None, answer)).await?;
+        if self.keep_logs {
+            kept::keep(&self.project, &container).map_err(|e| {
+                HostError::because(format!("cannot keep the log of container `{}`", of.name), e)
+            })?;
+        }
         let _ = container.commands.send(Command::Forget);
         self.project.containers.borrow_mut().shift_remove(&of.id);
         self.removed.borrow_mut().push(of.id.clone());
@@ -286,6 +306,18 @@ impl RealHost {
 }
 
 impl Host for RealHost {
+    async fn undo(&self, action: &Action) -> Result<(), HostError> {
+        match (action, action.inverse()) {
+            (Action::CreateNetwork { name, .. }, _) if self.is_restored(name) => {
+                self.take_down_network(name).await
+            }
+            // Data of somebody else, who was faster.
+            (Action::CreateVolume { name, .. }, _) if !self.has_made(name) => Ok(()),
+            (_, Some(inverse)) => self.perform(&inverse).await,
+            (_, None) => Ok(()),
+        }
+    }
+
     async fn perform(&self, action: &Action) -> Result<(), HostError> {
         match action {
             Action::CreateNetwork { key, name } => self.create_network(key, name).await,

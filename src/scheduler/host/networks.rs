@@ -30,7 +30,10 @@ impl RealHost {
             .await
             .map_err(|e| failed(e.into()))?;
         let record = match known {
-            Some(record) => record,
+            Some(record) => {
+                self.restored.borrow_mut().push(name.clone());
+                record
+            }
             None => self.choose(key, name)?,
         };
         let made = record.spec.clone();
@@ -45,8 +48,24 @@ impl RealHost {
         self.project.save()
     }
 
+    /// Whether the network is older than this request.
+    pub(super) fn is_restored(&self, name: &NetworkName) -> bool {
+        self.restored.borrow().contains(name)
+    }
+
     /// Removes a network; one that is not there is fine.
     pub(super) async fn remove_network(&self, name: &NetworkName) -> Result<(), HostError> {
+        self.take_down_network(name).await?;
+        self.project
+            .record
+            .borrow_mut()
+            .networks
+            .retain(|n| n.name != *name);
+        self.project.save()
+    }
+
+    /// What the kernel has of it goes, what is known of it stays.
+    pub(super) async fn take_down_network(&self, name: &NetworkName) -> Result<(), HostError> {
         if let Some(spec) = self.project.network_spec(name) {
             let driver = self.project.network.clone();
             let failed = |e| HostError::because(format!("cannot remove network `{name}`"), e);
@@ -55,12 +74,7 @@ impl RealHost {
                 .await
                 .map_err(failed)?;
         }
-        self.project
-            .record
-            .borrow_mut()
-            .networks
-            .retain(|n| n.name != *name);
-        self.project.save()
+        Ok(())
     }
 
     fn free_subnet(&self) -> Result<(Ipv4Addr, u8), Box<dyn std::error::Error + Send + Sync>> {

@@ -2,6 +2,7 @@
 
 use super::RealHost;
 use crate::compose::model::Condition;
+use crate::runtime::identity;
 use crate::scheduler::action::ContainerRef;
 use crate::scheduler::execute::HostError;
 use crate::scheduler::supervisor::container::{Container, Phase, Status, Waiting};
@@ -30,8 +31,9 @@ impl RealHost {
                 let is_up =
                     |s: &Status| matches!(s.phase, Phase::Running | Phase::Paused) || ended(s);
                 container.until(is_up).await;
-                let age = self.project.now() - container.status.borrow().started;
-                let rest = SETTLED.saturating_sub(Duration::from_nanos(age.unsigned_abs()));
+                let process = container.status.borrow().process;
+                let age = process.map_or(SETTLED, |(_, start_time)| identity::age(start_time));
+                let rest = SETTLED.saturating_sub(age);
                 // Without a health check, to live on is the only sign of health there is.
                 let _ = tokio::time::timeout(rest, container.until(ended)).await;
                 let status = container.status.borrow().clone();

@@ -6,10 +6,12 @@ use super::down::StopOrder;
 use super::waits::Runner;
 use super::waits::Waits;
 use crate::id::ContainerId;
+use crate::id::NetworkName;
 use crate::id::ServiceName;
 use crate::scheduler::action::Action;
 use crate::scheduler::graph;
 use crate::scheduler::observed::ObservedContainer;
+use crate::scheduler::observed::ObservedNetwork;
 use crate::scheduler::observed::State;
 use crate::scheduler::plan::Cause;
 use crate::scheduler::plan::Plan;
@@ -226,6 +228,7 @@ impl<'a> Starting<'a> {
     }
 
     fn plan(&self, context: &Context<'a>, plan: &mut Plan, wait: bool) -> Result<(), PlanError> {
+        let networks = self.lost_networks(context, plan);
         let mut waits = Waits::new(context, self.runners(context));
         if !context.options.no_deps {
             waits.check(plan)?;
@@ -248,6 +251,7 @@ impl<'a> Starting<'a> {
             for (container, cause) in containers {
                 let mut after = gate.clone();
                 after.extend(self.after.get(&container.id));
+                after.extend(container.networks.iter().filter_map(|n| networks.get(n)));
                 let container = container.reference();
                 let step = plan.add(Action::StartContainer { container }, cause.clone(), &after);
                 waits.started(service.as_str(), step);
@@ -257,6 +261,23 @@ impl<'a> Starting<'a> {
             waits.all(plan);
         }
         Ok(())
+    }
+
+    /// Networks of which a boot has left the record alone: they are made whole again before what is on them starts.
+    fn lost_networks(&self, context: &Context<'a>, plan: &mut Plan) -> HashMap<NetworkName, Step> {
+        let starting = || self.containers.values().flatten();
+        let on = |name| starting().any(|(c, _)| c.networks.contains(name));
+        let known = context.observed.networks.iter();
+        let lost = known.filter(|n| n.hash.is_some() && !n.up && on(&n.name));
+        let make = |network: &ObservedNetwork| {
+            let name = network.name.clone();
+            let action = Action::CreateNetwork {
+                key: name.to_string(),
+                name: name.clone(),
+            };
+            (name, plan.add(action, Cause::LostAtBoot, &[]))
+        };
+        lost.map(make).collect()
     }
 
     /// What takes part in waiting: the services that are meant, and those that start along with them.

@@ -40,7 +40,6 @@ pub async fn all(project: &Rc<Project>, known: Known) -> io::Result<()> {
         is_gone && project.forget_container(record).is_ok()
     };
     adopted.retain(|(record, _)| !gone(record));
-    adopted.sort_by_key(|(record, _)| record.created);
     let containers: Vec<_> = adopted
         .into_iter()
         .map(|(record, life)| take_in(project, record, life))
@@ -78,12 +77,21 @@ fn sweep(project: &Project, known: &Known) -> io::Result<()> {
         return Ok(());
     }
     let known: HashSet<&ContainerId> = known.containers.iter().map(|(r, _)| &r.id).collect();
+    let mut swept = 0;
     for entry in fs::read_dir(project.paths.containers())? {
         let name = entry?.file_name();
         match name.to_str().and_then(|n| ContainerId::new(n).ok()) {
-            Some(id) if !known.contains(&id) => project.paths.container(&id).remove()?,
+            Some(id) if !known.contains(&id) => {
+                project.paths.container(&id).remove()?;
+                swept += 1;
+            }
             _ => {}
         }
+    }
+    if swept > 0 {
+        let text =
+            format!("cleared away {swept} containers that an interrupted command had half made");
+        project.news.borrow_mut().push(text);
     }
     Ok(())
 }
@@ -103,7 +111,7 @@ fn take_in(
         },
         started: life.started,
         exit_code: exit.as_ref().map(|e| e.code).or(life.exit_code),
-        finished: exit.as_ref().map_or(life.finished, |e| e.time),
+        finished: life.finished,
         ..Status::default()
     };
     let container = project.add(record, life, status);

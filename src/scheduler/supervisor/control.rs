@@ -26,8 +26,13 @@ pub use crate::runtime::exec::{ExecCommand, ExecControl, ExecEvent};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ask {
-    /// First: what it wants.
-    Request(Request),
+    /// First: what it wants, and which version it is of.
+    Request {
+        /// Its version.
+        version: String,
+        /// What it wants.
+        request: Request,
+    },
     /// Later, perhaps: that it wants it no more.
     Cancel,
 }
@@ -134,6 +139,9 @@ pub struct Down {
     pub known: Option<Vec<ServiceName>>,
     /// Grace period over the containers' own.
     pub timeout: Option<Duration>,
+    /// Keep the logs of what is removed.
+    #[serde(default)]
+    pub keep_logs: bool,
     /// Answer with the plan, change nothing.
     pub dry_run: bool,
 }
@@ -150,6 +158,9 @@ pub struct Select {
     /// Only these, by full id; empty = all of the services.
     #[serde(default)]
     pub containers: Vec<String>,
+    /// The machine goes down: what is stopped runs again after the next boot, if its restart policy says so.
+    #[serde(default)]
+    pub halt: bool,
     /// Answer with the plan, change nothing.
     pub dry_run: bool,
 }
@@ -166,6 +177,9 @@ pub struct Start {
     pub wait: bool,
     /// Limit of that wait.
     pub wait_timeout: Option<Duration>,
+    /// The machine has come up: only what its restart policy brings back.
+    #[serde(default)]
+    pub boot: bool,
     /// Answer with the plan, change nothing.
     pub dry_run: bool,
 }

@@ -4,6 +4,7 @@ use super::control::{Down, Failure, Kill, Remove, Select, Start, Up};
 use super::launch::DependsOn;
 use super::observe;
 use super::reason;
+use super::restart;
 use super::verbs::{Verbs, failure};
 use crate::compose;
 use crate::compose::model;
@@ -209,7 +210,15 @@ impl Verbs {
     pub(super) fn start(&self, request: &Start) -> Result<Job, Failure> {
         let mut options = options(Verb::Start { wait: request.wait }, &request.services, None);
         options.containers = ids(&request.containers);
+        if request.boot {
+            let all = self.project.all();
+            let due = all.iter().filter(|c| restart::is_due_after_boot(c));
+            options.containers = due.map(|c| c.record.id.clone()).collect();
+        }
         let mut job = self.existing(&options, request.dry_run, None)?;
+        if request.boot && options.containers.is_empty() {
+            job.plan = Plan::default();
+        }
         job.walk.deadline = request.wait_timeout;
         Ok(job)
     }
@@ -258,7 +267,9 @@ impl Verbs {
         };
         let mut options = options(verb, &request.services, request.timeout);
         options.remove_orphans = request.remove_orphans || request.known.is_none();
-        self.existing(&options, request.dry_run, request.known.as_deref())
+        let mut job = self.existing(&options, request.dry_run, request.known.as_deref())?;
+        job.host.keep_logs = request.keep_logs;
+        Ok(job)
     }
 }
 

@@ -8,7 +8,7 @@ use std::io;
 use std::path::Path;
 
 /// A line of a longer one's records is put together up to this many bytes, then shown as it is.
-const LONGEST_LINE: usize = 1 << 20;
+const LONGEST_LINE: usize = 16 << 20;
 
 /// A whole line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,7 @@ pub struct LogLines {
     /// Begun lines of the two streams.
     partial: [Option<Line>; 2],
     ready: VecDeque<Line>,
+    until: Option<i64>,
 }
 
 impl LogLines {
@@ -50,13 +51,26 @@ impl LogLines {
             reader,
             partial: [None, None],
             ready: VecDeque::new(),
+            until: None,
         }
+    }
+
+    /// Nothing that was written after this time, if one is given: the rest of a long log is not read for it.
+    pub fn until(mut self, time: Option<i64>) -> Self {
+        self.until = time;
+        self
     }
 
     /// The next whole line that is there, without taking it.
     pub fn peek(&mut self) -> io::Result<Option<&Line>> {
         while self.ready.is_empty() {
             match self.reader.next_record()? {
+                Some(record) if self.until.is_some_and(|until| record.time > until) => {
+                    // A segment is in the order of time. The next one may begin earlier, if the clock was set back.
+                    if !self.reader.leave_segment()? {
+                        return Ok(None);
+                    }
+                }
                 Some(record) => self.take_in(record),
                 None => return Ok(None),
             }

@@ -9,6 +9,15 @@ use crate::runtime::identity;
 use crate::scheduler::execute::HostError;
 use crate::state::record::{ContainerRecord, LifeRecord};
 
+/// What was asked for in the last run of a container.
+#[derive(Debug, Clone, Copy)]
+pub struct Wishes {
+    /// A user's command stopped it.
+    pub stopped_by_user: bool,
+    /// The machine is going down: it runs again after the next boot.
+    pub halted: bool,
+}
+
 impl Project {
     /// Notes the project's record, if it has changed.
     pub fn save(&self) -> Result<(), HostError> {
@@ -42,24 +51,64 @@ impl Project {
     }
 
     /// Keeps what must outlive us of a container with such restarts. Lost with a full disk, as the journal is.
-    pub fn remember_life(&self, container: &Container, restarts: &Restarts, stopped_by_user: bool) {
+    pub fn remember_life(&self, container: &Container, restarts: &Restarts, wishes: Wishes) {
         let status = container.status.borrow();
+        let before = container.life.borrow().clone();
+        let alive = !matches!(status.phase, Phase::Created | Phase::Exited);
         let health = status.health.map(|h| format!("{h:?}").to_lowercase());
         let life = LifeRecord {
-            stopped_by_user,
+            stopped_by_user: wishes.stopped_by_user,
+            halted: wishes.halted,
             restarts: restarts.in_a_row(),
             attempts: restarts.attempts(),
-            boot: identity::boot_id().unwrap_or_default(),
+            lost: before.lost && !alive,
+            // Of its last run, not of whoever notes that it is over.
+            boot: match alive || status.started != before.started {
+                true => identity::boot_id().unwrap_or_default(),
+                false => before.boot,
+            },
             due: status.phase == Phase::Restarting,
             started: status.started,
             health,
             exit_code: status.exit_code,
             finished: status.finished,
         };
-        let _ = self
-            .ledger
-            .borrow_mut()
-            .life(&container.record.id, life.clone());
+        self.note_life(container, life);
+    }
+
+    fn note_life(&self, container: &Container, life: LifeRecord) {
+        let id = &container.record.id;
+        let _ = self.ledger.borrow_mut().life(id, life.clone());
         container.life.replace(life);
+    }
+
+    /// It ended when the machine did: to be told to the next user who changes something.
+    pub fn lost_with_machine(&self, container: &Container) {
+        let lost = LifeRecord {
+            lost: true,
+            ..container.life.borrow().clone()
+        };
+        self.note_life(container, lost);
+    }
+
+    /// What happened while no user looked, told once.
+    pub fn news(&self) -> Vec<String> {
+        let mut news = self.news.take();
+        let mut names = Vec::new();
+        for container in self.all() {
+            let life = container.life.borrow().clone();
+            if life.lost {
+                names.push(format!("`{}`", container.record.name));
+                let lost = false;
+                self.note_life(&container, LifeRecord { lost, ..life });
+            }
+        }
+        if !names.is_empty() {
+            news.push(format!(
+                "the machine stopped while {} ran; what was left of that run has been cleared away",
+                names.join(", ")
+            ));
+        }
+        news
     }
 }

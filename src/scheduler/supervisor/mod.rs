@@ -33,14 +33,17 @@ mod reason;
 pub mod restart;
 mod server;
 mod single;
+pub mod succession;
 mod summary;
 mod verbs;
 mod watch;
 
+use self::succession::Succession;
 use crate::id::ProjectName;
 use crate::image::Store;
 use crate::network::Driver;
 use crate::network::names as network_names;
+use crate::runtime::rlimits;
 use crate::runtime::rootfs;
 use crate::runtime::sys;
 use crate::state::ledger::Ledger;
@@ -73,10 +76,11 @@ pub fn main(
         args.next()
             .ok_or("a supervisor needs a project, a state root and a run folder")
     };
-    let name = ProjectName::new(next()?.to_string_lossy())?;
+    let words = [next()?, next()?, next()?];
+    let name = ProjectName::new(words[0].to_string_lossy())?;
     let installation = Paths {
-        root: PathBuf::from(next()?),
-        run: PathBuf::from(next()?),
+        root: PathBuf::from(&words[1]),
+        run: PathBuf::from(&words[2]),
     };
     let paths = installation.project(&name);
     // It must outlive the terminal of whoever started it.
@@ -84,21 +88,26 @@ pub fn main(
     let _ = rustix::thread::set_name(c"hoist-supervise");
     // Whoever started us may have had signals blocked, and containers would inherit that.
     nix::sys::signal::SigSet::empty().thread_set_mask()?;
+    rlimits::raise_descriptors();
     paths.make()?;
     let (lock, listener) = (inherited(LOCK_FD), inherited(LISTEN_FD));
     shed_inherited(&[&lock, &listener])?;
-    let Some(_lock) = take_lock(&paths, lock)? else {
+    let Some(lock) = take_lock(&paths, lock)? else {
         return Ok(ExitCode::SUCCESS);
     };
     let listener = match listener {
         Some(fd) => UnixListener::from(fd),
         None => listen(&paths.run)?,
     };
+    let succession = Succession::new(&lock, &listener, words)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(4)
         .build()?;
-    tokio::task::LocalSet::new().block_on(&runtime, supervise(name, installation, listener))?;
+    tokio::task::LocalSet::new().block_on(
+        &runtime,
+        supervise(name, installation, (listener, succession)),
+    )?;
     // A blocked kernel call must not keep us: everything that matters is done.
     runtime.shutdown_background();
     Ok(ExitCode::SUCCESS)
@@ -107,7 +116,7 @@ pub fn main(
 async fn supervise(
     name: ProjectName,
     installation: Paths,
-    listener: UnixListener,
+    (listener, succession): (UnixListener, Succession),
 ) -> Result<(), Box<dyn Error>> {
     rootfs::make_bottom(&installation.bottom())?;
     let (ledger, known) = Ledger::open(&installation.project(&name).ledger())?;
@@ -134,7 +143,9 @@ async fn supervise(
     listener.set_nonblocking(true)?;
     let listener = tokio::net::UnixListener::from_std(listener)?;
     tokio::task::spawn_local(neighbours::listen(project.clone()));
-    server::Server::new(project.clone()).run(listener).await?;
+    server::Server::new(project.clone(), succession)
+        .run(listener)
+        .await?;
     project.publish_names();
     project.clear_aside();
     Ok(())

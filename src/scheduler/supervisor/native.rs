@@ -91,6 +91,7 @@ fn log(container: &Container, pattern: &str) -> Result<String, String> {
         *seen = Some(Seen {
             run: started,
             lines: LogLines::since(&container.paths.log(), started).map_err(|e| e.to_string())?,
+            begun: false,
             matched: None,
         });
     }
@@ -102,7 +103,9 @@ fn log(container: &Container, pattern: &str) -> Result<String, String> {
         && let Some(line) = seen.lines.next_line().map_err(|e| e.to_string())?
     {
         let text = String::from_utf8_lossy(&line.bytes);
-        if line.time >= started && regex.is_match(&text) {
+        // Lines of the run before may come first; behind the first of this run, a clock that was set back changes nothing.
+        seen.begun |= line.time >= started;
+        if seen.begun && regex.is_match(&text) {
             seen.matched = Some(line);
         }
     }
@@ -116,5 +119,6 @@ fn log(container: &Container, pattern: &str) -> Result<String, String> {
 pub struct Seen {
     run: i64,
     lines: LogLines,
+    begun: bool,
     matched: Option<Line>,
 }

@@ -45,8 +45,12 @@ pub fn project(project: &Project, desired: &Desired) -> Observed {
         }
     }
     let mut volumes = own_volumes(project);
-    for DesiredVolume { name, .. } in &desired.volumes {
-        if project.volumes.exists(name) && !volumes.iter().any(|v| v.name == *name) {
+    // One of ours whose record was lost is as good as missing: to make it writes the record anew, and touches no data.
+    let recorded =
+        |name| matches!(project.volumes.get(name), Ok(v) if v.metadata.created.is_some());
+    for DesiredVolume { name, external, .. } in &desired.volumes {
+        let is_there = project.volumes.exists(name) && (*external || recorded(name));
+        if is_there && !volumes.iter().any(|v| v.name == *name) {
             volumes.push(ObservedVolume {
                 name: name.clone(),
                 hash: None,

@@ -70,6 +70,10 @@ pub struct Project {
     /// Folders to empty when everybody has been answered.
     aside: RefCell<Vec<PathBuf>>,
     names_stale: Cell<bool>,
+    /// What users are to be told of, once.
+    pub(super) news: RefCell<Vec<String>>,
+    /// What is stopped now is stopped for a shutdown of the machine.
+    pub(super) halting: Cell<bool>,
     me: Weak<Self>,
     changed: Notify,
 }
@@ -119,6 +123,8 @@ impl Project {
             aside: RefCell::default(),
             // Others may believe what a predecessor told them.
             names_stale: Cell::new(true),
+            news: RefCell::default(),
+            halting: Cell::new(false),
         }))
     }
 
@@ -196,11 +202,8 @@ impl Project {
                 }
             }
         };
-        let all = self.all();
-        let found = all
-            .iter()
-            .filter(|c| fits(c))
-            .max_by_key(|c| c.record.created);
+        // In the order of their creation, whatever the clock said then.
+        let found = self.all().into_iter().rfind(|c| fits(c));
         found.map(|container| container.record.launch.clone())
     }
 
@@ -325,6 +328,7 @@ impl Project {
             signal: None,
             oom: false,
             time: self.now(),
+            ran: None,
         };
         if let Ok(Some(pidfd)) = identity::open_pid(pid, start_time)
             && let Ok(pidfd) = watch::readable(pidfd)
@@ -335,7 +339,7 @@ impl Project {
                 exit.signal = status.signal();
                 exit.code = status.code().or(exit.signal.map(|s| 128 + s)).unwrap_or(-1);
             }
-            exit.time = self.now();
+            (exit.time, exit.ran) = (self.now(), Some(identity::age(start_time)));
         }
         self.sweep_after(container);
         exit

@@ -1,4 +1,4 @@
-//! When a container is started again after it ended. Pure: told what happened, answers what to do.
+//! When a container is started again after it ended, or after a boot. Pure: told what happened, answers what to do.
 //!
 //! The rules are docker's restart manager's: the time before a restart doubles from 100 ms to a minute, and a run of at
 //! least ten seconds is a success that makes it forget. What `on-failure:N` limits is counted from the user's start on,
@@ -6,6 +6,10 @@
 
 use crate::compose::model::Restart;
 use crate::compose::model::RestartPolicy;
+use crate::runtime::identity;
+use crate::scheduler::supervisor::container::{Container, Phase};
+use crate::scheduler::supervisor::launch::RestartRule;
+use crate::state::record::LifeRecord;
 use std::time::Duration;
 
 const FIRST_DELAY: Duration = Duration::from_millis(100);
@@ -101,13 +105,50 @@ impl Restarts {
     }
 }
 
-/// Whether a container is started when the machine (not the user) ended it: after a boot. Here `always` and
+/// Whether a container that has run before and does not run now is started after a boot. Here `always` and
 /// `unless-stopped` differ.
-pub fn after_boot(policy: RestartPolicy, stopped_by_user: bool) -> bool {
-    match policy {
+pub fn after_boot(rule: &Restart, life: &LifeRecord) -> bool {
+    let stopped = life.stopped_by_user && !life.halted;
+    let attempts_left = || rule.max_attempts.is_none_or(|max| life.attempts < max);
+    match rule.policy {
+        _ if life.started == 0 => false,
         RestartPolicy::Always => true,
-        RestartPolicy::UnlessStopped | RestartPolicy::OnFailure => !stopped_by_user,
+        RestartPolicy::UnlessStopped => !stopped,
+        // One that was done stays done.
+        RestartPolicy::OnFailure => {
+            !stopped && (life.halted || life.exit_code != Some(0)) && attempts_left()
+        }
         RestartPolicy::No => false,
+    }
+}
+
+/// [`after_boot`], of a container that was last run in an earlier boot, or stopped for the end of this one.
+pub fn is_due_after_boot(container: &Container) -> bool {
+    let life = container.life.borrow();
+    if !life.halted && identity::boot_id().is_ok_and(|boot| boot == life.boot) {
+        return false;
+    }
+    let rests = matches!(
+        container.status.borrow().phase,
+        Phase::Exited | Phase::Created
+    );
+    let rule = rule(&container.record.launch.restart);
+    rests && after_boot(&rule, &life)
+}
+
+/// A container's rule, as its record has it.
+pub fn rule(record: &RestartRule) -> Restart {
+    let policy = match record.policy.as_str() {
+        "always" => RestartPolicy::Always,
+        "unless-stopped" => RestartPolicy::UnlessStopped,
+        "on-failure" => RestartPolicy::OnFailure,
+        _ => RestartPolicy::No,
+    };
+    Restart {
+        policy,
+        max_attempts: record.max_attempts,
+        delay: record.delay,
+        window: record.window,
     }
 }
 
@@ -245,11 +286,42 @@ mod tests {
     }
 
     #[test]
-    fn always_and_unless_stopped_differ_after_a_boot_only() {
-        assert!(after_boot(RestartPolicy::Always, true));
-        assert!(!after_boot(RestartPolicy::UnlessStopped, true));
-        assert!(after_boot(RestartPolicy::UnlessStopped, false));
-        assert!(after_boot(RestartPolicy::OnFailure, false));
-        assert!(!after_boot(RestartPolicy::No, false));
+    fn after_a_boot_runs_what_ran_and_what_always_runs() {
+        use RestartPolicy::*;
+        let ran = LifeRecord {
+            started: 1,
+            exit_code: Some(-1),
+            ..LifeRecord::default()
+        };
+        let stopped = LifeRecord {
+            stopped_by_user: true,
+            exit_code: Some(0),
+            ..ran.clone()
+        };
+        let halted = LifeRecord {
+            halted: true,
+            ..stopped.clone()
+        };
+        let done = LifeRecord {
+            exit_code: Some(0),
+            ..ran.clone()
+        };
+        let never = LifeRecord::default();
+        let lives = [&ran, &stopped, &halted, &done, &never];
+        for (policy, expected) in [
+            (Always, [true, true, true, true, false]),
+            (UnlessStopped, [true, false, true, true, false]),
+            (OnFailure, [true, false, true, false, false]),
+            (No, [false; 5]),
+        ] {
+            let found = lives.map(|life| after_boot(&rule(policy), life));
+            assert_eq!(found, expected, "{policy:?}");
+        }
+        let exhausted = LifeRecord { attempts: 2, ..ran };
+        let limited = Restart {
+            max_attempts: Some(2),
+            ..rule(OnFailure)
+        };
+        assert!(!after_boot(&limited, &exhausted));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::control::{Ask, Channel, Frame, Reply, Request};
 use super::project::Project;
+use super::succession::{Succession, VERSION};
 use super::verbs::Verbs;
 use super::watch;
 use crate::scheduler::execute::Cancel;
@@ -22,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Server {
     project: Rc<Project>,
     verbs: Rc<Verbs>,
+    succession: Succession,
     clients: Cell<usize>,
     left: Notify,
 }
@@ -31,11 +33,12 @@ type Outbox = mpsc::UnboundedSender<(Frame, Vec<OwnedFd>)>;
 
 impl Server {
     /// A server of this project.
-    pub fn new(project: Rc<Project>) -> Rc<Self> {
+    pub fn new(project: Rc<Project>, succession: Succession) -> Rc<Self> {
         let verbs = Rc::new(Verbs::new(project.clone()));
         Rc::new(Self {
             project,
             verbs,
+            succession,
             clients: Cell::new(0),
             left: Notify::new(),
         })
@@ -83,13 +86,17 @@ impl Server {
     }
 
     async fn converse(&self, socket: OwnedFd) -> io::Result<()> {
-        if rustix::net::sockopt::socket_peercred(&socket)?.uid != rustix::process::geteuid() {
+        let peer = rustix::net::sockopt::socket_peercred(&socket)?;
+        if peer.uid != rustix::process::geteuid() {
             return Ok(());
         }
         let mut channel = watch::readable(Channel::new(socket))?;
-        let Ask::Request(request) = hear(&mut channel).await? else {
+        let Ask::Request { version, request } = hear(&mut channel).await? else {
             return Ok(());
         };
+        if version != VERSION {
+            self.make_way(peer.pid.as_raw_nonzero().get()).await;
+        }
         let (outbox, mut inbox) = mpsc::unbounded_channel();
         let cancel = Cancel::default();
         let work = self.answer(request, &outbox, &cancel);
@@ -111,6 +118,15 @@ impl Server {
             send(&channel, &frame, &fds)?;
         }
         Ok(())
+    }
+
+    /// Lets the program of process `pid`, of another version, take our place when nothing is under way. If it cannot, we
+    /// answer as well as we can.
+    async fn make_way(&self, pid: i32) {
+        let _turn = self.verbs.turn().await;
+        let error = self.succession.pass_to(pid);
+        let text = format!("cannot make way for a hoist of another version: {error}");
+        self.project.news.borrow_mut().push(text);
     }
 
     async fn answer(&self, request: Request, outbox: &Outbox, cancel: &Cancel) {

@@ -1,9 +1,10 @@
 //! Containers as tables show them.
 
-use super::container::Container;
+use super::container::{Container, Status};
 use super::control::{ContainerSummary, PortSummary};
 use super::project::Project;
 use crate::network::spec::PublishedPort;
+use crate::runtime::identity;
 use crate::runtime::spec::MountKind;
 
 /// All containers, by service and number.
@@ -27,7 +28,7 @@ fn one(project: &Project, container: &Container) -> ContainerSummary {
         image: record.image.clone(),
         command: record.launch.spec.process.args.clone(),
         created: record.created,
-        started: status.started,
+        started: since(project, &status),
         finished: status.finished,
         state: status.phase.state(),
         health: status.health,
@@ -54,6 +55,17 @@ fn one(project: &Project, container: &Container) -> ContainerSummary {
         mounts: mounts(container),
         log_dir: container.paths.log(),
         attach: record.launch.attach,
+    }
+}
+
+/// When it was started, by the clock as it is now: one that runs was not started in the future.
+fn since(project: &Project, status: &Status) -> i64 {
+    let now = project.now();
+    match status.process {
+        Some((_, start_time)) if status.started > now => {
+            now - i64::try_from(identity::age(start_time).as_nanos()).unwrap_or(0)
+        }
+        _ => status.started,
     }
 }
 

@@ -96,12 +96,21 @@ impl Verbs {
             }
             Request::Stop(select) => {
                 self.hasten(select.timeout, &select.services);
+                // Once the machine goes down, it does.
+                self.project
+                    .halting
+                    .set(self.project.halting.get() || select.halt);
                 return self.fall(cancel, sink, |v| v.stop(&select)).await;
             }
             Request::Kill(kill) => return self.hurry(cancel, sink, |v| v.kill(&kill)).await,
             Request::Remove(remove) => return self.fall(cancel, sink, |v| v.remove(&remove)).await,
         };
         Ok(Some((reply, Vec::new())))
+    }
+
+    /// While this is held, nothing changes.
+    pub(super) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.lock().await
     }
 
     /// A verb that starts things: a later one that stops things may cancel it.
@@ -188,7 +197,8 @@ impl Verbs {
             0 => {}
             starts => self.project.prepare(starts),
         }
-        for text in job.plan.warnings.iter().cloned() {
+        let news = self.project.news();
+        for text in news.into_iter().chain(job.plan.warnings.iter().cloned()) {
             sink(warning(self.project.now(), text));
         }
         let executed = execute(&job.plan, &job.host, job.walk, cancel, sink).await;

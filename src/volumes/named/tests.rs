@@ -165,3 +165,29 @@ fn options_that_cannot_be_kept_are_errors() {
     );
     assert!(volumes.list().unwrap().is_empty());
 }
+
+#[test]
+fn a_record_that_was_lost_is_written_anew_and_a_bound_folder_found_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = tempfile::tempdir().unwrap();
+    let volumes = Volumes::open(dir.path()).unwrap();
+    let (name, request) = (name("bound"), bind(host.path()));
+    assert!(volumes.create(&name, &request).unwrap());
+    let record = dir.path().join("volumes/bound/volume.json");
+    let whole = fs::read(&record).unwrap();
+    for cut in 0..whole.len() {
+        fs::write(&record, &whole[..cut]).unwrap();
+        // A new container must not find an empty folder in the place of its data.
+        assert!(!volumes.create(&name, &request).unwrap(), "{cut}");
+        assert_eq!(volumes.path(&name), host.path(), "{cut}");
+        assert_eq!(fs::read_dir(record.parent().unwrap()).unwrap().count(), 2);
+    }
+    // What is in the volume is never given up for a folder elsewhere.
+    fs::remove_file(&record).unwrap();
+    fs::write(dir.path().join("volumes/bound/_data/file"), "kept").unwrap();
+    let refused = volumes.create(&name, &request);
+    assert!(
+        matches!(refused, Err(Error::Different { .. })),
+        "{refused:?}"
+    );
+}

@@ -2,8 +2,8 @@
 //!
 //! Each path (start, stop, start again, restart, recreate, remove) is walked once a point: the process of one role is
 //! killed at its Nth system call, then one `up -d` or `down` has to heal everything. `make test` walks points spread
-//! evenly over all roles and paths, `make test-crash` (`HOIST_CRASH=all`) all of them. `HOIST_CRASH=shim:57` walks one
-//! point of each path again.
+//! evenly over all roles and paths, `make test-crash` (`HOIST_CRASH=all`) all of them. `HOIST_CRASH=3/8` walks
+//! the third of eight parts, `HOIST_CRASH=shim:57` one point of each path again.
 
 mod tracer;
 mod walk;

@@ -51,6 +51,12 @@ pub fn walk(path: Path, sample: &[(Role, usize)]) {
 /// The numbers of the calls at which to kill.
 fn points(wish: &str, role: Role, total: usize, share: usize) -> Vec<usize> {
     let name = format!("{role:?}").to_lowercase();
+    if let Some((part, parts)) = wish.split_once('/') {
+        let (part, parts): (usize, usize) = (part.parse().unwrap(), parts.parse().unwrap());
+        return (1..=total)
+            .filter(|at| at % parts == part % parts)
+            .collect();
+    }
     match wish.split_once(':') {
         _ if wish == "all" => (1..=total).collect(),
         Some((wanted, number)) if wanted == name => number.parse().into_iter().collect(),

@@ -2,6 +2,7 @@
 
 use hoist::compose::model::Condition;
 use hoist::id::ContainerId;
+use hoist::id::NetworkName;
 use hoist::id::ServiceName;
 use hoist::scheduler::action::Action;
 use hoist::scheduler::action::ContainerRef;
@@ -22,6 +23,7 @@ use hoist::scheduler::observed::State;
 use hoist::scheduler::plan::Plan;
 use std::cell::Cell;
 use std::cell::RefCell;
+use std::collections::HashSet;
 
 /// When a call fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,13 +44,17 @@ pub struct Simulated<'a> {
     /// Which call of `perform` or `wait` fails, and how.
     pub fault: Option<(usize, Fault)>,
     calls: Cell<usize>,
+    /// Networks that are known from before: what the kernel has of them can be made again.
+    known: RefCell<HashSet<NetworkName>>,
     pub log: RefCell<Vec<String>>,
 }
 
 impl<'a> Simulated<'a> {
     pub fn new(desired: &'a Desired, world: Observed) -> Self {
+        let known = world.networks.iter().map(|n| n.name.clone()).collect();
         Self {
             desired,
+            known: RefCell::new(known),
             world: RefCell::new(world),
             lax: false,
             bystanders: vec![],
@@ -111,6 +117,7 @@ impl<'a> Simulated<'a> {
                     return Err(format!("network {name} is in use by {}", c.name));
                 }
                 world.networks.retain(|n| n.name != *name);
+                self.known.borrow_mut().remove(name);
             }
             Action::CreateVolume { name, .. } => {
                 let wanted = self
@@ -306,6 +313,14 @@ impl Host for Simulated<'_> {
 
     async fn undo(&self, action: &Action) -> Result<(), HostError> {
         self.log.borrow_mut().push(format!("undo {action}"));
+        if let Action::CreateNetwork { name, .. } = action
+            && self.known.borrow().contains(name)
+        {
+            let mut world = self.world.borrow_mut();
+            let mut networks = world.networks.iter_mut();
+            networks.find(|n| n.name == *name).unwrap().up = false;
+            return Ok(());
+        }
         let inverse = action
             .inverse()
             .expect("only what makes something is taken back");

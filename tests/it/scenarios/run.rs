@@ -40,8 +40,10 @@ impl Foreign {
 
     fn run(&self, args: &[String]) -> Output {
         let started = Instant::now();
-        let done = Command::new(&self.words[0])
-            .args(&self.words[1..])
+        // A command that hangs is a difference, too.
+        let done = Command::new("timeout")
+            .args(["-k", "5", "120"])
+            .args(&self.words)
             .args(args)
             .output()
             .unwrap();

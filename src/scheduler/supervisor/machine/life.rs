@@ -10,6 +10,7 @@ use crate::scheduler::execute::HostError;
 use crate::scheduler::observed;
 use crate::scheduler::supervisor::container::{Phase, Status};
 use crate::scheduler::supervisor::health::Input;
+use crate::scheduler::supervisor::memory::Wishes;
 use crate::scheduler::supervisor::restart::{Ending, Verdict};
 use crate::state::event::What;
 use crate::state::record::LifeRecord;
@@ -23,7 +24,9 @@ impl Machine {
         let life = self.recall();
         match (status.pid, status.exit) {
             (Some((pid, start_time)), _) => self.adopted(pid, start_time),
-            (None, Some(exit)) if life.finished != exit.time => self.exited(&exit),
+            (None, Some(exit)) if life.finished != exit.time.max(life.started) => {
+                self.exited(&exit);
+            }
             (None, _) if life.due => self.due(),
             (None, _) => {
                 self.set(|s| s.phase = at_rest(s));
@@ -37,6 +40,7 @@ impl Machine {
         let life = self.container.life.borrow().clone();
         self.restarts.resume(life.restarts, life.attempts);
         self.by_user = life.stopped_by_user;
+        self.halted = life.halted;
         life
     }
 
@@ -52,7 +56,8 @@ impl Machine {
             s.phase = Phase::Running;
             s.process = Some((pid, start_time));
             s.exit_code = None;
-            s.started = now;
+            // After its last end, also if the clock was set back: that is how a run is told from a rest.
+            s.started = now.max(s.finished + 1);
         });
         self.watch_health(Input::Started);
         self.project.event(&self.container, What::Started, "");
@@ -124,14 +129,15 @@ impl Machine {
 
     pub(super) fn exited(&mut self, exit: &Exit) {
         let status = self.container.status.borrow().clone();
-        let ran = Duration::from_nanos(u64::try_from(exit.time - status.started).unwrap_or(0));
+        let by_clock = || u64::try_from(exit.time - status.started).unwrap_or(0);
+        let ran = exit.ran.unwrap_or_else(|| Duration::from_nanos(by_clock()));
         self.kill_at = None;
         self.pidfd = None;
         self.fifos = None;
         self.set(|s| {
             s.process = None;
             if s.started <= s.finished {
-                s.started = exit.time; // nobody lived to note when
+                s.started = exit.time.max(s.finished + 1); // nobody lived to note when
             }
             s.exit_code = Some(exit.code);
             // One that ended at once did so before we heard of its start.
@@ -183,7 +189,7 @@ impl Machine {
         self.set(|s| {
             s.phase = at_rest(s);
             if life.started > life.finished {
-                (s.exit_code, s.finished) = (Some(-1), now);
+                (s.exit_code, s.finished) = (Some(-1), now.max(life.started));
             }
         });
         let what = What::Exited {
@@ -193,12 +199,19 @@ impl Machine {
         self.project
             .event(&self.container, what, "the machine stopped");
         self.remember();
+        if life.started > life.finished {
+            self.project.lost_with_machine(&self.container);
+        }
         self.is_down();
     }
 
     pub(super) fn remember(&self) {
+        let wishes = Wishes {
+            stopped_by_user: self.by_user,
+            halted: self.halted,
+        };
         self.project
-            .remember_life(&self.container, &self.restarts, self.by_user);
+            .remember_life(&self.container, &self.restarts, wishes);
     }
 
     /// Nothing will start again: the shim cleans up and ends, which closes the link.

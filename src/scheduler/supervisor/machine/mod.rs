@@ -20,8 +20,6 @@ mod stop;
 
 use self::health::schedule;
 
-use crate::compose::model::Restart;
-use crate::compose::model::RestartPolicy;
 use crate::runtime::Fifos;
 use crate::runtime::RuntimeError;
 use crate::runtime::shim::ShimLink;
@@ -32,7 +30,7 @@ use crate::scheduler::supervisor::container::{Answer, Container, Phase, Status};
 use crate::scheduler::supervisor::health::{Input, Monitor, Probe};
 use crate::scheduler::supervisor::probe;
 use crate::scheduler::supervisor::project::Project;
-use crate::scheduler::supervisor::restart::Restarts;
+use crate::scheduler::supervisor::restart::{self, Restarts};
 use crate::scheduler::supervisor::watch;
 use crate::state::event::What;
 use std::collections::VecDeque;
@@ -102,6 +100,8 @@ pub struct Machine {
     kill_at: Option<Instant>,
     /// A user asked for the end of this run.
     by_user: bool,
+    /// That was for a shutdown of the machine.
+    halted: bool,
     /// It is being stopped because it is unhealthy, to be started again.
     ailing: bool,
     /// Who waits for the start.
@@ -142,7 +142,7 @@ impl Machine {
             .health
             .as_ref()
             .map(|h| Monitor::new(schedule(h)));
-        let restarts = Restarts::new(rule(&container.record.launch.restart));
+        let restarts = Restarts::new(restart::rule(&container.record.launch.restart));
         let machine = Self {
             project,
             container,
@@ -154,6 +154,7 @@ impl Machine {
             restart_at: None,
             kill_at: None,
             by_user: false,
+            halted: false,
             ailing: false,
             starting: None,
             stopping: Vec::new(),
@@ -209,7 +210,7 @@ impl Machine {
             Command::Launched(link, answer) => {
                 self.set(|s| s.phase = Phase::Starting);
                 self.starting = Some(answer);
-                self.by_user = false;
+                (self.by_user, self.halted) = (false, false);
                 self.attach(link);
             }
             Command::Adopted(link) => self.attach(link),
@@ -367,20 +368,5 @@ async fn until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
-    }
-}
-
-fn rule(record: &crate::scheduler::supervisor::launch::RestartRule) -> Restart {
-    let policy = match record.policy.as_str() {
-        "always" => RestartPolicy::Always,
-        "unless-stopped" => RestartPolicy::UnlessStopped,
-        "on-failure" => RestartPolicy::OnFailure,
-        _ => RestartPolicy::No,
-    };
-    Restart {
-        policy,
-        max_attempts: record.max_attempts,
-        delay: record.delay,
-        window: record.window,
     }
 }

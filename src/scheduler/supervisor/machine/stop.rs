@@ -19,6 +19,7 @@ impl Machine {
             return;
         }
         self.by_user = true;
+        self.halted = self.project.halting.get();
         self.stopping.push(answer);
         if self.container.record.launch.restart.policy != "no" {
             // Should we be killed now, nobody starts it again.
