@@ -144,7 +144,7 @@ pub fn raise_descriptors() {
 /// Gives a process (`None` = this one) the limit that was there before [`raise_descriptors`].
 pub fn give_back(pid: Option<Pid>) {
     if let Some(before) = BEFORE.get() {
-        let _ = prlimit(pid, Resource::Nofile, before.clone());
+        let _ = prlimit(pid, Resource::Nofile, *before);
     }
 }
 
