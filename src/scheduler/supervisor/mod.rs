@@ -11,6 +11,7 @@
 
 mod adopt;
 pub mod assemble;
+mod bury;
 pub mod container;
 pub mod control;
 pub mod endpoint;

@@ -16,15 +16,12 @@ use crate::network::dns::{Resolver, Zone};
 use crate::network::spec::NetworkSpec;
 use crate::runtime::ExecHandle;
 use crate::runtime::ExecRequest;
-use crate::runtime::Exit;
 use crate::runtime::Identity;
 use crate::runtime::LaunchFds;
 use crate::runtime::LaunchRequest;
 use crate::runtime::RuntimeError;
 use crate::runtime::ShimLink;
 use crate::runtime::Zygote;
-use crate::runtime::identity;
-use crate::runtime::shim::record as record_of_shim;
 use crate::scheduler::execute::HostError;
 use crate::state::event::{Event, Subject, What};
 use crate::state::journal;
@@ -315,47 +312,6 @@ impl Project {
             }
             self.resolver.publish(Arc::new(Zone::new(&all)));
         }
-    }
-
-    /// Waits for the end of a container whose shim is dead, and cleans up after it.
-    pub async fn bury(&self, container: &Container, (pid, start_time): (i32, u64)) -> Exit {
-        if let Ok(Some(exit)) = record_of_shim::read_exit(&container.paths.run) {
-            self.sweep_after(container);
-            return exit;
-        }
-        let mut exit = Exit {
-            code: -1,
-            signal: None,
-            oom: false,
-            time: self.now(),
-            ran: None,
-        };
-        if let Ok(Some(pidfd)) = identity::open_pid(pid, start_time)
-            && let Ok(pidfd) = watch::readable(pidfd)
-        {
-            let _ = pidfd.readable().await;
-            if let Some(status) = identity::exit_status(pidfd.get_ref()) {
-                use std::os::unix::process::ExitStatusExt;
-                exit.signal = status.signal();
-                exit.code = status.code().or(exit.signal.map(|s| 128 + s)).unwrap_or(-1);
-            }
-            (exit.time, exit.ran) = (self.now(), Some(identity::age(start_time)));
-        }
-        self.sweep_after(container);
-        exit
-    }
-
-    /// Removes what a container without processes has left because its shim was killed; nothing if that was not so.
-    pub fn sweep_after(&self, container: &Container) {
-        if !container.paths.run.join("shim.sock").exists() {
-            return;
-        }
-        let path = &container.record.launch.spec.cgroup.path;
-        if let Ok(cgroup) = crate::runtime::cgroups::Cgroup::open(path) {
-            let _ = cgroup.kill();
-            let _ = cgroup.remove();
-        }
-        record_of_shim::clear(&container.paths.run);
     }
 
     /// Ends when some container has come to rest.
