@@ -5,7 +5,6 @@ use super::launch::{Launch, Peer};
 use super::machine::Machine;
 use super::names;
 use super::neighbours::Neighbours;
-use super::watch;
 use crate::compose::model::VolumesOf;
 use crate::id::ContainerId;
 use crate::id::NetworkName;
