@@ -2,7 +2,7 @@
 
 use super::inspect::Tail;
 use super::lifecycle::seconds;
-use super::resources::{Names, Prune};
+use super::resources::{Inspect, Names, Prune};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -39,7 +39,7 @@ pub enum Container {
     /// Run a command in a running container
     Exec(Exec),
     /// Show all that is known of containers
-    Inspect(Names),
+    Inspect(Inspect),
     /// Show the processes of a container
     Top(One),
     /// Remove containers that have ended

@@ -68,6 +68,9 @@ pub struct History {
     /// Do not cut ids and instructions
     #[arg(long)]
     pub no_trunc: bool,
+    /// Sizes and dates as people say them
+    #[arg(short = 'H', long, value_name = "BOOL", default_value = "true", hide_default_value = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub human: bool,
 }
 
 /// `image inspect`
@@ -76,6 +79,9 @@ pub struct InspectImages {
     /// Names or ids of images
     #[arg(value_name = "IMAGE", required = true)]
     pub images: Vec<String>,
+    /// `json`, or a template such as `{{.Id}}`
+    #[arg(short, long, value_name = "FORMAT")]
+    pub format: Option<String>,
 }
 
 /// `image prune`

@@ -12,7 +12,7 @@ pub enum Network {
     #[command(alias = "list")]
     Ls(List),
     /// Show all that is known of networks
-    Inspect(Names),
+    Inspect(Inspect),
     /// Remove networks that no container is on
     #[command(alias = "remove")]
     Rm(Remove),
@@ -29,7 +29,7 @@ pub enum Volume {
     /// Make a volume
     Create(CreateVolume),
     /// Show all that is known of volumes
-    Inspect(Names),
+    Inspect(Inspect),
     /// Remove volumes, with all that is in them
     #[command(alias = "remove")]
     Rm(Remove),
@@ -44,7 +44,7 @@ pub enum Project {
     #[command(alias = "list")]
     Ls(Ls),
     /// Show all that is known of projects
-    Inspect(Names),
+    Inspect(Inspect),
     /// Take projects down
     #[command(alias = "remove")]
     Rm(RemoveProject),
@@ -77,6 +77,17 @@ pub struct Names {
     /// Names
     #[arg(value_name = "NAME", required = true)]
     pub names: Vec<String>,
+}
+
+/// `inspect`
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// Names
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
+    /// `json`, or a template such as `{{.Name}}`
+    #[arg(short, long, value_name = "FORMAT")]
+    pub format: Option<String>,
 }
 
 /// `rm`

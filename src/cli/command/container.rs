@@ -1,11 +1,12 @@
 //! `container …`: single containers of the whole installation, by name or id.
 
-use super::resources::{each, prune};
+use super::resources::{Documents, each, prune};
 use super::terminal::{self, Manner};
 use super::{container_run, show};
 use crate::cli::args::Container;
 use crate::cli::args::container as args;
 use crate::cli::args::inspect::Tail;
+use crate::cli::args::resources::Inspect;
 use crate::cli::context::Context;
 use crate::cli::exit::{Error, Exit};
 use crate::cli::signals::Signals;
@@ -28,7 +29,7 @@ pub fn run(context: &Context, command: Container) -> Result<Exit, Error> {
         Container::Ls(args) => list(context, &args),
         Container::Logs(args) => logs(context, &args),
         Container::Exec(args) => exec(context, args),
-        Container::Inspect(args) => inspect(context, &args.names),
+        Container::Inspect(args) => inspect(context, &args),
         Container::Wait(args) => wait(context, &args.names),
         Container::Top(args) => {
             let it = engine::container(engine, &args.name)?;
@@ -160,15 +161,15 @@ fn list(context: &Context, args: &args::ListContainers) -> Result<Exit, Error> {
     show(context, &text)
 }
 
-fn inspect(context: &Context, names: &[String]) -> Result<Exit, Error> {
+fn inspect(context: &Context, args: &Inspect) -> Result<Exit, Error> {
+    let format = Documents::read(args.format.as_deref())?;
     let engine = context.engine();
     let mut found = Vec::new();
-    for name in names {
+    for name in &args.names {
         let it = engine::container(&engine, name)?;
         found.push(serde_json::to_value(&it).unwrap_or(Value::Null));
     }
-    let text = serde_json::to_string_pretty(&found).unwrap_or_default();
-    show(context, &format!("{text}\n"))
+    show(context, &format.render(&found)?)
 }
 
 fn wait(context: &Context, names: &[String]) -> Result<Exit, Error> {

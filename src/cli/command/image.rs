@@ -1,15 +1,15 @@
 //! `image …`, and `images` and `history`, which docker has by themselves.
 
+use super::resources::Documents;
 use super::{images, show};
 use crate::cli::args::{History, Image, Images, InspectImages, ListImages, PruneImages};
 use crate::cli::context::Context;
 use crate::cli::exit::{Error, Exit};
 use crate::cli::view::human;
-use crate::cli::view::images::{HISTORY, USED, step, used as used_row, used_json};
+use crate::cli::view::images::{HISTORY, HISTORY_EXACT, USED, step, used as used_row, used_json};
 use crate::cli::view::listing::Form;
 use crate::engine;
 use indexmap::IndexSet;
-use serde_json::Value;
 
 /// Runs `image …`.
 pub fn run(context: &Context, verb: Image) -> Result<Exit, Error> {
@@ -71,12 +71,13 @@ pub fn used(context: &Context, args: &Images) -> Result<Exit, Error> {
 
 /// Shows how an image was made.
 pub fn history(context: &Context, args: &History) -> Result<Exit, Error> {
-    let form = super::form(&HISTORY, &args.format)?;
+    let fields = if args.human { HISTORY } else { HISTORY_EXACT };
+    let form = super::form(&fields, &args.format)?;
     let steps = engine::history(&context.engine(), &args.image)?;
     let now = super::now();
     let rows: Vec<_> = steps
         .iter()
-        .map(|it| step(it, now, args.no_trunc))
+        .map(|it| step(it, now, (args.no_trunc, args.human)))
         .collect();
     if args.quiet {
         let ids = rows.iter().filter_map(|row| row["ID"].as_str());
@@ -85,11 +86,12 @@ pub fn history(context: &Context, args: &History) -> Result<Exit, Error> {
             &ids.map(|id| format!("{id}\n")).collect::<String>(),
         );
     }
-    show(context, &HISTORY.render(&rows, &form))
+    show(context, &fields.render(&rows, &form))
 }
 
-/// Shows all that is known of images, as one array.
+/// Shows all that is known of images.
 fn inspect(context: &Context, args: &InspectImages) -> Result<Exit, Error> {
+    let format = Documents::read(args.format.as_deref())?;
     let mut found = Vec::new();
     let mut failed = None;
     for image in &args.images {
@@ -102,8 +104,7 @@ fn inspect(context: &Context, args: &InspectImages) -> Result<Exit, Error> {
             }
         }
     }
-    let text = serde_json::to_string_pretty(&Value::Array(found)).unwrap_or_default();
-    show(context, &(text + "\n"))?;
+    show(context, &format.render(&found)?)?;
     failed.map_or(Ok(Exit::Done), Err)
 }
 

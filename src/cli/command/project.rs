@@ -18,7 +18,7 @@ pub fn run(context: &Context, args: Project) -> Result<Exit, Error> {
         Project::Ls(args) => ls::run(context, &args),
         Project::Inspect(args) => {
             let all = engine::ls(&engine)?;
-            inspect(context, "project", &args.names, |name| {
+            inspect(context, "project", &args, |name| {
                 let project = all.iter().find(|it| it.name.as_str() == name)?;
                 let containers = engine::ps(&engine, &project.name).ok()?;
                 let containers: Vec<_> = containers

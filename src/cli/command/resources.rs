@@ -1,9 +1,11 @@
 //! `network …` and `volume …`: those of the whole installation.
 
 use super::show;
+use crate::cli::args::resources::Inspect;
 use crate::cli::args::{Network, Volume};
 use crate::cli::context::Context;
 use crate::cli::exit::{Error, Exit};
+use crate::cli::view::document::Document;
 use crate::cli::view::resources::{
     NETWORKS, VOLUMES, inspect_network, inspect_volume, network as network_row,
     volume as volume_row,
@@ -41,7 +43,7 @@ pub fn network(context: &Context, args: Network) -> Result<Exit, Error> {
         Network::Inspect(args) => {
             let list = engine::networks(&engine)?;
             let find = |name: &str| list.iter().find(|it| it.name.as_str() == name);
-            inspect(context, "network", &args.names, |name| {
+            inspect(context, "network", &args, |name| {
                 find(name).map(inspect_network)
             })
         }
@@ -108,7 +110,7 @@ pub fn volume(context: &Context, args: Volume) -> Result<Exit, Error> {
         Volume::Inspect(args) => {
             let list = engine::volumes(&engine)?;
             let find = |name: &str| list.iter().find(|it| it.name.as_str() == name);
-            inspect(context, "volume", &args.names, |name| {
+            inspect(context, "volume", &args, |name| {
                 find(name).map(inspect_volume)
             })
         }
@@ -171,22 +173,64 @@ fn takes(filter: &Filter, volume: &engine::Volume) -> bool {
     }
 }
 
-/// Prints an array of what is known; a name that is not there is an error after the others were shown.
+/// Prints what is known; a name that is not there is an error after the others were shown.
 pub fn inspect(
     context: &Context,
     kind: &str,
-    names: &[String],
+    args: &Inspect,
     find: impl Fn(&str) -> Option<Value>,
 ) -> Result<Exit, Error> {
+    let format = Documents::read(args.format.as_deref())?;
+    let names = &args.names;
     let found: Vec<Value> = names.iter().filter_map(|name| find(name)).collect();
-    let text = serde_json::to_string_pretty(&found).unwrap_or_default();
-    show(context, &format!("{text}\n"))?;
+    show(context, &format.render(&found)?)?;
     match names.iter().find(|name| find(name).is_none()) {
         Some(name) => Err(Error::hinted(
             format!("no such {kind}: `{name}`"),
             format!("hoist {kind} ls"),
         )),
         None => Ok(Exit::Done),
+    }
+}
+
+/// How `inspect` shows what it found.
+pub enum Documents {
+    /// All as one array.
+    Array,
+    /// One a line.
+    Lines,
+    /// By a template, one after the other.
+    Template(Document),
+}
+
+impl Documents {
+    /// Reads `--format`.
+    pub fn read(format: Option<&str>) -> Result<Self, Error> {
+        match format {
+            None | Some("") => Ok(Self::Array),
+            Some("json") => Ok(Self::Lines),
+            Some(text) => match Document::parse(text) {
+                Ok(template) => Ok(Self::Template(template)),
+                Err(error) => Err(Error::usage(error.to_string(), None)),
+            },
+        }
+    }
+
+    /// The text of all that was found.
+    pub fn render(&self, found: &[Value]) -> Result<String, Error> {
+        let mut text = String::new();
+        match self {
+            Self::Array => text = serde_json::to_string_pretty(found).unwrap_or_default() + "\n",
+            Self::Lines => found.iter().for_each(|it| text += &format!("{it}\n")),
+            Self::Template(template) => {
+                for it in found {
+                    let shown = template.render(it);
+                    text += &shown.map_err(|error| Error::usage(error.to_string(), None))?;
+                    text.push('\n');
+                }
+            }
+        }
+        Ok(text)
     }
 }
 

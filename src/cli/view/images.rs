@@ -66,6 +66,13 @@ pub const HISTORY: Fields = Fields {
     array: false,
 };
 
+/// The same with dates and bytes, for programs.
+pub const HISTORY_EXACT: Fields = Fields {
+    all: HISTORY.all,
+    table: &["ID", "CreatedAt", "CreatedBy", "Size", "Comment"],
+    array: false,
+};
+
 /// Digits of an id that a table shows.
 const SHORT: usize = 12;
 /// Letters of an instruction that a table shows.
@@ -169,7 +176,7 @@ pub fn used_json(image: &UsedImage, now: i64) -> Map<String, Value> {
 }
 
 /// A row a step of an image's making.
-pub fn step(step: &Step, now: i64, whole: bool) -> Map<String, Value> {
+pub fn step(step: &Step, now: i64, (whole, human): (bool, bool)) -> Map<String, Value> {
     let (at, since) = times(step.created, now);
     let mut by = super::style::single_line(&step.created_by);
     if !whole && by.chars().count() > INSTRUCTION {
@@ -181,7 +188,7 @@ pub fn step(step: &Step, now: i64, whole: bool) -> Map<String, Value> {
         "CreatedBy": by,
         "CreatedSince": since,
         "ID": step.id.as_ref().map_or("<missing>", |id| id_text(id, whole)),
-        "Size": human::size(step.size),
+        "Size": if human { human::size(step.size) } else { step.size.to_string() },
     }))
 }
 

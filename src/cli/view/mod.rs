@@ -8,6 +8,7 @@
 pub mod config;
 pub mod containers;
 pub mod disk;
+pub mod document;
 pub mod error;
 pub mod facts;
 pub mod happening;

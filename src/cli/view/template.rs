@@ -213,7 +213,7 @@ impl Function {
 }
 
 /// A value as Go prints it.
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),

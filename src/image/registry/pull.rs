@@ -118,11 +118,11 @@ impl Pull<'_> {
             let why = "its manifest and its config disagree on the number of layers";
             return Err(Error::malformed(text, why));
         }
-        let layers = self.layers(&manifest, &config.rootfs.diff_ids, observer)?;
+        let sizes = self.layers(&manifest, &config.rootfs.diff_ids, observer)?;
         let is_new = before.is_none_or(|entry| entry.digest != root.digest);
         let image = self.image(stored_name.clone(), root, &manifest, config);
         let digest = image.manifest.digest.clone();
-        self.commit(image, &config_bytes, layers)?;
+        self.commit(image, &config_bytes, sizes)?;
         Ok(Pulled {
             name: stored_name,
             familiar: text,
@@ -204,13 +204,13 @@ impl Pull<'_> {
         }
     }
 
-    /// Fetches the layers that are not here. The first that fails ends the others.
+    /// Fetches the layers that are not here, and tells their sizes. The first that fails ends the others.
     fn layers(
         &self,
         manifest: &Manifest,
         diff_ids: &[Digest],
         observer: Observer,
-    ) -> Result<BTreeMap<Digest, StagedLayer>, Error> {
+    ) -> Result<BTreeMap<Digest, u64>, Error> {
         let mut missing: Vec<(&Descriptor, &Digest)> = Vec::new();
         for pair in manifest.layers.iter().zip(diff_ids) {
             if !missing.contains(&pair) && !self.is_here(pair) {
@@ -233,7 +233,7 @@ impl Pull<'_> {
                     while let Some(pair) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
                         match fetcher.layer(pair.0, pair.1) {
                             Ok(Some(layer)) => {
-                                lock(&landed).insert(pair.1.clone(), layer);
+                                lock(&landed).insert(pair.1.clone(), layer.bytes);
                             }
                             Ok(None) => {}
                             Err(error) => {
@@ -278,15 +278,15 @@ impl Pull<'_> {
         }
     }
 
-    /// Names the image. Its layers have landed already; they are given along for their sizes.
+    /// Names the image. Its layers have landed already.
     fn commit(
         &self,
         image: NewImage,
         config: &[u8],
-        layers: BTreeMap<Digest, StagedLayer>,
+        sizes: BTreeMap<Digest, u64>,
     ) -> Result<(), Error> {
         let mut staged = Staged {
-            layers,
+            sizes,
             ..Staged::default()
         };
         staged.blobs.push(stage(&self.work, config)?);
@@ -384,7 +384,7 @@ impl Fetcher<'_> {
             partial.discard()?;
         }
         let layer = layer?;
-        self.store.land(&work, (partial, &wanted.digest), &layer)?;
+        self.store.land((partial, &wanted.digest), &layer)?;
         Ok(layer)
     }
 }

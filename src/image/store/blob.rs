@@ -142,6 +142,12 @@ pub(in crate::image) fn stage(work: &Work, input: impl Read) -> Result<StagedBlo
     Ok(StagedBlob { digest, size, path })
 }
 
+/// Has the disk take a blob.
+pub(super) fn sync_file(path: &Path) -> Result<(), Error> {
+    let file = File::open(path).map_err(Error::io("open", path))?;
+    file.sync_data().map_err(Error::io("sync", path))
+}
+
 /// Reads a small file whole; `what` names it in errors.
 pub(in crate::image) fn read_small(path: &Path, what: &str) -> Result<Vec<u8>, Error> {
     let file = File::open(path).map_err(Error::io("read", path))?;

@@ -4,6 +4,7 @@
 //! descriptor without it. What tables show (id, date, size) is kept in annotations, so that listing a thousand images
 //! reads one file.
 
+use super::blob::sync_file;
 use super::layer::sync;
 use super::{Lock, StagedBlob, StagedLayer, Store, Work, read_if_there};
 use crate::id::Digest;
@@ -12,6 +13,7 @@ use crate::image::{Error, config::ImageConfig};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
+use std::path::Path;
 
 /// Digest of the config, docker's image id.
 pub(super) const ID: &str = "dev.hoist.image.id";
@@ -23,11 +25,16 @@ pub(super) const CREATED: &str = "org.opencontainers.image.created";
 /// The platform that was asked for, if it is another than this machine's.
 pub(in crate::image) const PLATFORM: &str = "dev.hoist.image.platform";
 
+/// So many blobs are synced with everything else on their file system, fewer each by itself.
+const MANY: usize = 32;
+
 /// Everything one operation adds to the store.
 #[derive(Debug, Default)]
 pub(in crate::image) struct Staged {
     pub blobs: Vec<StagedBlob>,
     pub layers: BTreeMap<Digest, StagedLayer>,
+    /// Bytes of file content of layers that have landed already.
+    pub sizes: BTreeMap<Digest, u64>,
     pub images: Vec<NewImage>,
 }
 
@@ -94,25 +101,34 @@ impl Store {
             fs::rename(&path, self.index_path())
                 .map_err(Error::io("replace", self.index_path()))?;
             // Once this returns, the change outlives a power failure.
-            File::open(&self.oci)
-                .and_then(|folder| folder.sync_all())
-                .map_err(Error::io("sync", &self.oci))?;
+            sync_folder(&self.oci)?;
         }
         Ok(result)
     }
 
     /// Publishes all of it: blobs and layers first, then their names.
     pub(in crate::image) fn commit(&self, work: &Work, staged: &Staged) -> Result<(), Error> {
-        sync(work.path())?;
+        let many = staged.blobs.len() > MANY;
+        if many {
+            sync(work.path())?;
+        }
         for blob in &staged.blobs {
             let target = self.blob_path(&blob.digest);
-            if !target.exists() {
-                fs::rename(&blob.path, &target).map_err(Error::io("make", &target))?;
+            if target.exists() {
+                continue;
             }
+            if !many {
+                sync_file(&blob.path)?;
+            }
+            fs::rename(&blob.path, &target).map_err(Error::io("make", &target))?;
         }
         for layer in staged.layers.values() {
+            if !many {
+                self.mark_fresh(&layer.diff_id)?;
+            }
             self.publish_layer(layer)?;
         }
+        sync_folder(&self.oci.join("blobs/sha256"))?;
         let mut sizes = Vec::with_capacity(staged.images.len());
         for image in &staged.images {
             sizes.push(self.size(image, staged)?);
@@ -132,8 +148,9 @@ impl Store {
         diff_ids.dedup();
         let mut size = 0;
         for diff_id in diff_ids {
-            size += match staged.layers.get(diff_id) {
-                Some(layer) => layer.bytes,
+            let staged_size = staged.layers.get(diff_id).map(|layer| layer.bytes);
+            size += match staged_size.or_else(|| staged.sizes.get(diff_id).copied()) {
+                Some(bytes) => bytes,
                 None => super::list::bytes_below(&self.layer_path(diff_id))?,
             };
         }
@@ -165,6 +182,11 @@ impl Store {
         let digest = &manifest.config.digest;
         oci::parse(digest.as_str(), &self.read_blob(digest)?)
     }
+}
+
+fn sync_folder(path: &Path) -> Result<(), Error> {
+    let folder = File::open(path).map_err(Error::io("open", path))?;
+    folder.sync_all().map_err(Error::io("sync", path))
 }
 
 /// Follows indexes to the manifest for the platform that the entry was pulled for, or this machine.

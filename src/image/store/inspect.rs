@@ -179,7 +179,7 @@ impl Store {
             "Comment": comment.unwrap_or_else(|| "".into()),
             "Created": text("created"),
             "Author": text("author"),
-            "Config": field("config"),
+            "Config": whole(field("config")),
             "Architecture": text("architecture"),
             "Variant": text("variant"),
             "Os": text("os"),
@@ -192,4 +192,16 @@ impl Store {
             "Metadata": { "Name": entry.annotation(REF_NAME).unwrap_or_default() },
         }))
     }
+}
+
+/// A config with every key that docker shows, so that templates find them.
+fn whole(config: Value) -> Value {
+    let mut all = json!({
+        "Cmd": null, "Entrypoint": null, "Env": null, "Labels": null, "OnBuild": null, "User": "",
+        "Volumes": null, "WorkingDir": "",
+    });
+    if let (Some(all), Value::Object(config)) = (all.as_object_mut(), config) {
+        all.extend(config);
+    }
+    all
 }

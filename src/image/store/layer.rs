@@ -163,7 +163,7 @@ impl Store {
         let work = Work::new(self)?;
         let layer = unpack_from(&work, &self.blob_path(blob), blob)?;
         layer.verify(diff_id)?;
-        sync(work.path())?;
+        self.mark_fresh(diff_id)?;
         self.publish_layer(&layer)
     }
 
@@ -191,7 +191,7 @@ impl StagedLayer {
     }
 }
 
-/// Makes everything written below `path` durable. One call for a whole image: a file at a time would cost 4 ms each.
+/// Makes everything on the file system of `path` durable. A file at a time would cost 4 ms each.
 pub(super) fn sync(path: &Path) -> Result<(), Error> {
     let folder = File::open(path).map_err(Error::io("open", path))?;
     rustix::fs::syncfs(folder).map_err(Error::io("sync", path))

@@ -3,8 +3,8 @@
 //! `layers/.partial/HEX` is the beginning of a blob, `HEX.lock` is held by whoever appends to it. What is whole and
 //! verified is renamed to its place while the lock is held, so those who waited for it find it there.
 
-use super::layer::sync;
-use super::{Lock, StagedLayer, Store, Work};
+use super::blob::sync_file;
+use super::{Lock, StagedLayer, Store};
 use crate::id::Digest;
 use crate::image::Error;
 use std::fs::{self, File};
@@ -98,15 +98,15 @@ impl Store {
         self.layer_path(diff_id).is_dir()
     }
 
-    /// Publishes a blob that has come whole, and its layer. No image names them yet, and the writer `work` keeps the
-    /// collector away until one does.
+    /// Publishes a blob that has come whole, and its layer. No image names them yet, and the writer whose layer it is keeps
+    /// the collector away until one does.
     pub(in crate::image) fn land(
         &self,
-        work: &Work,
         (partial, digest): (&Partial, &Digest),
         layer: &StagedLayer,
     ) -> Result<(), Error> {
-        sync(work.path())?;
+        self.mark_fresh(&layer.diff_id)?;
+        sync_file(&partial.path)?;
         let target = self.blob_path(digest);
         fs::rename(&partial.path, &target).map_err(Error::io("make", &target))?;
         self.publish_layer(layer)

@@ -699,6 +699,52 @@ fn a_layer_whose_folder_is_lost_is_unpacked_again() {
     assert_eq!(untimed(listing(&layer)), before);
 }
 
+/// The marks of layers that the disk may not have.
+fn fresh(store: &Store) -> Vec<PathBuf> {
+    let marks = store.unsettled().unwrap().into_iter();
+    marks.map(|(link, _)| link).collect()
+}
+
+#[test]
+fn a_layer_that_another_boot_had_not_synced_is_made_again() {
+    let (folder, store) = store();
+    let [base, top] = layers();
+    load(&store, &docker_archive("app:1", &[base.clone(), top])).unwrap();
+    let marks = fresh(&store);
+    assert_eq!(marks.len(), 2);
+    // What a power failure does to files that were not synced.
+    let layer = store.layer_path(&blob::digest(&base));
+    fs::write(layer.join("etc/a"), "").unwrap();
+    for mark in &marks {
+        fs::remove_file(mark).unwrap();
+        std::os::unix::fs::symlink("00000000-0000-0000-0000-000000000000", mark).unwrap();
+    }
+    let store = Store::open(folder.path()).unwrap();
+    assert!(!layer.exists() && fresh(&store).is_empty());
+    store.resolve(&name("app:1")).unwrap();
+    assert_eq!(fs::read_to_string(layer.join("etc/a")).unwrap(), "a");
+    assert_eq!(fresh(&store).len(), 2);
+    assert_no_work(&store);
+}
+
+#[test]
+fn a_layer_that_was_synced_outlives_a_boot() {
+    let (folder, store) = store();
+    let [base, top] = layers();
+    load(&store, &docker_archive("app:1", &[base, top.clone()])).unwrap();
+    let seen = store.unsettled().unwrap();
+    // Made anew after the sync began: not known to be on the disk.
+    store.mark_fresh(&blob::digest(&top)).unwrap();
+    store.settled(&seen).unwrap();
+    let left = fresh(&store);
+    assert_eq!(left.len(), 1);
+    assert!(left[0].ends_with(blob::digest(&top).hex()));
+    store.settle().unwrap();
+    assert!(fresh(&store).is_empty());
+    let image = Store::open(folder.path()).unwrap();
+    assert_eq!(image.resolve(&name("app:1")).unwrap().layers.len(), 2);
+}
+
 #[test]
 fn a_blob_that_rotted_is_an_error() {
     let (_folder, store) = store();

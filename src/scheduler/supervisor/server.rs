@@ -5,6 +5,7 @@ use super::project::Project;
 use super::succession::{Succession, VERSION};
 use super::verbs::Verbs;
 use super::watch;
+use crate::image::Store;
 use crate::scheduler::execute::Cancel;
 use crate::state::event::{Event, What};
 use std::cell::Cell;
@@ -16,6 +17,8 @@ use tokio::io::unix::AsyncFd;
 use tokio::net::UnixListener;
 use tokio::sync::{Notify, mpsc};
 
+/// How long after a command the disk is made to have the layers of new images: by then it has most of them anyway.
+const SETTLE: Duration = Duration::from_secs(40);
 /// How long a client may leave its socket unread.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -26,6 +29,7 @@ pub struct Server {
     succession: Succession,
     clients: Cell<usize>,
     left: Notify,
+    settling: Cell<bool>,
 }
 
 /// What a request's task sends to its client.
@@ -41,6 +45,7 @@ impl Server {
             succession,
             clients: Cell::new(0),
             left: Notify::new(),
+            settling: Cell::new(false),
         })
     }
 
@@ -82,6 +87,10 @@ impl Server {
             let _ = self.converse(socket).await;
             self.clients.set(self.clients.get() - 1);
             self.left.notify_one();
+            if !self.settling.replace(true) {
+                settle(self.project.images.clone(), SETTLE).await;
+                self.settling.set(false);
+            }
         });
     }
 
@@ -154,6 +163,12 @@ impl Server {
     }
 }
 
+/// Has the disk take new layers, some time from now. Whatever fails costs the next boot the time to make them again.
+async fn settle(images: Store, after: Duration) {
+    tokio::time::sleep(after).await;
+    let _ = tokio::task::spawn_blocking(move || images.settle()).await;
+}
+
 /// What the container's machine notes itself: the journal has it once.
 fn told_by_machine(what: &What) -> bool {
     matches!(
@@ -183,5 +198,30 @@ fn send(channel: &AsyncFd<Channel>, frame: &Frame, fds: &[OwnedFd]) -> io::Resul
         // It hung up: what it asked for goes on without a listener.
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn new_layers_are_on_the_disk_some_time_after_a_command() {
+        let folder = tempfile::tempdir().unwrap();
+        let images = Store::open(folder.path()).unwrap();
+        images.import(&[0u8; 1024][..], None, &[]).unwrap();
+        let marks = || {
+            fs::read_dir(folder.path().join("layers/.fresh"))
+                .unwrap()
+                .count()
+        };
+        assert_eq!(marks(), 1);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(settle(images, Duration::ZERO));
+        assert_eq!(marks(), 0);
     }
 }

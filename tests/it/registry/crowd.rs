@@ -8,10 +8,18 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// `hoist pull -q` of an image of the fake, into a store.
+/// `hoist pull -q` of an image of the fake.
+fn words(fake: &Fake, image: &str) -> [String; 4] {
+    let image = format!("{}/{image}", fake.host());
+    let hoist = env!("CARGO_BIN_EXE_hoist");
+    [hoist.to_owned(), "pull".to_owned(), "-q".to_owned(), image]
+}
+
+/// The same, into a store.
 fn command(fake: &Fake, root: &Path, image: &str) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_hoist"))
-        .args(["pull", "-q", &format!("{}/{image}", fake.host())])
+    let words = words(fake, image);
+    Command::new(&words[0])
+        .args(&words[1..])
         .env_clear()
         .env("HOIST_ROOT", root)
         .env("HOME", root)
@@ -62,6 +70,46 @@ fn twenty_processes_with_overlapping_images_fetch_each_blob_once() {
 }
 
 #[test]
+fn a_second_service_that_shares_layers_costs_only_the_difference() {
+    let fake = Fake::start();
+    let layers: Vec<Layer> = (0..4)
+        .map(|n| images::layer(&format!("file{n}"), &noise(n, 1_000_000)))
+        .collect();
+    images::publish(&fake, "web", "1", &layers[..3]);
+    images::publish(&fake, "worker", "1", &[&layers[..2], &layers[3..]].concat());
+    let folder = tempfile::tempdir().unwrap();
+    let compose = |services: &[&str]| {
+        let line = |name: &&str| format!("  {name}: {{image: '{}/{name}:1'}}\n", fake.host());
+        let lines: String = services.iter().map(line).collect();
+        std::fs::write(
+            folder.path().join("compose.yaml"),
+            format!("services:\n{lines}"),
+        )
+        .unwrap();
+    };
+    let disk = || {
+        Store::open(&folder.path().join("root"))
+            .unwrap()
+            .usage(&Default::default())
+    };
+    compose(&["web"]);
+    super::hoist(folder.path(), &["pull"]);
+    let (before, sent) = (disk().unwrap(), fake.sent_at_all());
+    compose(&["web", "worker"]);
+    super::hoist(folder.path(), &["pull"]);
+    let small = 4096;
+    let more = fake.sent_at_all() - sent;
+    let own = layers[3].bytes.len() as u64;
+    assert!(
+        more >= own && more < own + small,
+        "{more} bytes came for a layer of {own}"
+    );
+    let grown = disk().unwrap().total - before.total;
+    let (least, most) = (own + 1_000_000, own + 1_000_000 + small);
+    assert!((least..most).contains(&grown), "the store grew by {grown}");
+}
+
+#[test]
 fn a_pull_killed_at_any_moment_is_completed_from_what_was_there() {
     let fake = Fake::start();
     let layers: Vec<Layer> = (0..3)
@@ -95,6 +143,77 @@ fn a_pull_killed_at_any_moment_is_completed_from_what_was_there() {
     // What was on the wire when a process died comes again, a little for each layer and kill.
     let again: u64 = layers.iter().map(|it| fake.sent(&it.digest)).sum::<u64>() - all;
     assert!(again < all / 3, "{again} of {all} bytes came twice");
+}
+
+/// An image of three small layers, and what a store is to be like after a pull of it was killed: what is there is whole,
+/// and the next pull brings the rest.
+fn small(fake: &Fake) {
+    let layers: Vec<Layer> = (0..3)
+        .map(|n| images::layer(&format!("file{n}"), &noise(n, 300_000)))
+        .collect();
+    images::publish(fake, "app", "1", &layers);
+}
+
+#[track_caller]
+fn assert_completes(fake: &Fake, root: &Path) {
+    assert_sound(root);
+    ends_well(command(fake, root, "app:1"));
+    assert_sound(root);
+    assert_eq!(Store::open(root).unwrap().list().unwrap().len(), 1);
+}
+
+#[test]
+fn a_pull_killed_at_each_step_that_shows_on_disk_leaves_a_whole_store() {
+    if Command::new("strace").arg("-V").output().is_err() {
+        println!("skipped: `strace` is not installed");
+        return;
+    }
+    let fake = Fake::start();
+    small(&fake);
+    let calls = "rename,symlink,fdatasync,fsync,mkdir,unlink";
+    let mut kills = 0;
+    for step in 1.. {
+        let folder = tempfile::tempdir().unwrap();
+        let pull = words(&fake, "app:1");
+        let done = Command::new("strace")
+            .args(["-f", "-qq", "-o", "/dev/null", "-e"])
+            .arg(format!("trace={calls}"))
+            .args(["-e", &format!("inject={calls}:signal=KILL:when={step}")])
+            .args(pull)
+            .env("HOIST_ROOT", folder.path())
+            .env("HOME", folder.path())
+            .current_dir(folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .unwrap();
+        if done.success() {
+            break;
+        }
+        kills += 1;
+        assert_completes(&fake, folder.path());
+    }
+    // for each layer a link, its name, the blob's sync, its name, the layer's name; then config, manifest and index
+    assert!(kills >= 20, "only {kills} pulls were killed");
+}
+
+#[test]
+fn a_pull_killed_at_random_leaves_a_whole_store() {
+    let fake = Fake::start();
+    small(&fake);
+    let folder = tempfile::tempdir().unwrap();
+    let begun = Instant::now();
+    ends_well(command(&fake, folder.path(), "app:1"));
+    let whole = begun.elapsed();
+    for n in 0..24 {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = command(&fake, folder.path(), "app:1");
+        // Any instant will do; these are spread evenly and unevenly.
+        std::thread::sleep(whole.mul_f64(f64::from(noise(n, 1)[0]) / 255.0));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_completes(&fake, folder.path());
+    }
 }
 
 #[test]
