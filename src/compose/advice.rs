@@ -3,7 +3,8 @@
 
 use super::diagnostic::Diagnostic;
 
-/// How attributes are written, by the end of their path without indices. Longer ends come first.
+/// How attributes are written, by the end of their path without indices; `*` is a name of the user's choice. Longer ends
+/// come first.
 const EXAMPLES: &[(&str, &str)] = &[
     (
         "healthcheck.test",
@@ -42,6 +43,7 @@ const EXAMPLES: &[(&str, &str)] = &[
         "depends_on",
         "`depends_on: [db]`, or `depends_on: {db: {condition: service_healthy}}`",
     ),
+    ("depends_on.*", "`db: {condition: service_started}`"),
     (
         "environment",
         "`environment: {NAME: value}`, or `- NAME=value`",
@@ -114,6 +116,10 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("mem_reservation", "`mem_reservation: 256m`"),
     ("shm_size", "`shm_size: 64m`, with `b`, `k`, `m` or `g`"),
     (
+        "ulimits.*",
+        "`nofile: 1024`, or `nofile: {soft: 1024, hard: 2048}`",
+    ),
+    (
         "ulimits",
         "`ulimits: {nofile: 1024}`, or `{nofile: {soft: 1024, hard: 2048}}`",
     ),
@@ -173,6 +179,15 @@ const SECTIONS: &[(&str, &str)] = &[
     ("include", "`include: [other/compose.yaml]`"),
 ];
 
+/// How what is in a section at the top is written.
+const MEMBERS: &[(&str, &str)] = &[
+    ("services", "`web: {image: nginx}`"),
+    ("networks", "`front: {}`"),
+    ("volumes", "`data: {}`"),
+    ("secrets", "`token: {file: ./token.txt}`"),
+    ("configs", "`conf: {file: ./conf.txt}`"),
+];
+
 /// Gives a problem a hint, if it has none.
 pub fn advise(problem: &mut Diagnostic) {
     if problem.hint.is_none() {
@@ -191,7 +206,14 @@ fn by_path(message: &str) -> Option<String> {
     }
     let plain: Vec<&str> = path.split('.').map(without_index).collect();
     let as_written = |example: &str| format!("write it as {example}");
-    if let Some(example) = section(path).or_else(|| example_of(&plain)) {
+    let told = message.get(path.len() + 2..).unwrap_or_default();
+    let member = || match plain[..] {
+        [section, _] if told.starts_with(" must be") => named(MEMBERS, section),
+        _ => None,
+    };
+    let section = |name| named(SECTIONS, name);
+    let example = section(path).or_else(member);
+    if let Some(example) = example.or_else(|| example_of(&plain)) {
         return Some(as_written(example));
     }
     let outer = || {
@@ -199,13 +221,12 @@ fn by_path(message: &str) -> Option<String> {
         let found = lengths.find_map(|length| example_of(&plain[..length]));
         found.or_else(|| section(plain[0]).filter(|_| plain[0] != "services"))
     };
-    let told = message.get(path.len() + 2..).unwrap_or_default();
     by_type(told).or_else(|| outer().map(as_written))
 }
 
-/// How a section at the top is written.
-fn section(name: &str) -> Option<&'static str> {
-    let found = SECTIONS.iter().find(|(section, _)| *section == name);
+/// The example of this name.
+fn named(examples: &[(&str, &'static str)], name: &str) -> Option<&'static str> {
+    let found = examples.iter().find(|(section, _)| *section == name);
     found.map(|(_, example)| *example)
 }
 
@@ -213,10 +234,10 @@ fn section(name: &str) -> Option<&'static str> {
 fn example_of(path: &[&str]) -> Option<&'static str> {
     let fits = |name: &str| {
         let length = name.split('.').count();
-        length <= path.len()
-            && name
-                .split('.')
-                .eq(path[path.len() - length..].iter().copied())
+        let mut pairs = name
+            .split('.')
+            .zip(&path[path.len().saturating_sub(length)..]);
+        length <= path.len() && pairs.all(|(name, part)| name == "*" || name == *part)
     };
     let found = EXAMPLES
         .iter()
@@ -230,6 +251,9 @@ fn by_type(told: &str) -> Option<String> {
         it if it.ends_with("is missing") => {
             let name = it.split('`').nth(1).unwrap_or("NAME");
             return Some(format!("add `{name}: …`"));
+        }
+        it if it.starts_with("must be a duration") => {
+            "write a number with its unit, such as `10s` or `1m30s`"
         }
         it if it.starts_with("must be `true`") => "write `true` or `false`, without quotes",
         it if it.starts_with("must be a text or a list") => {
@@ -320,9 +344,14 @@ mod tests {
             ),
             ("`services.a.develop`: `x` is missing", "add `x: …`"),
             ("`volumes` must be a mapping, not a text", "data: {}"),
+            ("`volumes.a` must be a mapping, not a text", "data: {}"),
             (
-                "`volumes.a` must be a mapping, not a text",
-                "indented below",
+                "`services.image` must be a mapping, not a text",
+                "web: {image: nginx}",
+            ),
+            (
+                "`services.a.depends_on.b`: `condition` is missing",
+                "service_started",
             ),
         ] {
             let hint = by_path(message).unwrap();

@@ -4,6 +4,7 @@
 //! only at the lines it shows, so a huge file costs no more than a small one.
 
 use super::advice::advise;
+use super::codes;
 use super::source::SourceMap;
 use super::source::Span;
 use std::fmt;
@@ -29,7 +30,7 @@ pub struct Label {
 /// One problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Stable name of the kind of problem, e.g. `unknown-attribute`.
+    /// Stable name of the kind of problem, one of [`codes::CODES`].
     pub code: &'static str,
     /// Error or warning.
     pub severity: Severity,
@@ -49,6 +50,7 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     fn new(severity: Severity, code: &'static str, message: String) -> Self {
+        debug_assert!(codes::is_known(code), "`{code}` is no code");
         Self {
             code,
             severity,
@@ -80,6 +82,15 @@ impl Diagnostic {
             text: text.into(),
         });
         self
+    }
+
+    /// Adds where the text that it is in is named by another one, unless that is told already.
+    fn lead(&mut self, sources: &SourceMap) {
+        for (span, why) in self.primary.into_iter().flat_map(|at| sources.named(at)) {
+            if !self.secondary.iter().any(|label| label.text == why) {
+                self.also(span, why);
+            }
+        }
     }
 
     /// Says what to do.
@@ -166,10 +177,13 @@ impl Report {
         self.found.is_empty()
     }
 
-    /// All of them, sorted by place, each once.
-    pub fn into_sorted(self) -> Vec<Diagnostic> {
+    /// All of them, sorted by place, each once. What is in a file that another one names gets that place, too.
+    pub fn into_sorted(self, sources: &SourceMap) -> Vec<Diagnostic> {
         let mut found = self.found;
-        found.iter_mut().for_each(advise);
+        for problem in &mut found {
+            advise(problem);
+            problem.lead(sources);
+        }
         found.sort_by(|a, b| (a.primary, &a.message).cmp(&(b.primary, &b.message)));
         found.dedup_by(|a, b| {
             (a.primary, &a.message, &a.secondary) == (b.primary, &b.message, &b.secondary)
@@ -305,10 +319,10 @@ mod tests {
             span.start.line = line;
             span
         };
-        report.error("b", "second").at(span(2));
-        report.error("a", "first").at(span(1));
-        report.error("a", "first").at(span(1));
-        let sorted = report.into_sorted();
+        report.error("undefined", "second").at(span(2));
+        report.error("empty", "first").at(span(1));
+        report.error("empty", "first").at(span(1));
+        let sorted = report.into_sorted(&SourceMap::default());
         let messages: Vec<&str> = sorted.iter().map(|d| d.message.as_str()).collect();
         assert_eq!(messages, ["first", "second"]);
     }

@@ -41,6 +41,8 @@ pub struct Setup {
     pub files: Vec<PathBuf>,
     /// What relative paths resolve against.
     pub directory: PathBuf,
+    /// The folder that gives the project its name, if nothing else does.
+    pub namesake: PathBuf,
 }
 
 /// Finds files, folder and variables. Problems of `.env` files are reported; `None` = there is no compose file.
@@ -72,51 +74,57 @@ pub fn find(options: &LoadOptions, sources: &mut SourceMap, report: &mut Report)
             .hint("create `compose.yaml`, or name a file with `-f`");
         return None;
     };
-    let files = fetched(options, files, report)?;
-    let directory = match (&options.project_directory, files.first()) {
-        (None, Some(first)) if first != Path::new("-") => {
-            first.parent().unwrap_or(&start).to_owned()
-        }
+    let Fetched { files, repository } = fetched(options, files, report)?;
+    let beside = match files.first() {
+        Some(first) if first != Path::new("-") => first.parent().unwrap_or(&start).to_owned(),
         _ => start.clone(),
     };
-    if directory != start {
-        read_env_files(options, &directory, &mut known, sources, report);
+    let (directory, namesake) = match (&options.project_directory, repository) {
+        (_, Some(repository)) => (repository, start.clone()),
+        (Some(_), None) => (start.clone(), start.clone()),
+        (None, None) => (beside.clone(), beside),
+    };
+    if namesake != start {
+        read_env_files(options, &namesake, &mut known, sources, report);
     }
     Some(Setup {
         environment,
         files_say: said,
         files,
         directory,
+        namesake,
     })
 }
 
-/// The files, those of repositories as they are in the cache.
-fn fetched(
-    options: &LoadOptions,
+/// Files as they are on this host.
+struct Fetched {
     files: Vec<PathBuf>,
-    report: &mut Report,
-) -> Option<Vec<PathBuf>> {
-    let local = |file: PathBuf| {
-        let text = file.to_string_lossy();
-        match remote::is_remote(&text) {
-            true => remote::local(&text, options.remote.as_ref()),
-            false => Ok(file),
-        }
-    };
-    let files: Vec<_> = files.into_iter().map(local).collect();
+    /// Where the first one that came from elsewhere is: with docker compose, all paths of the project resolve against it.
+    repository: Option<PathBuf>,
+}
+
+/// The files, those of repositories as they are in the cache.
+fn fetched(options: &LoadOptions, files: Vec<PathBuf>, report: &mut Report) -> Option<Fetched> {
     let mut all = Vec::new();
+    let mut repository = None;
     for file in files {
-        match file {
-            Ok(file) => all.push(Some(file)),
-            Err(error) => {
-                report
-                    .error("remote-file", with_cause(&error))
-                    .hint(error.hint());
-                all.push(None);
-            }
+        let text = file.to_string_lossy();
+        if !remote::is_remote(&text) {
+            all.push(Some(file));
+            continue;
         }
+        let fetched = remote::local(&text, options.remote.as_ref());
+        let fetched = fetched.map_err(|error| {
+            report
+                .error("remote-file", with_cause(&error))
+                .hint(error.hint());
+        });
+        let folder = |file: &PathBuf| file.parent().map(Path::to_owned);
+        repository = repository.or_else(|| fetched.as_ref().ok().and_then(folder));
+        all.push(fetched.ok());
     }
-    all.into_iter().collect()
+    let files = all.into_iter().collect::<Option<_>>()?;
+    Some(Fetched { files, repository })
 }
 
 fn compose_files(
@@ -218,6 +226,7 @@ fn read_env_files(
                     name: source::display_name(&options.working_directory, &path),
                     directory: directory.to_owned(),
                     text: text.as_str().into(),
+                    named: None,
                 });
                 let known = &**environment;
                 let lookup = |name: &str| known.get(name).cloned();

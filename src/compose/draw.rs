@@ -201,11 +201,12 @@ mod tests {
             name: "compose.yaml".into(),
             directory: "/".into(),
             text: text.into(),
+            named: None,
         });
         let mut report = Report::default();
         build(&mut report);
         Diagnostics {
-            list: report.into_sorted(),
+            list: report.into_sorted(&sources),
             sources,
         }
         .render(false, 100)
@@ -215,14 +216,14 @@ mod tests {
     fn a_problem_is_drawn_with_its_line_and_hint() {
         let text = drawn("a: 1\nß: {b: 2}\n", |report| {
             report
-                .error("unknown", "unknown `b`")
+                .error("undefined", "unknown `b`")
                 .at(at(2, 4, 5))
                 .label("here")
                 .also(at(1, 0, 1), "because of this")
                 .hint("try `c`");
         });
         let wanted = "\
-error[unknown]: unknown `b`
+error[undefined]: unknown `b`
  --> compose.yaml:2:5
   |
 1 | a: 1
@@ -239,14 +240,14 @@ error[unknown]: unknown `b`
     fn the_end_of_the_text_and_long_lines_can_be_pointed_at() {
         assert!(
             drawn("a: [", |r| {
-                r.error("e", "open").at(at(2, 0, 0));
+                r.error("yaml", "open").at(at(2, 0, 0));
             })
             .contains("compose.yaml:2:1")
         );
         let long = "x".repeat(5000);
         assert!(
             drawn(&long, |r| {
-                r.error("e", "long").at(at(1, 4000, 4001));
+                r.error("yaml", "long").at(at(1, 4000, 4001));
             })
             .contains("compose.yaml:1:4001")
         );

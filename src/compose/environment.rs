@@ -151,6 +151,7 @@ impl Files<'_> {
             name,
             directory: path.parent().unwrap_or(&path).to_owned(),
             text: text.as_str().into(),
+            named: Some((file.span, "read here")),
         });
         match &file.format {
             None => dotenv::parse(&text, index, &lookup, into, self.report),

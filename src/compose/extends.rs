@@ -21,11 +21,17 @@ use std::path::PathBuf;
 /// Longest chain of services that extend each other.
 const MAX_CHAIN: usize = 50;
 
-/// What `extends` says.
+/// What `extends` says, and where.
 struct Extends {
     service: String,
-    file: Option<PathBuf>,
     span: Span,
+    file: Option<(PathBuf, Span)>,
+}
+
+/// One service of a chain, and where the one before says that it extends it.
+struct Link {
+    step: Step,
+    span: Option<Span>,
 }
 
 impl Forest<'_> {
@@ -43,7 +49,10 @@ impl Forest<'_> {
             .map(|(name, _)| name)
             .collect();
         for name in names {
-            let mut chain = vec![(None, name.clone())];
+            let mut chain = vec![Link {
+                step: (None, name.clone()),
+                span: None,
+            }];
             let node = self.extended_service(&services[name].value, &services, scope, &mut chain);
             let target = document
                 .entry_mut("services")
@@ -68,7 +77,7 @@ impl Forest<'_> {
         service: &Node,
         siblings: &Map,
         scope: &Scope<'_>,
-        chain: &mut Vec<Step>,
+        chain: &mut Vec<Link>,
     ) -> Option<Node> {
         let mut service = service.clone();
         let Value::Map(fields) = &mut service.value else {
@@ -79,10 +88,17 @@ impl Forest<'_> {
             Some(entry) if !entry.value.is_null() => self.parse_extends(&entry.value)?,
             _ => return Some(service),
         };
-        let file = extends.file.clone().or_else(|| chain.last()?.0.clone());
-        let step = (file, extends.service.clone());
-        if chain.contains(&step) || chain.len() >= MAX_CHAIN {
-            self.circle(chain, &step, extends.span);
+        let file = extends.file.as_ref().map(|(path, _)| path.clone());
+        let file = file.or_else(|| chain.last()?.step.0.clone());
+        let known = chain
+            .iter()
+            .position(|link| link.step.0 == file && link.step.1 == extends.service);
+        chain.push(Link {
+            step: (file, extends.service.clone()),
+            span: Some(extends.span),
+        });
+        if known.is_some() || chain.len() > MAX_CHAIN {
+            self.circle(&chain[known.unwrap_or(0)..], known.is_some());
             return None;
         }
         let base = match &extends.file {
@@ -91,16 +107,14 @@ impl Forest<'_> {
                     .get(&extends.service)
                     .map(|entry| entry.value.clone());
                 let base = self.found(base, siblings, &extends)?;
-                chain.push(step);
                 self.extended_service(&base, siblings, scope, chain)?
             }
-            Some(file) => {
-                let siblings = self.other_file(file, extends.span, scope.environment)?;
+            Some((file, place)) => {
+                let siblings = self.other_file(file, *place, scope.environment)?;
                 let base = siblings
                     .get(&extends.service)
                     .map(|entry| entry.value.clone());
                 let base = self.found(base, &siblings, &extends)?;
-                chain.push(step);
                 self.extended_service(&base, &siblings, scope, chain)?
             }
         };
@@ -114,40 +128,41 @@ impl Forest<'_> {
     }
 
     fn parse_extends(&mut self, node: &Node) -> Option<Extends> {
-        let extends = match &node.value {
-            Value::String(service) => Some((service.clone(), None, node.span)),
-            Value::Map(fields) => {
-                self.check_keys(fields);
-                let text = |key: &str| node.get(key).and_then(Node::as_str);
-                let service = text("service").map(str::to_owned);
-                let place = node
-                    .get("service")
-                    .map_or(node.span, |service| service.span);
-                let file = node.get("file").filter(|file| !file.is_null());
-                let file = match file.map(|file| (file.as_str(), file.span)) {
-                    Some((Some(path), span)) => Some(Ok(self.locate(path, span)?)),
-                    Some((None, span)) => Some(Err(span)),
-                    None => None,
-                };
-                match (service, file.transpose()) {
-                    (Some(service), Ok(file)) => Some((service, file, place)),
-                    _ => None,
-                }
-            }
-            _ => None,
+        if let Value::Map(fields) = &node.value {
+            self.check_keys(fields);
+        }
+        let service = match node.as_map() {
+            Some(_) => node.get("service").unwrap_or(node),
+            None => node,
         };
-        if extends.is_none() {
+        let Some(name) = service.as_str() else {
             self.report
                 .error("wrong-type", "`extends` needs the name of a service")
-                .at(node.span)
+                .at(service.span)
                 .hint("write `extends: NAME`, or `extends: {file: FILE, service: NAME}`");
-        }
-        let (service, file, span) = extends?;
+            return None;
+        };
+        let file = match node.get("file").filter(|file| !file.is_null()) {
+            Some(file) => Some((self.other_path(file)?, file.span)),
+            None => None,
+        };
         Some(Extends {
-            service,
+            service: name.to_owned(),
+            span: service.span,
             file,
-            span,
         })
+    }
+
+    fn other_path(&mut self, file: &Node) -> Option<PathBuf> {
+        if let Some(path) = file.as_str() {
+            return self.locate(path, file.span);
+        }
+        let message = format!("`file` of `extends` must be a text, not {}", file.kind());
+        self.report
+            .error("wrong-type", message)
+            .at(file.span)
+            .hint("write `extends: {file: FILE, service: NAME}`");
+        None
     }
 
     fn check_keys(&mut self, fields: &Map) {
@@ -172,7 +187,7 @@ impl Forest<'_> {
         } else {
             let name = &extends.service;
             let place = match &extends.file {
-                Some(file) => {
+                Some((file, _)) => {
                     let file = source::display_name(&self.options.working_directory, file);
                     format!(" in `{file}`")
                 }
@@ -192,31 +207,39 @@ impl Forest<'_> {
         base
     }
 
-    fn circle(&mut self, chain: &[Step], step: &Step, span: Span) {
-        let start = chain.iter().position(|one| one == step).unwrap_or(0);
-        let circle = &chain[start..];
-        let mut members = circle.to_vec();
+    /// Reports a chain that ends where it begins, or that is too long.
+    fn circle(&mut self, chain: &[Link], is_closed: bool) {
+        let mut members: Vec<Step> = chain[1..].iter().map(|link| link.step.clone()).collect();
         members.sort();
         if !self.circles.insert(members) {
             return;
         }
-        let names = circle.iter().chain([step]).map(|(_, name)| name.as_str());
-        let names: Vec<&str> = names.collect();
-        let message = match chain.contains(step) {
+        let names: Vec<&str> = chain.iter().map(|link| link.step.1.as_str()).collect();
+        let message = match is_closed {
             true => format!(
                 "services extend each other in a circle: {}",
                 names.join(" → ")
             ),
             false => format!("a chain of more than {MAX_CHAIN} services that extend each other"),
         };
-        self.report.error("extends-cycle", message).at(span);
+        let diagnostic = self.report.error("extends-cycle", message);
+        for (index, link) in chain.iter().enumerate().skip(1).rev() {
+            let Some(span) = link.span.filter(|_| is_closed || index + 1 == chain.len()) else {
+                continue;
+            };
+            let words = format!("`{}` extends `{}`", names[index - 1], names[index]);
+            match diagnostic.primary {
+                None => diagnostic.at(span).label(words),
+                Some(_) => diagnostic.also(span, words),
+            };
+        }
     }
 
     /// The services of another file, whose paths are relative to its own folder.
     fn other_file(&mut self, file: &Path, span: Span, environment: &Environment) -> Option<Map> {
         if !self.extended.contains_key(file) {
             let folder = file.parent().unwrap_or(file).to_owned();
-            let documents = self.parse(file, &folder, Some(span));
+            let documents = self.parse(file, &folder, Some((span, "extended here")));
             let mut merged: Option<Node> = None;
             for mut document in documents.unwrap_or_default() {
                 self.interpolate(&mut document, environment);

@@ -26,12 +26,15 @@ const SECTIONS: [&str; 6] = [
     "services", "networks", "volumes", "secrets", "configs", "models",
 ];
 
+/// A path, and where it is written.
+type Named = (PathBuf, Span);
+
 /// One entry of `include`, paths absolute.
 struct Include {
-    paths: Vec<PathBuf>,
+    paths: Vec<Named>,
     directory: PathBuf,
     /// `None` = `.env` of the folder, if there is one.
-    env_files: Option<Vec<PathBuf>>,
+    env_files: Option<Vec<Named>>,
     span: Span,
 }
 
@@ -77,7 +80,7 @@ impl Forest<'_> {
         let span = node.span;
         let known = self.report.len();
         let paths = match &node.value {
-            Value::String(path) => Vec::from_iter(self.locate(path, span)),
+            Value::String(_) => self.paths(Some(node)),
             Value::Map(fields) => {
                 self.check_include(fields);
                 self.check_directory(node.get("project_directory"));
@@ -85,7 +88,7 @@ impl Forest<'_> {
             }
             _ => Vec::new(),
         };
-        let Some(first) = paths.first() else {
+        let Some((first, _)) = paths.first() else {
             if self.report.len() > known {
                 return None;
             }
@@ -96,7 +99,7 @@ impl Forest<'_> {
             return None;
         };
         let directory = match self.paths(node.get("project_directory")).pop() {
-            Some(directory) => directory,
+            Some((directory, _)) => directory,
             None => first.parent().unwrap_or(first).to_owned(),
         };
         let env_files = node.get("env_file").filter(|files| !files.is_null());
@@ -132,7 +135,7 @@ impl Forest<'_> {
     }
 
     /// A path or a list of paths.
-    fn paths(&mut self, node: Option<&Node>) -> Vec<PathBuf> {
+    fn paths(&mut self, node: Option<&Node>) -> Vec<Named> {
         let items: Vec<&Node> = match node.map(|node| (&node.value, node)) {
             Some((Value::List(items), _)) => items.iter().collect(),
             Some((Value::Null, _)) | None => Vec::new(),
@@ -141,7 +144,10 @@ impl Forest<'_> {
         let mut paths = Vec::new();
         for item in items {
             match item.as_str() {
-                Some(path) => paths.extend(self.locate(path, item.span)),
+                Some(path) => {
+                    let path = self.locate(path, item.span);
+                    paths.extend(path.map(|path| (path, item.span)));
+                }
                 None => {
                     let message = format!("a path must be a text, not {}", item.kind());
                     self.report.error("wrong-type", message).at(item.span);
@@ -153,7 +159,7 @@ impl Forest<'_> {
 
     /// The tree of an included application, without its name.
     fn included(&mut self, include: &Include, scope: &Scope<'_>) -> Option<Node> {
-        let main = include.paths.first()?.clone();
+        let (main, place) = include.paths.first()?.clone();
         if scope.including.contains(&main) || scope.including.len() >= MAX_DEPTH {
             let chain = scope.including.iter().chain([&main]);
             let names = chain.map(|p| source::display_name(&self.options.working_directory, p));
@@ -162,13 +168,14 @@ impl Forest<'_> {
                 "files include each other in a circle: {}",
                 names.join(" → ")
             );
-            self.report.error("include-cycle", message).at(include.span);
+            self.report.error("include-cycle", message).at(place);
             return None;
         }
         let environment = self.include_environment(include, scope.environment);
         let mut documents = Vec::new();
-        for path in &include.paths {
-            documents.extend(self.parse(path, &include.directory, Some(include.span))?);
+        for (path, place) in &include.paths {
+            let named = Some((*place, "included here"));
+            documents.extend(self.parse(path, &include.directory, named)?);
         }
         let including = [scope.including, &[main]].concat();
         let inner = Scope {
@@ -194,10 +201,10 @@ impl Forest<'_> {
         let optional = include.env_files.is_none();
         let files = match &include.env_files {
             Some(files) => files.clone(),
-            None => vec![include.directory.join(".env")],
+            None => vec![(include.directory.join(".env"), include.span)],
         };
         let mut variables = Variables::new();
-        for file in files {
+        for (file, place) in files {
             if file == Path::new("/dev/null") {
                 continue;
             }
@@ -208,12 +215,13 @@ impl Forest<'_> {
                         name,
                         directory: include.directory.clone(),
                         text: text.as_str().into(),
+                        named: Some((place, "read here")),
                     });
                     let lookup = |name: &str| outer.get(name).cloned();
                     dotenv::parse(&text, index, &lookup, &mut variables, &mut self.report);
                 }
                 Err(error) if optional && error.is_missing() => {}
-                Err(error) => self.unreadable(&error, &name, Some(include.span)),
+                Err(error) => self.unreadable(&error, &name, Some(place)),
             }
         }
         let mut environment = outer.clone();

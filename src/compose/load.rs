@@ -29,8 +29,10 @@ use super::normalize::Environment;
 use super::parse;
 use super::paths::Folders;
 use super::profiles;
+use super::profiles::Disabled;
 use super::profiles::Selection;
 use super::schema::DOCUMENT;
+use super::source;
 use super::source::Span;
 use super::support;
 use super::tree::Forest;
@@ -39,9 +41,9 @@ use super::used;
 use super::yaml::Node;
 use super::yaml::Step;
 use crate::id::ProjectName;
-use crate::id::ServiceName;
 use std::collections::HashSet;
 use std::path::Path;
+use std::path::PathBuf;
 
 /// Loads a project; see [`super::load`].
 pub fn load(options: &LoadOptions) -> Result<Loaded, Diagnostics> {
@@ -69,22 +71,22 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, Diagnostics> {
     match (canonical, project) {
         (Some((canonical, _)), Some(project)) if !report.has_errors() => {
             let (errors, warnings): (Vec<_>, Vec<_>) = unrunnable
-                .into_sorted()
+                .into_sorted(&sources)
                 .into_iter()
                 .partition(|problem| problem.severity == Severity::Error);
             report.extend(warnings);
             Ok(Loaded {
                 canonical,
                 project,
-                warnings: report.into_sorted(),
+                warnings: report.into_sorted(&sources),
                 unrunnable: errors,
                 sources,
                 origins,
             })
         }
         _ => {
-            report.extend(unrunnable.into_sorted());
-            let list = report.into_sorted();
+            report.extend(unrunnable.into_sorted(&sources));
+            let list = report.into_sorted(&sources);
             Err(Diagnostics { list, sources })
         }
     }
@@ -101,11 +103,11 @@ pub fn written(options: &LoadOptions) -> Result<Written, Diagnostics> {
     match tree {
         Some((root, ..)) if !report.has_errors() => Ok(Written {
             root,
-            warnings: report.into_sorted(),
+            warnings: report.into_sorted(&sources),
             sources,
         }),
         _ => {
-            let list = report.into_sorted();
+            let list = report.into_sorted(&sources);
             Err(Diagnostics { list, sources })
         }
     }
@@ -149,7 +151,7 @@ pub fn project_name(options: &LoadOptions) -> Result<ProjectName, Diagnostics> {
     let Forest {
         sources, report, ..
     } = loader.forest;
-    let list = report.into_sorted();
+    let list = report.into_sorted(&sources);
     name.ok_or(Diagnostics { list, sources })
 }
 
@@ -175,7 +177,7 @@ impl Loader<'_> {
             name,
             directory: setup.directory,
             files: setup.files,
-            disabled,
+            disabled: disabled.into_iter().map(|service| service.name).collect(),
             variables,
             interpolated: self.forest.options.interpolate,
         };
@@ -220,9 +222,13 @@ impl Loader<'_> {
     fn merged(&mut self, documents: Vec<Node>, scope: &Scope<'_>) -> Option<Node> {
         let merged = self.forest.merge(documents, scope);
         if merged.is_none() && !self.forest.report.has_errors() {
+            let folder = &self.forest.options.working_directory;
+            let name = |file: &PathBuf| source::display_name(folder, file);
+            let names: Vec<String> = scope.including.iter().map(name).collect();
+            let message = format!("there is nothing in `{}`", names.join("`, `"));
             self.forest
                 .report
-                .error("empty", "the compose file is empty")
+                .error("empty", message)
                 .hint("it needs at least `services:`");
         }
         merged
@@ -259,6 +265,9 @@ impl Loader<'_> {
         if options.resolve_env && options.interpolate {
             environment::inherit(root, variables);
         }
+        if options.interpolate || options.normalize {
+            normalize::resources(root);
+        }
         if options.normalize {
             normalize::normalize(root, name, variables);
         }
@@ -276,7 +285,7 @@ impl Loader<'_> {
         root.put("name", name);
     }
 
-    fn select(&mut self, root: &mut Node, variables: &Environment) -> Vec<ServiceName> {
+    fn select(&mut self, root: &mut Node, variables: &Environment) -> Vec<Disabled> {
         let mut active = self.forest.options.profiles.clone();
         if active.is_empty()
             && let Some(list) = variables.get("COMPOSE_PROFILES")
@@ -287,15 +296,14 @@ impl Loader<'_> {
             profiles: active,
             services: &self.forest.options.services,
         };
-        let disabled = profiles::select(root, &selection, &mut self.forest.report);
-        disabled.into_iter().map(|(name, _)| name).collect()
+        profiles::select(root, &selection, &mut self.forest.report)
     }
 
     /// The stages that look at the services that are on.
     fn check(
         &mut self,
         root: &mut Node,
-        disabled: &[ServiceName],
+        disabled: &[Disabled],
         directory: &Path,
         variables: &Environment,
     ) {

@@ -14,6 +14,7 @@ use super::schema::Long;
 use super::schema::Rule;
 use super::schema::SERVICE_SHAPE;
 use super::schema::Shape;
+use super::trail::Trail;
 use super::yaml::Map;
 use super::yaml::Node;
 use super::yaml::Tag;
@@ -23,7 +24,7 @@ use super::yaml::Value;
 pub fn documents(base: Node, over: Node, report: &mut Report) -> Node {
     let mut merge = Merge {
         report,
-        path: String::new(),
+        path: Trail::default(),
         wrapped: false,
     };
     merge.nodes(base, over, Some(&DOCUMENT))
@@ -33,7 +34,7 @@ pub fn documents(base: Node, over: Node, report: &mut Report) -> Node {
 pub fn wrapped_documents(base: Node, over: Node, report: &mut Report) -> Node {
     let mut merge = Merge {
         report,
-        path: String::new(),
+        path: Trail::default(),
         wrapped: true,
     };
     merge.nodes(base, over, Some(&DOCUMENT))
@@ -43,7 +44,7 @@ pub fn wrapped_documents(base: Node, over: Node, report: &mut Report) -> Node {
 pub fn services(base: Node, over: Node, wrapped: bool, report: &mut Report) -> Node {
     let mut merge = Merge {
         report,
-        path: "services".to_owned(),
+        path: Trail::from("services"),
         wrapped,
     };
     merge.below("service", |merge| {
@@ -69,7 +70,7 @@ pub fn settle(node: &mut Node) {
 
 struct Merge<'a> {
     report: &'a mut Report,
-    path: String,
+    path: Trail,
     /// Pairs and lists of texts are as they were written.
     wrapped: bool,
 }
@@ -191,18 +192,14 @@ impl Merge<'_> {
     }
 
     fn below<T>(&mut self, key: &str, run: impl FnOnce(&mut Self) -> T) -> T {
-        let length = self.path.len();
-        if length > 0 {
-            self.path.push('.');
-        }
-        self.path.push_str(key);
-        let outer = self.report.scope.clone();
-        if self.path.len() == "services.".len() + key.len() && self.path.starts_with("services.") {
-            self.report.scope = Some(key.to_owned());
-        }
+        let is_service = &*self.path == "services";
+        let outer = is_service.then(|| self.report.scope.replace(key.to_owned()));
+        let mark = self.path.key(key);
         let result = run(self);
-        self.report.scope = outer;
-        self.path.truncate(length);
+        self.path.back(mark);
+        if let Some(outer) = outer {
+            self.report.scope = outer;
+        }
         result
     }
 }

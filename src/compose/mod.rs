@@ -16,6 +16,7 @@
 mod advice;
 pub mod canonical;
 mod clash;
+pub mod codes;
 mod conform;
 mod consistency;
 pub mod diagnostic;
@@ -46,6 +47,7 @@ pub mod render;
 pub mod schema;
 pub mod source;
 mod support;
+mod trail;
 mod tree;
 mod used;
 mod variables;
@@ -204,7 +206,7 @@ pub fn load_canonical(text: &str) -> Result<Loaded, Diagnostics> {
     let project = parse::project(&canonical, &mut report);
     let sources = SourceMap::default();
     if report.has_errors() {
-        let list = report.into_sorted();
+        let list = report.into_sorted(&sources);
         return Err(Diagnostics { list, sources });
     }
     Ok(Loaded {

@@ -50,7 +50,7 @@ impl Loader<'_> {
             return self.written_name(node, &setup.environment);
         }
         let folder = setup
-            .directory
+            .namesake
             .file_name()
             .unwrap_or_default()
             .to_string_lossy();

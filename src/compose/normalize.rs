@@ -12,7 +12,23 @@ use crate::id::ProjectName;
 /// The variables of the project: name to value.
 pub type Environment = std::collections::BTreeMap<String, String>;
 
-/// Completes a checked tree.
+/// The sections of what services share.
+const RESOURCES: [&str; 4] = ["networks", "volumes", "secrets", "configs"];
+
+/// A resource without a value is one with nothing to say.
+pub fn resources(root: &mut Node) {
+    for section in RESOURCES {
+        let resources = root.entry_mut(section).and_then(Node::map_mut);
+        for (_, entry) in resources.into_iter().flatten() {
+            let node = &mut entry.value;
+            if node.is_null() && !node.is_broken() {
+                node.value = Value::Map(Box::default());
+            }
+        }
+    }
+}
+
+/// Completes a checked tree whose [`resources`] are mappings.
 pub fn normalize(root: &mut Node, project: &ProjectName, environment: &Environment) {
     let mut default_used = false;
     if let Some(services) = root.entry_mut("services").and_then(Node::map_mut) {
@@ -217,15 +233,12 @@ fn provider(service: &mut Node) {
 
 /// `<project>_<key>`, unless there is a name; what others made has the key itself for a name.
 fn names(root: &mut Node, project: &ProjectName) {
-    for section in ["networks", "volumes", "secrets", "configs"] {
+    for section in RESOURCES {
         let Some(map) = root.entry_mut(section).and_then(Node::map_mut) else {
             continue;
         };
         for (key, entry) in map.iter_mut() {
             let node = &mut entry.value;
-            if node.is_null() && !node.is_broken() {
-                node.value = Value::Map(Box::default());
-            }
             if node.as_map().is_none() || node.get("name").is_some() {
                 continue;
             }

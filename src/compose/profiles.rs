@@ -4,6 +4,7 @@
 
 use super::diagnostic::Report;
 use super::diagnostic::did_you_mean;
+use super::yaml::Map;
 use super::yaml::Node;
 use super::yaml::Value;
 use crate::id::ServiceName;
@@ -18,12 +19,16 @@ pub struct Selection<'a> {
     pub services: &'a [String],
 }
 
+/// A service that is off.
+pub struct Disabled {
+    /// Its name.
+    pub name: ServiceName,
+    /// A profile that switches it on.
+    pub profile: String,
+}
+
 /// Takes the services whose profiles are not active out of the tree, and returns them.
-pub fn select(
-    root: &mut Node,
-    selection: &Selection<'_>,
-    report: &mut Report,
-) -> Vec<(ServiceName, Node)> {
+pub fn select(root: &mut Node, selection: &Selection<'_>, report: &mut Report) -> Vec<Disabled> {
     let Some(services) = root.entry_mut("services").and_then(Node::map_mut) else {
         return Vec::new();
     };
@@ -41,6 +46,7 @@ pub fn select(
             }
         }
     }
+    unknown(&selection.profiles, services, report);
     let is_on = |service: &Node| {
         let mut all = profiles(service).peekable();
         all.peek().is_none() || active.contains("*") || all.any(|one| active.contains(one))
@@ -49,12 +55,33 @@ pub fn select(
     services.retain(|name, entry| {
         let on = is_on(&entry.value);
         if let (false, Ok(name)) = (on, ServiceName::new(name.as_str())) {
-            let blank = Node::new(Value::Null, entry.value.span);
-            disabled.push((name, std::mem::replace(&mut entry.value, blank)));
+            let profile = profiles(&entry.value).next().unwrap_or_default().to_owned();
+            disabled.push(Disabled { name, profile });
         }
         on
     });
     disabled
+}
+
+/// Warns of profiles that no service has: they are probably mistyped.
+fn unknown(asked: &[String], services: &Map, report: &mut Report) {
+    for profile in asked
+        .iter()
+        .filter(|profile| !profile.is_empty() && *profile != "*")
+    {
+        let all = || services.values().flat_map(|entry| profiles(&entry.value));
+        if all().any(|known| known == profile) {
+            continue;
+        }
+        let message = format!("no service has the profile `{profile}`");
+        let names: BTreeSet<&str> = all().collect();
+        let hint = match did_you_mean(profile, names.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if names.is_empty() => "no service has any profile".to_owned(),
+            None => format!("there are `{}`", Vec::from_iter(names).join("`, `")),
+        };
+        report.warning("no-such-profile", message).hint(hint);
+    }
 }
 
 fn profiles(service: &Node) -> impl Iterator<Item = &str> {

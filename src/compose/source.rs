@@ -60,6 +60,8 @@ pub struct Source {
     pub directory: PathBuf,
     /// The text, without a byte order mark.
     pub text: Arc<str>,
+    /// Where another text names it, and what for; none if it was found or asked for.
+    pub named: Option<(Span, &'static str)>,
 }
 
 /// All texts of one load. A [`Span`] points into it.
@@ -84,6 +86,12 @@ impl SourceMap {
     pub fn directory(&self, span: Span) -> &Path {
         self.get(span.source)
             .map_or(Path::new("/"), |source| &source.directory)
+    }
+
+    /// Where the text of this place is named by another one, and that by a third: the nearest first.
+    pub fn named(&self, span: Span) -> impl Iterator<Item = (Span, &'static str)> {
+        let named = |source: u32| self.get(source)?.named;
+        std::iter::successors(named(span.source), move |(at, _)| named(at.source))
     }
 
     /// `name:line:column`, counted from 1, as compilers print it.

@@ -7,6 +7,8 @@ use super::schema::DOCUMENT;
 use super::schema::Kind;
 use super::schema::Shape;
 use super::schema::State;
+use super::trail::Mark;
+use super::trail::Trail;
 use super::yaml::Entry;
 use super::yaml::Node;
 use super::yaml::Step;
@@ -15,14 +17,14 @@ use super::yaml::Step;
 pub fn check(root: &Node, report: &mut Report) {
     let mut walk = Support {
         report,
-        path: String::new(),
+        path: Trail::default(),
     };
     walk.node(root, &DOCUMENT);
 }
 
 struct Support<'a> {
     report: &'a mut Report,
-    path: String,
+    path: Trail,
 }
 
 impl Support<'_> {
@@ -30,18 +32,20 @@ impl Support<'_> {
         match shape.kind {
             Kind::List(items) => {
                 for (index, item) in node.items().iter().enumerate() {
-                    self.below(&format!("[{index}]"), |walk| walk.node(item, items));
+                    let mark = self.path.index(index);
+                    self.below(mark, |walk| walk.node(item, items));
                 }
             }
             Kind::Map(values) => {
+                let outer = self.report.scope.clone();
                 for (key, entry) in node.entries() {
-                    let outer = self.report.scope.clone();
-                    if self.path == "services" {
+                    if &*self.path == "services" {
                         self.report.scope = Some(key.clone());
                     }
-                    self.below(&format!(".{key}"), |walk| walk.node(&entry.value, values));
-                    self.report.scope = outer;
+                    let mark = self.path.key(key);
+                    self.below(mark, |walk| walk.node(&entry.value, values));
                 }
+                self.report.scope = outer;
             }
             Kind::Object(_) => {
                 for (key, entry) in node.entries() {
@@ -59,32 +63,28 @@ impl Support<'_> {
         if entry.value.history.steps().contains(&Step::Default) {
             return;
         }
-        let place = match self.path.as_str() {
-            "" => String::new(),
-            path => format!(" in `{path}`"),
-        };
         match field.state {
             State::Honoured | State::Partly => {
-                let step = match self.path.is_empty() {
-                    true => key.to_owned(),
-                    false => format!(".{key}"),
-                };
-                self.below(&step, |walk| walk.node(&entry.value, &field.shape));
+                let mark = self.path.key(key);
+                self.below(mark, |walk| walk.node(&entry.value, &field.shape));
             }
             State::Accepted => {
-                self.report
-                    .warning("no-effect", format!("`{key}`{place} has no effect here"))
-                    .at(entry.key);
+                let message = format!("{} has no effect here", self.named(key));
+                self.report.warning("no-effect", message).at(entry.key);
             }
             State::Rejected if key == "build" => self.build(parent, entry),
             State::Rejected => {
-                self.report
-                    .error(
-                        "unsupported",
-                        format!("`{key}`{place} is not supported yet"),
-                    )
-                    .at(entry.key);
+                let message = format!("{} is not supported yet", self.named(key));
+                self.report.error("unsupported", message).at(entry.key);
             }
+        }
+    }
+
+    /// A key of what is looked at, in words.
+    fn named(&self, key: &str) -> String {
+        match &*self.path {
+            "" => format!("`{key}`"),
+            path => format!("`{key}` in `{path}`"),
         }
     }
 
@@ -106,10 +106,9 @@ impl Support<'_> {
             .hint("build the image elsewhere and name it with `image`");
     }
 
-    fn below(&mut self, step: &str, run: impl FnOnce(&mut Self)) {
-        let length = self.path.len();
-        self.path.push_str(step);
+    /// Runs something a step further down, and goes back.
+    fn below(&mut self, mark: Mark, run: impl FnOnce(&mut Self)) {
         run(self);
-        self.path.truncate(length);
+        self.path.back(mark);
     }
 }

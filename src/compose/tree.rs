@@ -66,12 +66,12 @@ impl<'a> Forest<'a> {
         }
     }
 
-    /// Reads and parses `file` (`-` is the standard input). `place` is where it is named, if it is in a file.
+    /// Reads and parses `file` (`-` is the standard input). `named` is where, and what for, if that is in a file.
     pub fn parse(
         &mut self,
         file: &Path,
         directory: &Path,
-        place: Option<Span>,
+        named: Option<(Span, &'static str)>,
     ) -> Option<Vec<Node>> {
         let (name, text) = match file == Path::new("-") {
             true => {
@@ -86,7 +86,7 @@ impl<'a> Forest<'a> {
         let text = match text {
             Ok(text) => text,
             Err(error) => {
-                self.unreadable(&error, &name, place);
+                self.unreadable(&error, &name, named.map(|(place, _)| place));
                 return None;
             }
         };
@@ -94,6 +94,7 @@ impl<'a> Forest<'a> {
             name,
             directory: directory.to_owned(),
             text: text.as_str().into(),
+            named,
         });
         Some(yaml::parse(&text, index, &mut self.report))
     }

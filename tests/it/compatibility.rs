@@ -1,7 +1,10 @@
 //! `docs/compatibility.md` is the schema's table as a page: it cannot say anything else than what `up` does.
 //!
+//! `docs/diagnostics.md` is the table of codes in the same way.
+//!
 //! `HOIST_BLESS=1 cargo test --test it compatibility` writes it anew.
 
+use hoist::compose::codes::CODES;
 use hoist::compose::schema::{self, State};
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -49,17 +52,37 @@ fn page() -> String {
     page
 }
 
+const CODES_HEAD: &str = "# Diagnostics\n\nEvery problem of a compose file has a code that stays what it is; words and hints may become better. It stands in \
+                          brackets\n(`error[unknown-attribute]: …`) and as `code` in the JSON lines of `hoist config --format json`, which has a problem a line, \
+                          with\n`severity`, `message`, `file`, `range` (as in the Language Server Protocol: lines and UTF-16 columns from 0), `hint`, `service` and\n\
+                          `relatedInformation`. This page is made from the table in `src/compose/codes.rs`; a test fails if the two differ.\n\n\
+                          | code | what it means |\n|---|---|\n";
+
+fn codes() -> String {
+    let row = |(code, meaning): &(&str, &str)| format!("| `{code}` | {meaning} |\n");
+    CODES_HEAD.to_owned() + &CODES.iter().map(row).collect::<String>()
+}
+
+fn holds(path: &str, text: &str) {
+    let file = repository(path);
+    if std::env::var_os("HOIST_BLESS").is_some() {
+        fs::write(&file, text).expect("the repository is writable");
+    }
+    let written = fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        written == text,
+        "{path} is stale: run `HOIST_BLESS=1 cargo test --test it compatibility`"
+    );
+}
+
 #[test]
 fn the_page_says_what_the_table_says() {
-    let path = repository("docs/compatibility.md");
-    if std::env::var_os("HOIST_BLESS").is_some() {
-        fs::write(&path, page()).expect("the repository is writable");
-    }
-    let written = fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        written == page(),
-        "docs/compatibility.md is stale: run `HOIST_BLESS=1 cargo test --test it compatibility`"
-    );
+    holds("docs/compatibility.md", &page());
+}
+
+#[test]
+fn the_page_of_codes_says_what_their_table_says() {
+    holds("docs/diagnostics.md", &codes());
 }
 
 #[test]

@@ -104,6 +104,7 @@ fn written(context: &Context, args: &Config, options: &LoadOptions) -> Result<St
     }
     pin(context, args, &mut tree.root)?;
     Ok(match args.format {
+        _ if args.quiet => String::new(),
         Some(ConfigFormat::Json) => render::written_json(&tree.root),
         _ => render::written_yaml(&tree.root),
     })
@@ -131,6 +132,7 @@ fn text(context: &Context, args: &Config, mut loaded: Loaded) -> Result<String, 
     }
     pin(context, args, &mut loaded.canonical.root)?;
     Ok(match args.format {
+        _ if args.quiet => String::new(),
         Some(ConfigFormat::Json) => render::json(&loaded.canonical),
         _ => render::yaml(&loaded.canonical),
     })

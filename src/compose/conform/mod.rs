@@ -24,6 +24,7 @@ use super::schema::Shape;
 use super::schema::describe;
 use super::schema::describe_item;
 use super::source::Span;
+use super::trail::Trail;
 use super::yaml::Entry;
 use super::yaml::Node;
 use super::yaml::Step;
@@ -47,7 +48,7 @@ fn check((node, shape): (&mut Node, &Shape), only_structure: bool, report: &mut 
     let mut walk = Conform {
         report,
         only_structure,
-        path: String::new(),
+        path: Trail::default(),
         via: Vec::new(),
         key: node.span,
         variables: String::new(),
@@ -60,7 +61,7 @@ struct Conform<'a> {
     /// Scalars and short forms are not looked at, and nothing is dropped.
     only_structure: bool,
     /// `services.web.ports[0]`
-    path: String,
+    path: Trail,
     /// Where the values on the way here came from elsewhere, and how.
     via: Vec<(Span, &'static str)>,
     /// Where the key is whose value is looked at.
@@ -76,9 +77,7 @@ impl Conform<'_> {
             return true;
         }
         self.variables = via::variables(node);
-        let known = self.via.len();
-        self.via
-            .extend(node.history.steps().iter().filter_map(via::detour));
+        let known = self.detour(node);
         let says = match shape.kind {
             Kind::Any => true,
             Kind::Scalar(scalar) => self.scalar(node, scalar),
@@ -93,6 +92,14 @@ impl Conform<'_> {
         };
         self.via.truncate(known);
         says
+    }
+
+    /// Notes how a value came from elsewhere; returns how much was noted before.
+    fn detour(&mut self, node: &Node) -> usize {
+        let known = self.via.len();
+        let steps = node.history.steps().iter();
+        self.via.extend(steps.filter_map(via::detour));
+        known
     }
 
     fn scalar(&mut self, node: &mut Node, scalar: Scalar) -> bool {
@@ -157,21 +164,21 @@ impl Conform<'_> {
             self.no_map(node, shape);
             return true;
         };
+        let outer = self.report.scope.clone();
         for (key, entry) in map.iter_mut() {
             // A resource, a membership or a variable may have no value.
             let may_be_empty = values.fields().iter().all(|field| !field.required);
             if entry.value.is_null() && !values.fields().is_empty() && may_be_empty {
                 continue;
             }
-            let outer = self.report.scope.clone();
-            if self.path == "services" {
+            if &*self.path == "services" {
                 self.report.scope = Some(key.clone());
                 self.service_name(key, entry);
             }
             self.key = entry.key;
             self.at_key(key, |walk| walk.node(&mut entry.value, values));
-            self.report.scope = outer;
         }
+        self.report.scope = outer;
         !map.is_empty()
     }
 
@@ -242,11 +249,13 @@ impl Conform<'_> {
         misspelt: &mut Vec<&'static str>,
     ) -> bool {
         let Some(field) = shape.field(key) else {
-            if !key.starts_with("x-") {
-                misspelt.extend(self.unknown(key, entry.key, shape));
-                return false;
+            if key.starts_with("x-") {
+                return true;
             }
-            return true;
+            let known = self.detour(&entry.value);
+            misspelt.extend(self.unknown(key, entry.key, shape));
+            self.via.truncate(known);
+            return false;
         };
         if entry.value.is_null() && !entry.value.is_broken() {
             if self.only_structure {
@@ -284,7 +293,7 @@ impl Conform<'_> {
         if self.report.is_full() {
             return None;
         }
-        let place = match self.path.as_str() {
+        let place = match &*self.path {
             "" => String::new(),
             path => format!(" in `{path}`"),
         };
@@ -311,7 +320,7 @@ impl Conform<'_> {
     /// Reports a value of a wrong type.
     fn wrong(&mut self, node: &Node, expected: &str) {
         let message = match node.as_str() {
-            Some(text) if expected.contains("number") || expected.contains("true") => {
+            Some(text) if expected.contains("number") || expected.contains('`') => {
                 format!("`{}` must be {expected}, not `{text}`", self.path)
             }
             _ => format!("`{}` must be {expected}, not {}", self.path, node.kind()),
@@ -359,21 +368,16 @@ impl Conform<'_> {
     }
 
     fn at_key<T>(&mut self, key: &str, run: impl FnOnce(&mut Self) -> T) -> T {
-        let length = self.path.len();
-        if length > 0 {
-            self.path.push('.');
-        }
-        self.path.push_str(key);
+        let mark = self.path.key(key);
         let result = run(self);
-        self.path.truncate(length);
+        self.path.back(mark);
         result
     }
 
     fn at_index<T>(&mut self, index: usize, run: impl FnOnce(&mut Self) -> T) -> T {
-        let length = self.path.len();
-        self.path.push_str(&format!("[{index}]"));
+        let mark = self.path.index(index);
         let result = run(self);
-        self.path.truncate(length);
+        self.path.back(mark);
         result
     }
 }

@@ -9,13 +9,13 @@ mod resources;
 mod service;
 
 use super::diagnostic::Report;
+use super::profiles::Disabled;
 use super::yaml::Entry;
 use super::yaml::Map;
 use super::yaml::Node;
-use crate::id::ServiceName;
 
 /// Checks the services that are on; `disabled` are those that are not.
-pub fn check(root: &Node, disabled: &[ServiceName], report: &mut Report) {
+pub fn check(root: &Node, disabled: &[Disabled], report: &mut Report) {
     let empty = Map::new();
     let services = root
         .get("services")

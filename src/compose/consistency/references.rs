@@ -3,10 +3,10 @@
 use super::Service;
 use crate::compose::diagnostic::Report;
 use crate::compose::diagnostic::did_you_mean;
+use crate::compose::profiles::Disabled;
 use crate::compose::source::Span;
 use crate::compose::yaml::Node;
 use crate::compose::yaml::Value;
-use crate::id::ServiceName;
 use std::collections::BTreeSet;
 
 /// A name that must exist.
@@ -19,7 +19,7 @@ struct Reference<'a> {
 }
 
 /// Checks all names in a service.
-pub fn check(service: &Service<'_>, root: &Node, disabled: &[ServiceName], report: &mut Report) {
+pub fn check(service: &Service<'_>, root: &Node, disabled: &[Disabled], report: &mut Report) {
     let mut seen = BTreeSet::new();
     for reference in references(service) {
         if seen.insert((reference.section, reference.name, reference.span)) {
@@ -100,7 +100,7 @@ fn resolve(
     reference: &Reference<'_>,
     service: &Service<'_>,
     root: &Node,
-    disabled: &[ServiceName],
+    disabled: &[Disabled],
     report: &mut Report,
 ) {
     let (name, section) = (reference.name, reference.section);
@@ -112,13 +112,14 @@ fn resolve(
         return;
     }
     let kind = section.strip_suffix('s').unwrap_or(section);
-    let is_disabled = section == "services" && disabled.iter().any(|other| other.as_str() == name);
-    if is_disabled && is_optional(service, name) {
+    let off = disabled.iter().find(|other| other.name.as_str() == name);
+    let off = off.filter(|_| section == "services");
+    if off.is_some() && is_optional(service, name) {
         return;
     }
-    let (code, state) = match is_disabled {
-        true => ("disabled-service", "disabled"),
-        false => ("undefined", "undefined"),
+    let (code, state) = match off {
+        Some(_) => ("disabled-service", "disabled"),
+        None => ("undefined", "undefined"),
     };
     let near = match report.is_short() {
         true => known.and_then(|map| did_you_mean(name, map.keys().map(String::as_str))),
@@ -130,12 +131,15 @@ fn resolve(
     );
     let diagnostic = report.error(code, message);
     diagnostic.at(reference.span);
-    match near {
-        _ if is_disabled => diagnostic.hint(format!(
-            "activate a profile of `{name}`, or write `required: false`"
+    match (near, off) {
+        (_, Some(off)) => diagnostic.hint(format!(
+            "switch it on with `--profile {}`, or write `required: false`",
+            off.profile
         )),
-        Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
-        None if kind == "service" => diagnostic.hint(format!("define `{name}` below `services`")),
-        None => diagnostic.hint(format!("define `{name}` below the top-level `{kind}s`")),
+        (Some(near), _) => diagnostic.hint(format!("did you mean `{near}`?")),
+        (None, _) if kind == "service" => {
+            diagnostic.hint(format!("define `{name}` below `services`"))
+        }
+        (None, _) => diagnostic.hint(format!("define `{name}` below the top-level `{kind}s`")),
     };
 }

@@ -44,7 +44,10 @@ fn image(service: &Service<'_>, report: &mut Report) {
 }
 
 fn networking(service: &Service<'_>, report: &mut Report) {
-    let Some(mode) = service.get("network_mode").and_then(Node::as_str) else {
+    let Some(node) = service.get("network_mode") else {
+        return;
+    };
+    let Some(mode) = node.as_str() else {
         return;
     };
     let name = service.name;
@@ -53,6 +56,7 @@ fn networking(service: &Service<'_>, report: &mut Report) {
         report
             .error("contradiction", message)
             .at(networks.span)
+            .also(node.span, "`network_mode` is given here")
             .hint("remove one of them");
     }
     let elsewhere = mode.starts_with("service:") || mode.starts_with("container:");
@@ -63,7 +67,8 @@ fn networking(service: &Service<'_>, report: &mut Report) {
         report
             .error("contradiction", message)
             .at(ports.span)
-            .hint("publish the ports where the network belongs");
+            .also(node.span, "its network is this one's")
+            .hint("move `ports` to the service whose network it is");
     }
 }
 

@@ -19,6 +19,8 @@ use super::schema::Long;
 use super::schema::Path;
 use super::schema::Shape;
 use super::source::Span;
+use super::trail::Mark;
+use super::trail::Trail;
 use super::yaml::Node;
 use super::yaml::Tag;
 use super::yaml::Value;
@@ -37,7 +39,7 @@ pub fn wrap(node: &mut Node, shape: &Shape, path: &str, report: &mut Report) {
 fn walk(node: &mut Node, shape: &Shape, path: &str, (report, wraps): (&mut Report, bool)) {
     let mut walk = Lengthen {
         report,
-        path: path.to_owned(),
+        path: Trail::from(path),
         wraps,
     };
     walk.node(node, shape);
@@ -47,7 +49,7 @@ fn walk(node: &mut Node, shape: &Shape, path: &str, (report, wraps): (&mut Repor
 struct Lengthen<'a> {
     report: &'a mut Report,
     /// `services.web.ports`
-    path: String,
+    path: Trail,
     /// Only what wraps is written out.
     wraps: bool,
 }
@@ -64,32 +66,30 @@ impl Lengthen<'_> {
         match (shape.kind, &mut node.value) {
             (Kind::List(shape), Value::List(items)) => {
                 for (index, item) in items.iter_mut().enumerate() {
-                    self.below(&format!("[{index}]"), |walk| walk.node(item, shape));
+                    let mark = self.path.index(index);
+                    self.below(mark, |walk| walk.node(item, shape));
                 }
             }
             (Kind::Map(shape), Value::Map(map)) => {
+                let outer = self.report.scope.clone();
                 for (key, entry) in map.iter_mut() {
-                    let outer = self.enter(key);
-                    self.below_key(key, |walk| walk.node(&mut entry.value, shape));
-                    self.report.scope = outer;
+                    if &*self.path == "services" {
+                        self.report.scope = Some(key.clone());
+                    }
+                    let mark = self.path.key(key);
+                    self.below(mark, |walk| walk.node(&mut entry.value, shape));
                 }
+                self.report.scope = outer;
             }
             (Kind::Object(_) | Kind::Either(..), Value::Map(map)) => {
                 for (key, entry) in map.iter_mut() {
                     if let Some(field) = shape.field(key) {
-                        self.below_key(key, |walk| walk.node(&mut entry.value, &field.shape));
+                        let mark = self.path.key(key);
+                        self.below(mark, |walk| walk.node(&mut entry.value, &field.shape));
                     }
                 }
             }
             _ => {}
-        }
-    }
-
-    /// Notes that what follows is about a service, if it is one; returns what it was about before.
-    fn enter(&mut self, key: &str) -> Option<String> {
-        match self.path == "services" {
-            true => self.report.scope.replace(key.to_owned()),
-            false => self.report.scope.clone(),
         }
     }
 
@@ -140,24 +140,16 @@ impl Lengthen<'_> {
         };
         for (index, item) in items.iter_mut().enumerate() {
             if !matches!(item.tag, Some(Tag::Reset | Tag::Broken)) {
-                self.below(&format!("[{index}]"), |walk| form(walk, item));
+                let mark = self.path.index(index);
+                self.below(mark, |walk| form(walk, item));
             }
         }
     }
 
-    fn below_key<T>(&mut self, key: &str, run: impl FnOnce(&mut Self) -> T) -> T {
-        match self.path.is_empty() {
-            true => self.below(key, run),
-            false => self.below(&format!(".{key}"), run),
-        }
-    }
-
-    fn below<T>(&mut self, step: &str, run: impl FnOnce(&mut Self) -> T) -> T {
-        let length = self.path.len();
-        self.path.push_str(step);
-        let result = run(self);
-        self.path.truncate(length);
-        result
+    /// Runs something a step further down, and goes back.
+    fn below(&mut self, mark: Mark, run: impl FnOnce(&mut Self)) {
+        run(self);
+        self.path.back(mark);
     }
 
     /// Reports a text that cannot be taken apart.

@@ -44,8 +44,8 @@ pub fn hosts(walk: &mut Lengthen<'_>, node: &mut Node) {
                     *text = host(text);
                     if !text.contains('=') {
                         let problem = format!("`{text}` is not `HOST=IP`");
-                        let step = format!("[{index}]");
-                        walk.below(&step, |walk| walk.invalid(item.span, problem));
+                        let mark = walk.path.index(index);
+                        walk.below(mark, |walk| walk.invalid(item.span, problem));
                         item.spoil();
                     }
                 }

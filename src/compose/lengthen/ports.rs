@@ -23,9 +23,8 @@ pub fn ports(walk: &mut Lengthen<'_>, node: &mut Node) {
         match short(&text, &item) {
             Ok(entries) => spread.extend(entries),
             Err(problem) => {
-                walk.below(&format!("[{index}]"), |walk| {
-                    walk.invalid(item.span, problem)
-                });
+                let mark = walk.path.index(index);
+                walk.below(mark, |walk| walk.invalid(item.span, problem));
                 item.spoil();
                 spread.push(item);
             }

@@ -9,6 +9,7 @@ use crate::compose::canonical::Canonical;
 use crate::compose::diagnostic::Report;
 use crate::compose::source::Span;
 use crate::compose::source::absolute;
+use crate::compose::trail::Trail;
 use crate::compose::yaml::Entry;
 use crate::compose::yaml::Node;
 use crate::compose::yaml::Value;
@@ -24,7 +25,7 @@ pub struct Context<'a> {
     /// The project.
     pub canonical: &'a Canonical,
     /// `services.web.ports[0]`: what is being read.
-    path: String,
+    path: Trail,
 }
 
 impl<'a> Context<'a> {
@@ -33,7 +34,7 @@ impl<'a> Context<'a> {
         Self {
             report,
             canonical,
-            path: String::new(),
+            path: Trail::default(),
         }
     }
 
@@ -44,13 +45,9 @@ impl<'a> Context<'a> {
 
     /// Runs `read` one key further down.
     pub fn within<T>(&mut self, key: &str, read: impl FnOnce(&mut Self) -> T) -> T {
-        let length = self.path.len();
-        if length > 0 {
-            self.path.push('.');
-        }
-        self.path.push_str(key);
+        let mark = self.path.key(key);
         let result = read(self);
-        self.path.truncate(length);
+        self.path.back(mark);
         result
     }
 
@@ -84,11 +81,10 @@ impl<'a> Context<'a> {
 
     /// Calls `read` for each item of a list.
     pub fn items(&mut self, node: &Node, mut read: impl FnMut(&mut Self, &Node)) {
-        let length = self.path.len();
         for (index, item) in node.items().iter().enumerate() {
-            self.path.push_str(&format!("[{index}]"));
+            let mark = self.path.index(index);
             read(self, item);
-            self.path.truncate(length);
+            self.path.back(mark);
         }
     }
 

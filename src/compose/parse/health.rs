@@ -31,7 +31,7 @@ fn test(cx: &mut Context<'_>, node: &Node) -> Option<HealthTest> {
     match kind.as_str() {
         "NONE" => Some(HealthTest::Disabled),
         "CMD" | "CMD-SHELL" if arguments.is_empty() => {
-            cx.invalid(node.span, format!("`{kind}` says not what to run"));
+            cx.invalid(node.span, format!("`{kind}` needs something to run"));
             None
         }
         kind if NativeTest::is_kind(kind) => match NativeTest::parse(&words) {

@@ -23,7 +23,7 @@ pub fn attribute(cx: &mut Context<'_>, service: &mut Service, key: &str, node: &
             kernel.device_rules.extend(cx.parsed(item, device_rule));
         }),
         "gpus" => kernel.requests.extend(requests(cx, node, true)),
-        "uts" => kernel.host_uts = only(cx, node, &["host"], "hoist knows no other"),
+        "uts" => kernel.host_uts = only(cx, node, &["host"], "only that of the host"),
         "userns_mode" => {
             only(cx, node, &["host"], "hoist maps no users");
         }

@@ -86,7 +86,9 @@ fn logging(cx: &mut Context<'_>, node: &Node) -> Logging {
 fn volumes_from(cx: &mut Context<'_>, node: &Node) -> Vec<VolumesFrom> {
     let mut all = Vec::new();
     cx.items(node, |cx, item| {
-        let text = item.as_str().unwrap_or_default();
+        let Some(text) = item.as_str() else {
+            return;
+        };
         let (rest, read_only) = match text.rsplit_once(':') {
             Some((rest, "ro")) => (rest, true),
             Some((rest, "rw")) => (rest, false),

@@ -32,6 +32,7 @@ fn port(cx: &mut Context<'_>, node: &Node) -> Option<PortMapping> {
             }
         }
         "host_ip" => port.host_ip = cx.parsed(node, host_address).flatten(),
+        "protocol" if node.as_str() == Some("sctp") => cx.unsupported(node.span, "`sctp`"),
         "protocol" => port.protocol = cx.parsed(node, protocol).unwrap_or(Protocol::Tcp),
         // `mode`, `name` and `app_protocol` are documentation, for us as for docker compose.
         _ => {}
@@ -60,7 +61,6 @@ fn protocol(text: &str) -> Result<Protocol, String> {
     match text {
         "tcp" => Ok(Protocol::Tcp),
         "udp" => Ok(Protocol::Udp),
-        "sctp" => Err("protocol `sctp` is not supported yet".to_owned()),
         _ => Err(format!("`{text}` is not a protocol: use `tcp` or `udp`")),
     }
 }

@@ -62,17 +62,19 @@ impl Traits {
     }
 }
 
-/// How `text` is written; a key is never a block.
+/// How `text` is written.
 pub fn style(text: &str, is_key: bool) -> Style {
     let traits = Traits::of(text);
     let escaped = traits.special || traits.space_before_break;
     if text.contains('\n') {
-        return match is_key || escaped || traits.last_space {
+        return match escaped || traits.last_space {
             true => Style::Double,
             false => Style::Block,
         };
     }
-    if escaped || traits.tab || is_typed(text) {
+    // As a key it would merge what follows; docker compose writes it bare and cannot read it back.
+    let merges = is_key && text == "<<";
+    if escaped || traits.tab || merges || is_typed(text) {
         return Style::Double;
     }
     match traits.indicator || traits.edge_space {

@@ -8,6 +8,9 @@ use super::scalar::style;
 use crate::compose::yaml::format_float;
 use serde_json::Value;
 
+/// A longer key, in bytes, is written behind `?`, as docker compose does; from 1024 on nobody could read it otherwise.
+const LONGEST_KEY: usize = 128;
+
 /// Prints `value` as one document.
 pub fn print(value: &Value) -> String {
     let mut out = String::new();
@@ -29,9 +32,13 @@ fn block(value: &Value, indent: usize, out: &mut String) {
                 if index > 0 || indent == 0 || out.ends_with('\n') {
                     pad(indent, out);
                 }
-                out.push_str(&text(key, true));
-                out.push(':');
-                field(value, indent, out);
+                if key.len() > LONGEST_KEY || key.contains('\n') {
+                    explicit(key, value, indent, out);
+                } else {
+                    out.push_str(&text(key, true));
+                    out.push(':');
+                    field(value, indent, out);
+                }
             }
         }
         Value::Array(items) => {
@@ -50,6 +57,22 @@ fn block(value: &Value, indent: usize, out: &mut String) {
             }
         }
         _ => {}
+    }
+}
+
+/// A long key and its value, each behind its own sign.
+fn explicit(key: &str, value: &Value, indent: usize, out: &mut String) {
+    out.push_str("? ");
+    scalar(&Value::from(key), indent, out);
+    out.push('\n');
+    pad(indent, out);
+    out.push(':');
+    match is_block(value) {
+        true => {
+            out.push(' ');
+            block(value, indent + 2, out);
+        }
+        false => field(value, indent, out),
     }
 }
 
@@ -161,6 +184,17 @@ mod tests {
         ] {
             assert_eq!(text(plain, false), wanted, "{plain}");
         }
+        assert_eq!(text("<<", true), "\"<<\"", "bare it would merge");
+    }
+
+    #[test]
+    fn long_keys_stand_behind_a_question_mark() {
+        let (long, short) = ("k".repeat(129), "k".repeat(128));
+        let value = serde_json::json!({"a": {long.as_str(): "x", short.as_str(): {"b": []}, "c\nd": [{"e": 1}]}});
+        let wanted = format!(
+            "a:\n  ? {long}\n  : x\n  {short}:\n    b: []\n  ? |-\n    c\n    d\n  : - e: 1\n"
+        );
+        assert_eq!(print(&value), wanted);
     }
 
     #[test]

@@ -42,9 +42,9 @@ pub fn describe_scalar(scalar: Scalar) -> &'static str {
         | Scalar::Word(_)
         | Scalar::Tested(..)
         | Scalar::Target
-        | Scalar::Duration
         | Scalar::Address
         | Scalar::BytesText => "a text",
+        Scalar::Duration => "a duration such as `10s`",
         Scalar::Bool | Scalar::TrueFalse => "`true` or `false`",
         Scalar::Int | Scalar::Within(..) | Scalar::Truncated => "a whole number",
         Scalar::Number => "a number",

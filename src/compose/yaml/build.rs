@@ -28,6 +28,7 @@ const MAX_COPIED: usize = 64 * 1024 * 1024;
 /// Parses all documents of `text`. Empty documents are left out; problems go to `report`.
 pub fn parse(text: &str, source: u32, report: &mut Report) -> Vec<Node> {
     let mut builder = Builder {
+        text,
         source,
         report,
         stack: Vec::new(),
@@ -70,6 +71,7 @@ struct Key {
 }
 
 struct Builder<'a> {
+    text: &'a str,
     source: u32,
     report: &'a mut Report,
     stack: Vec<Open>,
@@ -262,14 +264,35 @@ impl Builder<'_> {
         if error.info().contains("recursion") {
             return self.too_deep(span);
         }
+        let bracket = self.bracket();
         let diagnostic = self
             .report
             .error("yaml", format!("invalid YAML: {}", error.info()));
         diagnostic.at(span);
-        if error.info().contains("tab") {
-            diagnostic.hint("indent with spaces");
-        }
+        match bracket {
+            _ if error.info().contains("tab") => diagnostic.hint("indent with spaces"),
+            Some((place, opens, closes)) => diagnostic
+                .also(place, format!("this `{opens}` is not closed before it"))
+                .hint(format!(
+                    "close it with `{closes}`, and write `,` between what is in it"
+                )),
+            None => diagnostic,
+        };
         Stop
+    }
+
+    /// The bracket that is open, with its place and what closes it.
+    fn bracket(&self) -> Option<(Span, char, char)> {
+        let span = self.stack.last()?.node.span;
+        let line = self
+            .text
+            .lines()
+            .nth(span.start.line.checked_sub(1)? as usize)?;
+        match line.chars().nth(span.start.column as usize)? {
+            '[' => Some((span, '[', ']')),
+            '{' => Some((span, '{', '}')),
+            _ => None,
+        }
     }
 }
 
@@ -315,8 +338,13 @@ fn twice<'a>(key: &str, first: Span, second: Span, report: &'a mut Report) -> &'
 fn merge_key(open: &mut Open, node: Node, report: &mut Report) {
     match (node.value, &mut open.node.value) {
         (Value::Map(from), Value::Map(map)) => {
-            for (key, entry) in *from {
+            for (key, mut entry) in *from {
                 if !map.contains_key(&key) {
+                    node.history
+                        .steps()
+                        .iter()
+                        .cloned()
+                        .for_each(|step| entry.value.history.add(step));
                     open.merged.insert(key.clone());
                     map.insert(key, entry);
                 }

@@ -12,6 +12,7 @@ mod case;
 mod forms;
 mod generated;
 mod oracle;
+mod remote;
 mod yaml;
 
 use case::Case;

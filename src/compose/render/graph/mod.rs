@@ -3,7 +3,7 @@
 //! Invariants: the same project gives the same picture; a name of the user cannot break out of the language it is drawn in.
 
 mod dot;
-mod layers;
+mod layout;
 mod mermaid;
 mod svg;
 mod tree;

@@ -1,24 +1,26 @@
 //! A project as a picture of its own: boxes for services, arrows to what they need, drums for volumes.
 
 use super::dot::escaped;
-use super::layers::layers;
+use super::layout::Layout;
 use super::ports;
 use super::volumes;
 use super::waits_for;
 use crate::compose::model::Project;
 use crate::compose::model::Service;
-use indexmap::IndexMap;
+use indexmap::IndexSet;
 use std::fmt::Write as _;
 
 const BOX: (usize, usize) = (210, 96);
-const GAP: (usize, usize) = (90, 28);
+const DRUM: (usize, usize) = (150, 54);
+/// Between columns.
+const GAP: usize = 90;
 const MARGIN: usize = 32;
 const TITLE: usize = 44;
-const DRUM: (usize, usize) = (150, 54);
-/// How far the handles of an arrow are above it that goes over a box: its top is at three quarters of that.
-const OVER: usize = (BOX.1 + GAP.1) / 2 * 4 / 3;
-/// Longer texts are cut: about what fits into a box.
-const LONGEST: usize = 30;
+/// Between the ends of arrows at one box, if there is room.
+const ENDS: f64 = 16.0;
+/// About how many characters fit into a box: of a name, and of other words.
+const LONGEST_NAME: usize = 20;
+const LONGEST: usize = 28;
 
 /// The colours of networks, by their number.
 const COLOURS: [&str; 8] = [
@@ -28,7 +30,8 @@ const COLOURS: [&str; 8] = [
 const STYLE: &str = "\
 text{font:13px system-ui,sans-serif;fill:#1f2937}.name{font-weight:600;font-size:15px}.dim{fill:#6b7280;font-size:12px}\
 .box{fill:#fff;stroke:#cbd5e1;stroke-width:1.5}.drum{fill:#f1f5f9;stroke:#94a3b8;stroke-width:1.5}\
-.edge{fill:none;stroke:#64748b;stroke-width:1.5;marker-end:url(#tip)}.kept{fill:none;stroke:#94a3b8;stroke-dasharray:4 4}";
+.edge{fill:none;stroke:#64748b;stroke-width:1.5;marker-end:url(#tip)}.kept{fill:none;stroke:#94a3b8;stroke-dasharray:4 4}\
+.word{fill:#6b7280;font-size:11px;stroke:#f8fafc;stroke-width:3;paint-order:stroke}";
 
 /// Draws the stack.
 pub fn svg(project: &Project) -> String {
@@ -44,57 +47,106 @@ pub fn svg(project: &Project) -> String {
         name = escaped(project.name.as_str()),
     );
     picture.legend(&mut text);
-    picture.edges(&mut text);
-    for (service, place) in project.services.values().zip(&picture.places) {
-        picture.service(service, *place, &mut text);
+    picture.lines(&mut text);
+    for (index, service) in project.services.values().enumerate() {
+        picture.service(service, picture.corner(index), &mut text);
     }
-    picture.drums(&mut text);
+    for (index, name) in picture.drums.iter().enumerate() {
+        drum(
+            name,
+            picture.corner(project.services.len() + index),
+            &mut text,
+        );
+    }
     text.push_str("</svg>\n");
     text
 }
 
-/// Where everything is.
+/// A line from a service to what it needs, or to the volume that it keeps something in.
+struct Link {
+    from: usize,
+    to: usize,
+    /// What is waited for; nothing for a volume.
+    waits_for: Option<&'static str>,
+}
+
+/// Where everything is. Services come first, then volumes.
 struct Picture<'a> {
     project: &'a Project,
-    /// The upper left corner of each service.
-    places: Vec<(usize, usize)>,
-    /// That of each volume.
-    drums: IndexMap<&'a str, (usize, usize)>,
+    drums: IndexSet<&'a str>,
+    links: Vec<Link>,
+    layout: Layout,
 }
 
 impl<'a> Picture<'a> {
     fn new(project: &'a Project) -> Self {
-        let mut places = vec![(0, 0); project.services.len()];
-        let mut bottom = MARGIN + TITLE;
-        for (column, layer) in layers(project).iter().enumerate() {
-            for (row, service) in layer.iter().enumerate() {
-                let x = MARGIN + column * (BOX.0 + GAP.0);
-                let y = MARGIN + TITLE + row * (BOX.1 + GAP.1);
-                places[*service] = (x, y);
-                bottom = bottom.max(y + BOX.1 + GAP.1);
-            }
+        let services = &project.services;
+        let drums: IndexSet<&str> = services
+            .values()
+            .flat_map(|service| volumes(service).map(|(name, _)| name))
+            .collect();
+        let mut links = Vec::new();
+        for (from, service) in services.values().enumerate() {
+            let needs = service.depends_on.iter().filter_map(|(name, need)| {
+                let to = services.get_index_of(name.as_str())?;
+                let waits_for = Some(waits_for(need.condition));
+                Some(Link {
+                    from,
+                    to,
+                    waits_for,
+                })
+            });
+            links.extend(needs);
+            let kept = volumes(service).filter_map(|(name, _)| drums.get_index_of(name));
+            links.extend(kept.map(|drum| Link {
+                from,
+                to: services.len() + drum,
+                waits_for: None,
+            }));
         }
-        let used = project.services.values().flat_map(volumes);
-        let mut drums = IndexMap::new();
-        for (name, _) in used {
-            let next = drums.len();
-            let x = MARGIN + next * (DRUM.0 + GAP.1);
-            drums.entry(name).or_insert((x, bottom + GAP.1));
-        }
+        let heights = services.values().map(|_| BOX.1 as f64);
+        let heights: Vec<f64> = heights.chain(drums.iter().map(|_| DRUM.1 as f64)).collect();
+        let pairs: Vec<(usize, usize)> = links.iter().map(|link| (link.from, link.to)).collect();
         Self {
             project,
-            places,
             drums,
+            layout: Layout::new(&heights, &pairs),
+            links,
         }
     }
 
+    /// How wide and high a box or drum is.
+    fn extent(&self, index: usize) -> (usize, usize) {
+        match index < self.project.services.len() {
+            true => BOX,
+            false => DRUM,
+        }
+    }
+
+    /// Its upper left corner.
+    fn corner(&self, index: usize) -> (usize, usize) {
+        let (column, middle) = self.layout.boxes[index];
+        let top = middle - self.extent(index).1 as f64 / 2.0;
+        (left(column), MARGIN + TITLE + top.round() as usize)
+    }
+
     fn size(&self) -> (usize, usize) {
-        let boxes = self.places.iter().map(|(x, y)| (x + BOX.0, y + BOX.1));
-        let drums = self.drums.values().map(|(x, y)| (x + DRUM.0, y + DRUM.1));
-        let corners: Vec<(usize, usize)> = boxes.chain(drums).collect();
+        let corner = |index: usize| {
+            let ((x, y), (width, height)) = (self.corner(index), self.extent(index));
+            (x + width, y + height)
+        };
+        let corners: Vec<_> = (0..self.layout.boxes.len()).map(corner).collect();
         let width = corners.iter().map(|(x, _)| *x).max().unwrap_or(BOX.0);
         let height = corners.iter().map(|(_, y)| *y).max().unwrap_or(BOX.1);
-        (width + MARGIN, height + MARGIN)
+        let lowest = self
+            .layout
+            .gaps
+            .iter()
+            .flatten()
+            .copied()
+            .fold(0.0, f64::max);
+        let lowest = lowest as usize + MARGIN + TITLE;
+        (width + MARGIN, height.max(lowest) + MARGIN)
     }
 
     fn colour(&self, network: &str) -> &'static str {
@@ -106,7 +158,7 @@ impl<'a> Picture<'a> {
     fn legend(&self, text: &mut String) {
         let mut x = MARGIN;
         for name in self.project.networks.keys() {
-            let (colour, shown) = (self.colour(name), cut(name));
+            let (colour, shown) = (self.colour(name), cut(name, LONGEST));
             let _ = writeln!(
                 text,
                 "<rect x=\"{x}\" y=\"44\" width=\"10\" height=\"10\" rx=\"5\" fill=\"{colour}\"/>\
@@ -125,11 +177,11 @@ impl<'a> Picture<'a> {
              <text x=\"{left}\" y=\"{}\" class=\"name\">{}</text><text x=\"{left}\" y=\"{}\" class=\"dim\">{}</text>\
              <text x=\"{left}\" y=\"{}\">{}</text>",
             y + 26,
-            cut(service.name.as_str()),
+            cut(service.name.as_str(), LONGEST_NAME),
             y + 46,
-            cut(&service.image),
+            end_of(&service.image),
             y + 66,
-            cut(&ports(service).join("  ")),
+            cut(&ports(service).join("  "), LONGEST),
             left = x + 14,
         );
         for (index, network) in service.networks.keys().enumerate() {
@@ -143,80 +195,117 @@ impl<'a> Picture<'a> {
         }
     }
 
-    fn edges(&self, text: &mut String) {
-        for (service, (x, y)) in self.project.services.values().zip(&self.places) {
-            for (need, dependency) in &service.depends_on {
-                let Some(need) = self.project.services.get_index_of(need.as_str()) else {
-                    continue;
+    /// Where the links begin and end: those at one box side by side, in the order in which they go away from it.
+    fn ends(&self) -> Vec<[f64; 2]> {
+        let mut ends = vec![[0.0; 2]; self.links.len()];
+        for side in [0, 1] {
+            let mut at: Vec<Vec<(f64, usize)>> = vec![Vec::new(); self.layout.boxes.len()];
+            for (number, link) in self.links.iter().enumerate() {
+                let gaps = &self.layout.gaps[number];
+                let (here, there, next) = match side {
+                    0 => (link.from, link.to, gaps.first()),
+                    _ => (link.to, link.from, gaps.last()),
                 };
-                let (from, to) = ((x + BOX.0, y + BOX.1 / 2), self.places[need]);
-                let to = (to.0, to.1 + BOX.1 / 2);
-                let (out, into) = (from.0 + GAP.0 / 2, to.0.saturating_sub(GAP.0 / 2));
-                // One that skips a column goes over the box there, not through it.
-                let lift = match to.0.saturating_sub(from.0) > GAP.0 {
-                    true => OVER,
-                    false => 0,
-                };
-                let _ = writeln!(
-                    text,
-                    "<path d=\"M{} {}C{out} {} {into} {} {} {}\" class=\"edge\"/>",
-                    from.0,
-                    from.1,
-                    from.1 - lift,
-                    to.1 - lift,
-                    to.0,
-                    to.1
-                );
-                let word = waits_for(dependency.condition);
-                if !word.is_empty() {
-                    let _ = writeln!(
-                        text,
-                        "<text x=\"{}\" y=\"{}\" text-anchor=\"end\" class=\"dim\">{word}</text>",
-                        to.0 - 12,
-                        to.1 - 6
-                    );
+                let next = next.copied().unwrap_or(self.layout.boxes[there].1);
+                at[here].push((next, number));
+            }
+            for (index, mut links) in at.into_iter().enumerate() {
+                links.sort_by(|one, other| one.0.total_cmp(&other.0));
+                let room = self.extent(index).1 as f64 - 24.0;
+                let step = ENDS.min(room / links.len().saturating_sub(1).max(1) as f64);
+                let middle = links.len().saturating_sub(1) as f64 / 2.0;
+                for (place, (_, number)) in links.into_iter().enumerate() {
+                    let from_middle = (place as f64 - middle) * step;
+                    ends[number][side] = self.layout.boxes[index].1 + from_middle;
                 }
             }
-            for (volume, _) in volumes(service) {
-                if let Some(drum) = self.drums.get(volume) {
-                    let _ = writeln!(
-                        text,
-                        "<path d=\"M{} {}L{} {}\" class=\"kept\"/>",
-                        x + BOX.0 / 2,
-                        y + BOX.1,
-                        drum.0 + DRUM.0 / 2,
-                        drum.1
-                    );
-                }
+        }
+        ends
+    }
+
+    fn lines(&self, text: &mut String) {
+        for (number, ends) in self.ends().into_iter().enumerate() {
+            let link = &self.links[number];
+            let (path, (x, y)) = self.path(number, ends);
+            let class = link.waits_for.map_or("kept", |_| "edge");
+            let _ = writeln!(text, "<path d=\"{path}\" class=\"{class}\"/>");
+            if let Some(word) = link.waits_for.filter(|word| !word.is_empty()) {
+                let _ = writeln!(
+                    text,
+                    "<text x=\"{}\" y=\"{}\" text-anchor=\"end\" class=\"word\">{word}</text>",
+                    x - 12,
+                    y - 6
+                );
             }
         }
     }
 
-    fn drums(&self, text: &mut String) {
-        let (width, height) = DRUM;
-        for (name, (x, y)) in &self.drums {
-            let _ = writeln!(
-                text,
-                "<path d=\"M{x} {top}a{half} 8 0 0 1 {width} 0v{side}a{half} 8 0 0 1 -{width} 0z\" class=\"drum\"/>\
-                 <path d=\"M{x} {top}a{half} 8 0 0 0 {width} 0\" class=\"drum\" fill-opacity=\"0\"/>\
-                 <text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
-                x + width / 2,
-                y + height / 2 + 10,
-                cut(name),
-                top = y + 8,
-                half = width / 2,
-                side = height - 16,
-            );
+    /// The curve of a link, straight through the gaps that it passes, and where it ends.
+    fn path(&self, number: usize, [start, end]: [f64; 2]) -> (String, (usize, usize)) {
+        let link = &self.links[number];
+        let down = |middle: f64| middle.round() as usize + MARGIN + TITLE;
+        let (first, last) = (self.layout.boxes[link.from].0, self.layout.boxes[link.to].0);
+        let gaps = self.layout.gaps[number].iter().copied();
+        let stops = (first + 1..).zip(gaps).chain([(last, end)]);
+        let (mut x, mut y) = (left(first) + BOX.0, down(start));
+        let mut path = format!("M{x} {y}");
+        for (column, middle) in stops {
+            let (to_x, to_y) = (left(column), down(middle));
+            let half = x.midpoint(to_x);
+            let _ = write!(path, "C{half} {y} {half} {to_y} {to_x} {to_y}");
+            (x, y) = (to_x, to_y);
+            if column != last {
+                x += BOX.0;
+                let _ = write!(path, "H{x}");
+            }
         }
+        (path, (x, y))
     }
 }
 
-/// Text that fits into a box.
-fn cut(text: &str) -> String {
-    let mut shown: String = text.chars().take(LONGEST).collect();
-    if text.chars().count() > LONGEST {
+/// The left side of a column.
+fn left(column: usize) -> usize {
+    MARGIN + column * (BOX.0 + GAP)
+}
+
+fn drum(name: &str, (x, y): (usize, usize), text: &mut String) {
+    let (width, height) = DRUM;
+    let _ = writeln!(
+        text,
+        "<path d=\"M{x} {top}a{half} 8 0 0 1 {width} 0v{side}a{half} 8 0 0 1 -{width} 0z\" class=\"drum\"/>\
+         <path d=\"M{x} {top}a{half} 8 0 0 0 {width} 0\" class=\"drum\" fill-opacity=\"0\"/>\
+         <text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+        x + width / 2,
+        y + height / 2 + 10,
+        cut(name, LONGEST_NAME),
+        top = y + 8,
+        half = width / 2,
+        side = height - 16,
+    );
+}
+
+/// Text that fits into a box: its beginning.
+fn cut(text: &str, longest: usize) -> String {
+    let mut shown: String = text.chars().take(longest).collect();
+    if text.chars().count() > longest {
         shown.pop();
         shown.push('…');
     }
-    escaped(&shown.replace(|c: char| c.is_control(), " "))
+    plain(&shown)
+}
+
+/// Text that fits into a box: its end, which tells images of one registry apart.
+fn end_of(text: &str) -> String {
+    let over = text.chars().count().saturating_sub(LONGEST);
+    match over {
+        0 => plain(text),
+        over => plain(&format!(
+            "…{}",
+            text.chars().skip(over + 1).collect::<String>()
+        )),
+    }
+}
+
+fn plain(text: &str) -> String {
+    escaped(&text.replace(|c: char| c.is_control(), " "))
 }
