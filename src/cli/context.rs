@@ -16,11 +16,13 @@ use crate::compose::load_written;
 use crate::compose::project_name;
 use crate::engine::Engine;
 use crate::engine::Paths;
+use crate::engine::Registries;
 use crate::id::ProjectName;
 use crate::id::ServiceName;
 use std::io::Read;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What every command has.
 #[derive(Debug)]
@@ -67,7 +69,7 @@ impl Context {
         }
     }
 
-    /// Where files of git repositories are kept.
+    /// Where files of repositories and registries are kept.
     fn cache(&self) -> Option<Cache> {
         let variable = |name: &str| self.env.vars.get(name).filter(|value| !value.is_empty());
         let folder = match variable("XDG_CACHE_HOME") {
@@ -77,6 +79,7 @@ impl Context {
         Some(Cache {
             folder: folder.join("hoist"),
             environment: self.env.vars.clone(),
+            artifacts: Some(Arc::new(Registries::new(self.env.vars.clone()))),
         })
     }
 

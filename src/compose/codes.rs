@@ -76,7 +76,10 @@ pub const CODES: &[(&str, &str)] = &[
         "obsolete",
         "warning: an attribute that the specification has dropped",
     ),
-    ("remote-file", "a file of a git repository cannot be had"),
+    (
+        "remote-file",
+        "a file of a git repository or a registry cannot be had",
+    ),
     ("repeated", "a list says the same thing twice"),
     ("required-variable", "a variable that must be set is not"),
     (
@@ -88,7 +91,10 @@ pub const CODES: &[(&str, &str)] = &[
         "warning: a command has an operator of the shell, but no shell runs it",
     ),
     ("too-deep", "the document is nested too deep"),
-    ("too-many-values", "the document has too many values"),
+    (
+        "too-many-values",
+        "there are too many values, short forms, ranges and `extends` written out",
+    ),
     (
         "undefined",
         "a service, network, volume, secret or config that is used is not defined",

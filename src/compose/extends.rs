@@ -79,6 +79,9 @@ impl Forest<'_> {
         scope: &Scope<'_>,
         chain: &mut Vec<Link>,
     ) -> Option<Node> {
+        if self.budget.is_spent() {
+            return None;
+        }
         let mut service = service.clone();
         let Value::Map(fields) = &mut service.value else {
             return Some(service);

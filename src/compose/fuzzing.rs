@@ -1,6 +1,7 @@
 //! Doors for the fuzz targets in `fuzz/`: single stages, fed with any text. Nothing else calls them.
 
 use super::LoadOptions;
+use super::budget::Budget;
 use super::diagnostic::Report;
 use super::dotenv;
 use super::interpolation;
@@ -39,7 +40,7 @@ pub fn merge_documents(text: &str) {
     let mut report = Report::default();
     let mut documents = yaml::parse(text, 0, &mut report).into_iter();
     let long = |mut node: Node, report: &mut Report| {
-        lengthen(&mut node, &DOCUMENT, "", report);
+        lengthen(&mut node, &DOCUMENT, "", (report, &mut Budget::default()));
         node
     };
     let Some(first) = documents.next() else {

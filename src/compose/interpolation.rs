@@ -86,6 +86,7 @@ impl Substituted {
     /// Notes a variable; more than a few are not worth their memory.
     fn uses(&mut self, name: &str) {
         if self.used.len() < MAX_USED && !self.used.iter().any(|used| used == name) {
+            self.used.reserve_exact(1);
             self.used.push(name.to_owned());
         }
     }

@@ -205,6 +205,9 @@ impl Loader<'_> {
             including: &setup.files,
         };
         let mut root = self.merged(documents, &scope)?;
+        if self.forest.budget.is_spent() {
+            return None;
+        }
         self.complete(&mut root, &name, &setup.directory, &variables);
         Some((root, name, setup))
     }

@@ -245,6 +245,7 @@ fn different_drivers(base: &Node, over: &Node) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compose::budget::Budget;
     use crate::compose::lengthen::lengthen;
     use crate::compose::render::to_json;
     use crate::compose::yaml;
@@ -253,7 +254,7 @@ mod tests {
         let mut report = Report::default();
         let mut nodes = yaml::parse(&format!("{base}\n---\n{over}\n"), 0, &mut report);
         for node in &mut nodes {
-            lengthen(node, &DOCUMENT, "", &mut report);
+            lengthen(node, &DOCUMENT, "", (&mut report, &mut Budget::default()));
         }
         let over = nodes.pop().unwrap();
         let result = documents(nodes.pop().unwrap(), over, &mut report);

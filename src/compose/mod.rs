@@ -14,6 +14,7 @@
 //! project, and all problems are returned at once, each with its place.
 
 mod advice;
+mod budget;
 pub mod canonical;
 mod clash;
 pub mod codes;
@@ -59,6 +60,8 @@ pub use diagnostic::Diagnostic;
 pub use diagnostic::Diagnostics;
 pub use diagnostic::Severity;
 pub use origins::Origins;
+pub use remote::ArtifactError;
+pub use remote::Artifacts;
 pub use remote::Cache;
 pub use source::SourceMap;
 pub use variables::Variable;

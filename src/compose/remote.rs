@@ -1,9 +1,12 @@
-//! Compose files in git repositories: `https://host/repo.git#ref:path`.
+//! Compose files that are elsewhere: in git repositories (`https://host/repo.git#ref:path`), and in registries
+//! (`oci://host/name:tag`).
 //!
 //! The system's `git` fetches one commit into a cache, by the name of the commit; what is there is never fetched again.
+//! Registries are somebody else's matter ([`Artifacts`]).
 //!
 //! ```text
 //! CACHE/git/<hash of the URL>/<commit>/…
+//! CACHE/oci/<digest>/…
 //! ```
 //!
 //! Invariants: nothing of a URL reaches a command line where it could be an option, or a path where it could leave the
@@ -14,11 +17,22 @@ use crate::id::Digest;
 use sha2::Digest as _;
 use sha2::Sha256;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Component;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
 use std::process::Stdio;
+use std::sync::Arc;
+
+/// What registries say no to.
+pub type ArtifactError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Who fetches compose files from registries.
+pub trait Artifacts: fmt::Debug + Send + Sync {
+    /// The compose file of an artifact (`host/name:tag`), fetched to a folder of its own below `cache`.
+    fn fetch(&self, reference: &str, cache: &Path) -> Result<PathBuf, ArtifactError>;
+}
 
 /// Where what was fetched is kept, and with which variables `git` runs.
 #[derive(Debug, Clone)]
@@ -27,14 +41,25 @@ pub struct Cache {
     pub folder: PathBuf,
     /// The environment of the caller.
     pub environment: BTreeMap<String, String>,
+    /// Who asks registries; `None` = nobody.
+    pub artifacts: Option<Arc<dyn Artifacts>>,
 }
 
 /// Why a remote file cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
-    /// It is of a kind that is not there yet.
-    #[error("files from `{0}` cannot be fetched yet")]
-    Unsupported(&'static str),
+    /// Nobody fetches such files here.
+    #[error("nobody fetches `{0}` here")]
+    Unfetched(String),
+    /// A registry does not give it.
+    #[error("cannot fetch `oci://{reference}`")]
+    Artifact {
+        /// Host, name and tag.
+        reference: String,
+        /// Why not.
+        #[source]
+        source: ArtifactError,
+    },
     /// A part of the URL is dangerous or senseless.
     #[error("`{text}` is not a usable {what}")]
     Hostile {
@@ -76,7 +101,10 @@ impl RemoteError {
     /// What to do.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Unsupported(_) => "clone or copy it, and name the local file",
+            Self::Unfetched(_) => "clone or copy it, and name the local file",
+            Self::Artifact { .. } => {
+                "the form is `oci://HOST/NAME:TAG`; `hoist login HOST` logs in"
+            }
             Self::Hostile { .. } => "the form is `https://HOST/REPOSITORY.git#REF:PATH`",
             Self::Git { .. } => "try `git ls-remote` with the same URL",
             Self::Missing { .. } => "name the file behind the reference: `#REF:PATH`",
@@ -103,14 +131,14 @@ pub fn is_remote(text: &str) -> bool {
 pub fn local(text: &str, cache: Option<&Cache>) -> Result<PathBuf, RemoteError> {
     match cache {
         Some(cache) => fetch(text, cache),
-        None => Err(RemoteError::Unsupported("elsewhere")),
+        None => Err(RemoteError::Unfetched(text.to_owned())),
     }
 }
 
 /// The local path of a remote file, fetched if it is not there yet.
 pub fn fetch(text: &str, cache: &Cache) -> Result<PathBuf, RemoteError> {
     let Some(reference) = parse(text) else {
-        return Err(RemoteError::Unsupported("oci://"));
+        return artifact(text, cache);
     };
     check(&reference)?;
     let git = Git {
@@ -127,6 +155,20 @@ pub fn fetch(text: &str, cache: &Cache) -> Result<PathBuf, RemoteError> {
         git.download(&commit, &repository)?;
     }
     file(&reference, &repository)
+}
+
+/// The compose file of an `oci://` artifact.
+fn artifact(text: &str, cache: &Cache) -> Result<PathBuf, RemoteError> {
+    let reference = text.strip_prefix("oci://");
+    let (Some(reference), Some(artifacts)) = (reference, &cache.artifacts) else {
+        return Err(RemoteError::Unfetched(text.to_owned()));
+    };
+    let folder = cache.folder.join("oci");
+    let fetched = artifacts.fetch(reference, &folder);
+    fetched.map_err(|source| RemoteError::Artifact {
+        reference: reference.to_owned(),
+        source,
+    })
 }
 
 /// Takes a URL apart, as docker compose does; `None` = it is a path.
@@ -369,6 +411,7 @@ mod tests {
         let cache = Cache {
             folder: root.path().join("cache"),
             environment: BTreeMap::from([("PATH".to_owned(), path)]),
+            artifacts: None,
         };
         (root, url, cache)
     }

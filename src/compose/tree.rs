@@ -3,6 +3,7 @@
 //! Invariant: every node of the tree knows its file, and with it the folder that its relative paths resolve against.
 
 use super::LoadOptions;
+use super::budget::Budget;
 use super::diagnostic::Report;
 use super::environment::with_cause;
 use super::interpolation;
@@ -38,6 +39,8 @@ pub struct Forest<'a> {
     pub extended: HashMap<PathBuf, Option<Node>>,
     /// Where variables come from.
     pub origins: Origins,
+    /// How much more all of it may become.
+    pub budget: Budget,
     /// Circles of `extends` that are reported already.
     pub circles: HashSet<Vec<Step>>,
 }
@@ -61,6 +64,7 @@ impl<'a> Forest<'a> {
             sources: SourceMap::default(),
             report: Report::default(),
             extended: HashMap::new(),
+            budget: Budget::default(),
             circles: HashSet::new(),
             origins: Origins::default(),
         }
@@ -160,8 +164,8 @@ impl<'a> Forest<'a> {
     /// Writes short forms out, as far as variables that stay permit.
     pub fn lengthen(&mut self, node: &mut Node, shape: &Shape, path: &str) {
         match self.options.interpolate {
-            true => lengthen(node, shape, path, &mut self.report),
-            false => wrap(node, shape, path, &mut self.report),
+            true => lengthen(node, shape, path, (&mut self.report, &mut self.budget)),
+            false => wrap(node, shape, path, (&mut self.report, &mut self.budget)),
         }
     }
 

@@ -5,6 +5,7 @@
 //!
 //! Invariants: nothing here prints or ends the process; a verb whose request is refused has changed nothing.
 
+mod artifacts;
 mod attach;
 mod boot;
 mod commit;
@@ -50,6 +51,7 @@ pub use crate::scheduler::supervisor::control::{
     Kill, OneOff, Place, PortSummary, Processes, Remove, Run, Select, Start, Up, Usage,
 };
 pub use crate::state::paths::Paths;
+pub use artifacts::Registries;
 pub use attach::attach;
 pub use boot::{boot, halt};
 pub use commit::{CommitRequest, commit, export};

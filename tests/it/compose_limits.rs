@@ -119,6 +119,30 @@ fn sixty_thousand_ports_take_no_longer_than_their_count() {
     );
 }
 
+/// A few bytes that would be millions of values: each is refused, soon.
+#[test]
+fn what_makes_much_of_little_is_refused() {
+    let address = |n: usize| format!("'10.0.{}.{}:1-60000:1-60000'", n / 250, n % 250);
+    let ranges: Vec<String> = (0..40).map(address).collect();
+    let ranges = format!(
+        "services: {{a: {{image: x, ports: [{}]}}}}",
+        ranges.join(", ")
+    );
+    let labels: String = (0..1000).map(|n| format!("l{n}: v, ")).collect();
+    let services: String = (0..5000)
+        .map(|n| format!("  s{n}: {{extends: base}}\n"))
+        .collect();
+    let extends = format!("services:\n  base: {{image: x, labels: {{{labels}}}}}\n{services}");
+    for text in [ranges, extends] {
+        let (time, report) = timed(&text);
+        let report = report.expect("it is too large");
+        assert!(report.contains("error[too-many-values]"), "{report}");
+        assert_eq!(report.matches("error[").count(), 1, "{report}");
+        let limit = if cfg!(debug_assertions) { 20 } else { 2 };
+        assert!(time < Duration::from_secs(limit), "{time:?}");
+    }
+}
+
 /// Ten times the services take ten times as long, with some room for a busy machine.
 #[test]
 fn ten_thousand_services_are_linear() {

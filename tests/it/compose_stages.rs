@@ -248,6 +248,7 @@ fn files_of_a_repository_are_fetched_included_and_extended() {
         options.remote = Some(hoist::compose::Cache {
             folder: options.working_directory.join("cache"),
             environment: BTreeMap::from([("PATH".to_owned(), path)]),
+            artifacts: None,
         });
     });
     let tree = world.tree();

@@ -13,6 +13,7 @@ mod ports;
 pub mod sequence;
 mod words;
 
+use super::budget::Budget;
 use super::diagnostic::Report;
 use super::schema::Kind;
 use super::schema::Long;
@@ -25,22 +26,35 @@ use super::yaml::Node;
 use super::yaml::Tag;
 use super::yaml::Value;
 
-/// Writes out everything below `node`.
-pub fn lengthen(node: &mut Node, shape: &Shape, path: &str, report: &mut Report) {
-    walk(node, shape, path, (report, false));
+/// Writes out everything below `node`, as long as the budget lasts.
+pub fn lengthen(
+    node: &mut Node,
+    shape: &Shape,
+    path: &str,
+    (report, budget): (&mut Report, &mut Budget),
+) {
+    let mut walk = Lengthen {
+        report,
+        budget,
+        path: Trail::from(path),
+        wraps: false,
+    };
+    walk.node(node, shape);
 }
 
 /// Writes out what only wraps, as docker compose does where variables stay as they are written: texts are taken apart
 /// only where that can be done.
-pub fn wrap(node: &mut Node, shape: &Shape, path: &str, report: &mut Report) {
-    walk(node, shape, path, (report, true));
-}
-
-fn walk(node: &mut Node, shape: &Shape, path: &str, (report, wraps): (&mut Report, bool)) {
+pub fn wrap(
+    node: &mut Node,
+    shape: &Shape,
+    path: &str,
+    (report, budget): (&mut Report, &mut Budget),
+) {
     let mut walk = Lengthen {
         report,
+        budget,
         path: Trail::from(path),
-        wraps,
+        wraps: true,
     };
     walk.node(node, shape);
 }
@@ -48,6 +62,7 @@ fn walk(node: &mut Node, shape: &Shape, path: &str, (report, wraps): (&mut Repor
 /// A walk over a tree.
 struct Lengthen<'a> {
     report: &'a mut Report,
+    budget: &'a mut Budget,
     /// `services.web.ports`
     path: Trail,
     /// Only what wraps is written out.
@@ -57,6 +72,9 @@ struct Lengthen<'a> {
 impl Lengthen<'_> {
     fn node(&mut self, node: &mut Node, shape: &Shape) {
         if matches!(node.tag, Some(Tag::Reset | Tag::Broken)) {
+            return;
+        }
+        if !self.budget.take(1, node.span, self.report) {
             return;
         }
         match self.wraps {

@@ -5,6 +5,9 @@ use crate::compose::parse::values;
 use crate::compose::yaml::Node;
 use crate::compose::yaml::Value;
 
+/// A port and its attributes.
+const VALUES: usize = 5;
+
 /// `[[IP:][HOST[-HOST]]:]CONTAINER[-CONTAINER][/PROTOCOL]`, item by item.
 pub fn ports(walk: &mut Lengthen<'_>, node: &mut Node) {
     let Value::List(items) = &mut node.value else {
@@ -21,7 +24,8 @@ pub fn ports(walk: &mut Lengthen<'_>, node: &mut Node) {
             }
         };
         match short(&text, &item) {
-            Ok(entries) => spread.extend(entries),
+            Ok(entries) if affords(walk, &item, entries.len()) => spread.extend(entries),
+            Ok(_) => spread.push(item),
             Err(problem) => {
                 let mark = walk.path.index(index);
                 walk.below(mark, |walk| walk.invalid(item.span, problem));
@@ -31,6 +35,11 @@ pub fn ports(walk: &mut Lengthen<'_>, node: &mut Node) {
         }
     }
     node.value = Value::List(spread);
+}
+
+/// Whether what a port is written out to may still be had: it must be known before the next range is.
+fn affords(walk: &mut Lengthen<'_>, item: &Node, ports: usize) -> bool {
+    walk.budget.take(ports * VALUES, item.span, walk.report)
 }
 
 /// The same where a port may be a variable; then all stay as they are written.

@@ -21,7 +21,7 @@ use std::collections::HashSet;
 /// Deepest nesting accepted; the deepest attribute of the specification is at nine.
 const MAX_DEPTH: usize = 64;
 /// Most nodes of all documents of one file, aliases expanded.
-const MAX_NODES: usize = 1_000_000;
+const MAX_NODES: usize = 750_000;
 /// Most text that aliases may copy, bytes.
 const MAX_COPIED: usize = 64 * 1024 * 1024;
 

@@ -11,7 +11,7 @@ const MOST: usize = 8;
 #[derive(Debug, Clone, Default)]
 pub struct History(Option<Box<Way>>);
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Way {
     steps: Vec<Step>,
 }
@@ -36,7 +36,14 @@ pub enum Step {
 impl History {
     /// Adds a step.
     pub fn add(&mut self, step: Step) {
-        self.0.get_or_insert_default().steps.push(step);
+        match &mut self.0 {
+            Some(way) => way.steps.push(step),
+            // One is nearly always all: no room is made for more.
+            None => {
+                let steps = vec![step];
+                self.0 = Some(Box::new(Way { steps }));
+            }
+        }
     }
 
     /// Adds the place of an earlier value over which this one stands now, and of those that it stood over.

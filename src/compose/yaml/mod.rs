@@ -1,6 +1,6 @@
 //! YAML text to a tree of [`Node`]s that know where they come from.
 //!
-//! Anchors, aliases and merge keys are expanded here, with a budget: a text cannot grow beyond a million
+//! Anchors, aliases and merge keys are expanded here, with a budget: a text cannot grow beyond `MAX_NODES`
 //! nodes, whatever its aliases say. Scalars resolve as in Go's YAML: `yes` and `22:22` are text, `0440` is octal.
 //!
 //! Invariants: keys are strings and unique; a tree is at most 64 levels deep, so recursion over it is safe; what a

@@ -16,6 +16,7 @@
 //! every wait one in time; secrets go to whom they are for, see [`auth`].
 
 mod answer;
+mod artifact;
 mod ask;
 mod auth;
 mod blob;

@@ -190,9 +190,12 @@ impl Plan {
             }
             text += sign;
         }
-        let lonely = |line: &str| match line.trim() == "export" {
-            true => "A\n".to_owned(),
-            false => format!("{line}\n"),
+        let lonely = |line: &str| {
+            let before = line.trim().strip_suffix("export").map(str::trim_end);
+            match before.is_some_and(|text| text.is_empty() || text.ends_with(['\'', '"'])) {
+                true => format!("{line} A\n"),
+                false => format!("{line}\n"),
+            }
         };
         text.split('\n').map(lonely).collect()
     }

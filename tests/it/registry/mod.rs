@@ -1,5 +1,6 @@
 //! Pull, push and login against a real registry (Debian's `docker-registry`) and against one that is not to be trusted.
 
+mod artifact;
 mod crowd;
 mod fake;
 mod hostile;
