@@ -235,6 +235,18 @@ fn profiles_and_named_services_switch_services_on() {
     let unknown = World::new(&files).with(|o| o.services = vec!["bb".into()]);
     let problems = load(&unknown.options).unwrap_err();
     assert!(problems.render(false, 100).contains("did you mean"));
+    let mistyped = World::new(&files).set("COMPOSE_PROFILES", "debgu,debug");
+    std::fs::write(
+        mistyped.folder.path().join("compose.override.yaml"),
+        "services: {d: {image: x, profiles: [debug]}}",
+    )
+    .unwrap();
+    let warnings = load(&mistyped.options).unwrap().warnings;
+    let found: Vec<_> = warnings
+        .iter()
+        .map(|it| (it.code, it.hint.as_deref()))
+        .collect();
+    assert_eq!(found, [("no-such-profile", Some("did you mean `debug`?"))]);
     let broken = World::new(&files).set("COMPOSE_PROFILES", "q");
     assert!(broken.error().contains("no file `gone`"));
 }

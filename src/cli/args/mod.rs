@@ -93,7 +93,8 @@ impl Cli {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct Global {
-    /// Compose file; repeat it to merge several, `-` reads stdin
+    /// Compose file; repeat it to merge several, `-` reads stdin. Also one of a git repository or a registry:
+    /// `https://HOST/NAME.git#REF:PATH`, `oci://HOST/NAME:TAG`
     #[arg(short, long, value_name = "FILE")]
     pub file: Vec<PathBuf>,
     /// Project name

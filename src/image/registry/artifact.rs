@@ -78,7 +78,7 @@ fn files(source: &Source<'_>, name: &Name, document: Document) -> Result<Files, 
             let is_project = |it: &&Descriptor| it.artifact_type.as_deref() == Some(PROJECT);
             let found = index.manifests.iter().find(is_project);
             let found = found.ok_or_else(|| unusable("it is an index without compose files"))?;
-            source.manifest(&found.digest.to_string())?
+            source.manifest(found.digest.as_ref())?
         }
         false => document,
     };
