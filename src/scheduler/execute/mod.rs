@@ -14,6 +14,7 @@ mod report;
 mod walker;
 
 use self::report::Report;
+pub(in crate::scheduler) use self::report::chain;
 use self::walker::Ending;
 use self::walker::Walker;
 use super::action::Action;

@@ -90,7 +90,7 @@ impl<'a> Report<'a> {
 }
 
 /// An error with its causes, on one line.
-pub(super) fn chain(error: &HostError) -> String {
+pub(in crate::scheduler) fn chain(error: &HostError) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

@@ -9,7 +9,6 @@ use crate::runtime::Exit;
 use crate::runtime::ShimLink;
 use crate::runtime::identity;
 use crate::runtime::shim::record;
-use crate::state::event::{Event, Subject, What};
 use crate::state::record::{ContainerRecord, LifeRecord};
 use crate::state::store;
 use std::collections::HashSet;
@@ -52,13 +51,10 @@ pub async fn all(project: &Rc<Project>, known: Known) -> io::Result<()> {
         // Without the word of its shim we would tell lies about it.
         let greeted = container.until(|s| s.phase != Phase::Starting);
         if tokio::time::timeout(PATIENCE, greeted).await.is_err() {
-            warn(
-                project,
-                &format!(
-                    "the shim of container `{}` does not answer",
-                    container.record.name
-                ),
-            );
+            project.warn(&format!(
+                "the shim of container `{}` does not answer",
+                container.record.name
+            ));
         }
     }
     Ok(())
@@ -73,7 +69,7 @@ fn sweep(project: &Project, known: &Known) -> io::Result<()> {
             "`{}` is damaged in line {first}: a container or its state may be missing",
             path.display()
         );
-        warn(project, &text);
+        project.warn(&text);
         return Ok(());
     }
     let known: HashSet<&ContainerId> = known.containers.iter().map(|(r, _)| &r.id).collect();
@@ -170,16 +166,4 @@ fn settle(project: &Project, container: &Container) {
     } else if life.started > life.finished || life.due {
         let _ = container.commands.send(Command::Crashed);
     }
-}
-
-fn warn(project: &Project, text: &str) {
-    let what = What::Warning {
-        text: text.to_owned(),
-    };
-    project.note(&Event {
-        time: project.now(),
-        subject: Subject::Project,
-        what,
-        cause: String::new(),
-    });
 }

@@ -1,4 +1,4 @@
-//! What the supervisor notes of its project in the ledger, so that its successor knows it.
+//! What the supervisor notes of its project in the ledger, so that its successor knows it, and when that is on disk.
 
 use super::container::Container;
 use super::container::Phase;
@@ -6,8 +6,13 @@ use super::launch::Launch;
 use super::project::Project;
 use super::restart::Restarts;
 use crate::runtime::identity;
-use crate::scheduler::execute::HostError;
+use crate::runtime::sys::memory;
+use crate::scheduler::action::Kind;
+use crate::scheduler::execute::{HostError, chain};
+use crate::scheduler::plan::Plan;
 use crate::state::record::{ContainerRecord, LifeRecord};
+use crate::state::store;
+use std::rc::Rc;
 
 /// What was asked for in the last run of a container.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +23,53 @@ pub struct Wishes {
     pub halted: bool,
 }
 
+/// When what a plan did must be on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durable {
+    /// Before the answer: what was stopped must not come back after a crash of the machine.
+    First,
+    /// Soon after it: a crash in between ends what was started as well, and the next `up` finds what is missing. The user
+    /// does not wait for what others have written to the same file system.
+    Soon,
+    /// What was only removed may come back as a leftover that the next command sweeps.
+    Whenever,
+}
+
+impl Durable {
+    /// What `plan` asks for.
+    pub fn of(plan: &Plan) -> Self {
+        let any = |kind: Kind| plan.steps().any(|(_, node)| node.action.kind() == kind);
+        if any(Kind::CreateContainer) || any(Kind::StartContainer) {
+            Self::Soon
+        } else if any(Kind::StopContainer) && !any(Kind::RemoveContainer) {
+            Self::First
+        } else {
+            Self::Whenever
+        }
+    }
+}
+
 impl Project {
+    /// Makes everything that was noted durable.
+    pub async fn sync(&self) -> Result<(), HostError> {
+        let root = self.paths.root.clone();
+        let synced = tokio::task::spawn_blocking(move || store::sync(&root)).await;
+        let failed = |e| HostError::because(format!("cannot sync project `{}`", self.name), e);
+        // A thread that panicked has told why.
+        synced.unwrap_or(Ok(())).map_err(failed)
+    }
+
+    /// After much work: has it on disk, if `sync`, and gives back what only the work needed. Nobody waits for it.
+    pub fn come_to_rest(self: &Rc<Self>, sync: bool) {
+        let project = self.clone();
+        tokio::task::spawn_local(async move {
+            if sync && let Err(e) = project.sync().await {
+                project.warn(&chain(&e));
+            }
+            memory::rest();
+        });
+    }
+
     /// Notes the project's record, if it has changed.
     pub fn save(&self) -> Result<(), HostError> {
         let failed = |e| HostError::because(format!("cannot save project `{}`", self.name), e);

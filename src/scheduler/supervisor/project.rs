@@ -239,6 +239,17 @@ impl Project {
         let _ = self.journal.borrow_mut().append(event);
     }
 
+    /// Notes what a user should know, and nobody asked for.
+    pub fn warn(&self, text: &str) {
+        let text = text.to_owned();
+        self.note(&Event {
+            time: self.now(),
+            subject: Subject::Project,
+            what: What::Warning { text },
+            cause: String::new(),
+        });
+    }
+
     /// Asks the zygote for a shim, or for another zygote first.
     pub fn launch(
         &self,

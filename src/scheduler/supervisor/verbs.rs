@@ -5,17 +5,15 @@ use super::control::{Exec, Failure, Reply, Request, Run, Select};
 use super::jobs::Job;
 use super::look;
 use super::machine::Command;
+use super::memory::Durable;
 use super::project::Project;
 use super::single;
 use super::summary;
 use crate::id::ServiceName;
-use crate::runtime::sys;
 use crate::scheduler::action::Kind;
 use crate::scheduler::execute::{Cancel, ExecuteError, HostError, execute};
-use crate::scheduler::plan::Plan;
 use crate::scheduler::reconcile::Verb;
 use crate::state::event::{Event, Subject, What};
-use crate::state::store;
 use std::cell::{Cell, RefCell};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -206,11 +204,11 @@ impl Verbs {
             sink(warning(self.project.now(), text));
         }
         self.project.save().map_err(|e| failure(&e))?;
-        if worth_a_sync(&job.plan) {
-            store::sync(&self.project.paths.root).map_err(|e| Failure::new(&e))?;
+        let durable = Durable::of(&job.plan);
+        if durable == Durable::First {
+            self.project.sync().await.map_err(|e| failure(&e))?;
         }
-        // A supervisor lives for days after the minute of its most work.
-        sys::memory::rest();
+        self.project.come_to_rest(durable == Durable::Soon);
         executed.map_err(|e| {
             let failure = execution_failure(&e);
             single::with_code(&self.project, job.single.as_deref(), failure)
@@ -280,17 +278,6 @@ fn renamed<'a>(run: &'a Run, sink: Sink<'a>) -> impl FnMut(Event) + 'a {
         }
         sink(event);
     }
-}
-
-/// Whether a crash of the machine must not undo what was done. What was only removed may come back as a leftover that
-/// the next command sweeps.
-fn worth_a_sync(plan: &Plan) -> bool {
-    let any = |kinds: &[Kind]| {
-        plan.steps()
-            .any(|(_, node)| kinds.contains(&node.action.kind()))
-    };
-    any(&[Kind::CreateContainer, Kind::StartContainer])
-        || any(&[Kind::StopContainer]) && !any(&[Kind::RemoveContainer])
 }
 
 /// A host's error for the client.
