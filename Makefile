@@ -54,6 +54,7 @@ bench:
 	$(CARGO) build --release --locked --benches
 	benches/config
 	benches/compare
+	benches/logs
 
 install: build
 	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/hoist

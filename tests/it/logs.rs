@@ -63,7 +63,7 @@ fn a_flood_blocks_nobody_and_fills_neither_memory_nor_disk() {
         "compose.yaml",
         &format!(
             "services:\n  flood: {{image: host, command: [yes, 'all work and no play'], stop_grace_period: 0s, {limits}}}\n  \
-             quiet: {{image: host, command: [sleep, '1000'], init: true, stop_grace_period: 0s}}\n"
+             quiet: {{image: host, command: [sleep, '1000'], stop_grace_period: 0s}}\n"
         ),
     );
     world.hoist(&["up", "-d"]).ok();

@@ -28,8 +28,9 @@ const SMALLEST_PIPE: usize = 64 << 10;
 /// Reads FIFOs.
 pub(super) struct Intake {
     mark: Option<Words<3>>,
-    /// What is copied goes through here.
+    /// What is copied goes through here; it holds so much.
     scratch: Option<(OwnedFd, OwnedFd)>,
+    scratch_size: usize,
     buffer: Vec<u8>,
 }
 
@@ -57,6 +58,7 @@ impl Intake {
         Self {
             mark: mark.ok(),
             scratch: None,
+            scratch_size: SMALLEST_PIPE,
             buffer: Vec::new(),
         }
     }
@@ -133,8 +135,9 @@ impl Intake {
             self.scratch = Some(pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?);
         }
         let (read, write) = self.scratch.as_ref().expect("made above");
-        if self.buffer.len() > SMALLEST_PIPE {
+        if self.buffer.len() > self.scratch_size {
             let _ = fcntl_setpipe_size(write, self.buffer.len());
+            self.scratch_size = self.buffer.len();
         }
         let count = match tee(fifo, write, self.buffer.len(), SpliceFlags::NONBLOCK) {
             Ok(count) => count,
