@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn it_is_the_crc32_that_zlib_computes() {
         assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
-        let bytes: Vec<u8> = (0..1000u32).map(|n| (n * n >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..1000u32).map(|n| ((n * n) >> 3) as u8).collect();
         for end in 0..bytes.len() {
             let mut zlib = flate2::Crc::new();
             zlib.update(&bytes[..end]);
