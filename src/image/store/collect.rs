@@ -59,6 +59,7 @@ impl Store {
             };
             gone.extend(put_away(folder, &trash, goes)?);
         }
+        self.forget_sizes();
         // Out of sight, out of everybody's way.
         drop((alone, index));
         let freed = gone.iter().map(|path| remove(path)).sum();

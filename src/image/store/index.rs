@@ -151,7 +151,7 @@ impl Store {
             let staged_size = staged.layers.get(diff_id).map(|layer| layer.bytes);
             size += match staged_size.or_else(|| staged.sizes.get(diff_id).copied()) {
                 Some(bytes) => bytes,
-                None => super::list::bytes_below(&self.layer_path(diff_id))?,
+                None => self.layer_bytes(diff_id)?,
             };
         }
         Ok(size)

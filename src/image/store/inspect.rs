@@ -2,7 +2,6 @@
 
 use super::Store;
 use super::choose_for;
-use super::list::bytes_below;
 use crate::id::Digest;
 use crate::image::oci::{self, REF_NAME};
 use crate::image::{Error, Name};
@@ -134,8 +133,8 @@ impl Store {
     }
 
     fn step(&self, step: MadeStep, layer: Option<Digest>) -> Result<Step, Error> {
-        let size = match layer.map(|layer| self.layer_path(&layer)) {
-            Some(folder) if folder.is_dir() => bytes_below(&folder)?,
+        let size = match layer {
+            Some(layer) if self.has_layer(&layer) => self.layer_bytes(&layer)?,
             _ => 0,
         };
         Ok(Step {

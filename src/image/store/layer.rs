@@ -169,6 +169,7 @@ impl Store {
 
     /// Renames a layer into place; an equal one that is there already stays.
     pub(super) fn publish_layer(&self, layer: &StagedLayer) -> Result<(), Error> {
+        self.remember_bytes(&layer.diff_id, layer.bytes);
         let target = self.layer_path(&layer.diff_id);
         match fs::rename(&layer.tree, &target) {
             Err(_) if target.is_dir() => Ok(()),

@@ -22,6 +22,7 @@ mod lock;
 mod lookup;
 mod names;
 mod partial;
+mod size;
 mod usage;
 mod uses;
 mod work;

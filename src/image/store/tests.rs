@@ -699,6 +699,23 @@ fn a_layer_whose_folder_is_lost_is_unpacked_again() {
     assert_eq!(untimed(listing(&layer)), before);
 }
 
+#[test]
+fn a_layer_is_measured_once() {
+    let (_folder, store) = store();
+    let [base, top] = layers();
+    load(&store, &docker_archive("app:1", &[base.clone(), top])).unwrap();
+    let size = || store.history("app:1").unwrap().last().unwrap().size;
+    let (before, sizes) = (size(), store.layers.join(".sizes"));
+    assert_eq!((before, fs::read_dir(&sizes).unwrap().count()), (3, 2));
+    let layer = store.layer_path(&blob::digest(&base));
+    fs::write(layer.join("more"), "more").unwrap();
+    assert_eq!(size(), before);
+    fs::remove_dir_all(&sizes).unwrap();
+    assert_eq!(size(), before + 4);
+    store.remove("app:1", &Uses::default(), false).unwrap();
+    assert_eq!(fs::read_dir(&sizes).unwrap().count(), 0);
+}
+
 /// The marks of layers that the disk may not have.
 fn fresh(store: &Store) -> Vec<PathBuf> {
     let marks = store.unsettled().unwrap().into_iter();

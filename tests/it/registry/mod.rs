@@ -2,6 +2,7 @@
 
 mod artifact;
 mod crowd;
+mod debian;
 mod fake;
 mod hostile;
 pub mod images;

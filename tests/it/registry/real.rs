@@ -85,7 +85,7 @@ fn images_of_every_kind_are_the_same_trees_as_other_engines_make_of_them() {
 
 /// A tree without what docker does otherwise than the specification: the root has the time of its unpacking, and a time
 /// before 1970 is 1970.
-fn comparable(mut tree: trees::Tree) -> trees::Tree {
+pub fn comparable(mut tree: trees::Tree) -> trees::Tree {
     tree.remove("");
     for text in tree.values_mut() {
         *text = text.replace("time -3600.000000000", "time 0.000000000");
