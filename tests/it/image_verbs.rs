@@ -210,6 +210,23 @@ fn tables_filters_and_ids_are_docker_s() {
         let said = words(&world, &line).ok().stdout;
         assert_eq!(said.lines().collect::<Vec<_>>().join(" "), names, "{line}");
     }
+    for (line, told) in [
+        ("inspect -f {{.Id}} app:1", id),
+        ("inspect --type image -f {{.RepoTags|len}} app:1", "3"),
+        (
+            "image inspect --format {{.Config.Entrypoint}} app:2",
+            "<no value>",
+        ),
+    ] {
+        let said = words(&world, line).ok().stdout;
+        assert_eq!(said.trim_end(), told, "{line}");
+    }
+    let failed = words(&world, "inspect nothing").ended(1).stderr;
+    assert!(failed.contains("no such object: `nothing`"), "{failed}");
+    let failed = words(&world, "inspect -f {{.Nothing}} app:1")
+        .ended(2)
+        .stderr;
+    assert!(failed.contains("names no field: `.Nothing`"), "{failed}");
     let failed = words(&world, "image ls --filter colour=red")
         .ended(2)
         .stderr;

@@ -27,7 +27,7 @@ pub use lifecycle::{
     Create, Down, Kill, PullWhen, RemoveImages, Restart, Rm, Scale, Services, Start, Stop, Up, Wait,
 };
 pub use registry::{Login, Logout, Pull, PullPolicy, Push};
-pub use resources::{Network, Project, RemoveProject, Volume};
+pub use resources::{InspectAny, Kind as InspectKind, Network, Project, RemoveProject, Volume};
 pub use single::{Attach, Cp, Run};
 pub use watching::{Events, Stats, Viz, Volumes, Watch};
 
@@ -244,6 +244,8 @@ pub enum Verb {
     Image(Image),
     /// Show how an image was made
     History(History),
+    /// Show all that is known of containers, images, networks and volumes
+    Inspect(InspectAny),
     /// Commands about the whole installation
     #[command(subcommand)]
     System(System),

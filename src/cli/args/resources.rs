@@ -90,6 +90,45 @@ pub struct Inspect {
     pub format: Option<String>,
 }
 
+/// `inspect`, of anything
+#[derive(Debug, Args)]
+pub struct InspectAny {
+    /// Names or ids
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
+    /// `json`, or a template such as `{{.Name}}`
+    #[arg(short, long, value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// Only things of this kind
+    #[arg(long = "type", value_name = "KIND")]
+    pub kind: Option<Kind>,
+}
+
+/// What there is to inspect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kind {
+    /// A container.
+    Container,
+    /// An image.
+    Image,
+    /// A network.
+    Network,
+    /// A volume.
+    Volume,
+}
+
+impl Kind {
+    /// As it is written.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Container => "container",
+            Self::Image => "image",
+            Self::Network => "network",
+            Self::Volume => "volume",
+        }
+    }
+}
+
 /// `rm`
 #[derive(Debug, Args)]
 pub struct Remove {

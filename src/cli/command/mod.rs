@@ -18,6 +18,7 @@ mod exec;
 mod follower;
 mod image;
 mod images;
+mod inspect;
 mod interrupt;
 mod kill;
 mod lock;
@@ -111,6 +112,7 @@ pub fn run(context: &Context, verb: Verb) -> Result<Exit, Error> {
         Verb::Images(args) => image::used(context, &args),
         Verb::Image(args) => image::run(context, args),
         Verb::History(args) => image::history(context, &args),
+        Verb::Inspect(args) => inspect::run(context, &args),
         Verb::System(args) => system::run(context, args),
         Verb::Lock(args) => lock::lock(context, &args),
         Verb::Vendor(args) => lock::vendor(context, &args),

@@ -177,14 +177,15 @@ pub fn used_json(image: &UsedImage, now: i64) -> Map<String, Value> {
 
 /// A row a step of an image's making.
 pub fn step(step: &Step, now: i64, (whole, human): (bool, bool)) -> Map<String, Value> {
-    let (at, since) = times(step.created, now);
+    let (_, since) = times(step.created, now);
+    let at = step.created.map(|time| time.strftime("%Y-%m-%dT%H:%M:%SZ"));
     let mut by = super::style::single_line(&step.created_by);
     if !whole && by.chars().count() > INSTRUCTION {
         by = by.chars().take(INSTRUCTION - 1).chain(['…']).collect();
     }
     object(json!({
         "Comment": super::style::single_line(&step.comment),
-        "CreatedAt": at,
+        "CreatedAt": at.map_or_else(String::new, |at| at.to_string()),
         "CreatedBy": by,
         "CreatedSince": since,
         "ID": step.id.as_ref().map_or("<missing>", |id| id_text(id, whole)),

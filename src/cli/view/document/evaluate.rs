@@ -35,7 +35,10 @@ impl Scope<'_> {
     fn node(&mut self, node: &Node, dot: &Value, text: &mut String) -> Result<(), Error> {
         match node {
             Node::Text(plain) => text.push_str(plain),
-            Node::Show(pipe) => text.push_str(&shown(&self.pipe(pipe, dot)?)),
+            Node::Show(pipe) => match self.pipe(pipe, dot)? {
+                Value::Null => text.push_str("<no value>"),
+                value => text.push_str(&shown(&value)),
+            },
             Node::Assign(name, pipe) => {
                 let value = self.pipe(pipe, dot)?;
                 self.variables.push((name.clone(), value));

@@ -174,8 +174,8 @@ fn index(name: &'static str, it: &[Value]) -> Result<Value, Error> {
     let mut value = it[0].clone();
     for key in &it[1..] {
         value = match &value {
-            Value::Null => Value::Null,
-            Value::Object(map) => map.get(&shown(key)).cloned().unwrap_or_default(),
+            Value::Null => "".into(),
+            Value::Object(map) => map.get(&shown(key)).cloned().unwrap_or_else(|| "".into()),
             Value::Array(items) => {
                 let found = items.get(number(name, key)?).cloned();
                 found.ok_or_else(|| {

@@ -23,6 +23,7 @@ fn templates_are_filled_in_as_docker_does() {
         ("plain", "plain"),
         ("{{.Id}} {{.Size}}", "sha256:ab 12"),
         ("{{.Config.Cmd}}", "[sh -c]"),
+        ("{{.Config.Entrypoint}}", "<no value>"),
         ("{{json .Config.Cmd}}", r#"["sh","-c"]"#),
         ("{{json .Config.Entrypoint}}", "null"),
         ("{{index .RepoTags 0}}", "app:1"),
