@@ -13,7 +13,7 @@ const SYSTEMS: [(&str, &[&str]); 3] = [
         "nginx-light",
         &[
             "chroot . dpkg --purge nginx-light; rm -rf usr/share/doc/[a-m]*",
-            "mkdir -p usr/share/doc/back; echo x > usr/share/doc/back/file; chroot . useradd -m someone",
+            "mkdir -p usr/share/doc/back; echo x > usr/share/doc/back/file; chown -R 33:33 usr/share/doc/back; rm -r etc/init.d",
         ],
     ),
     (
