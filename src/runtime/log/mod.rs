@@ -10,7 +10,6 @@
 //! a record torn by a crash is the last of its segment; what fails its checksum is never shown; the times in a segment never
 //! go back, as a clock that was set back begins another one.
 
-mod crc;
 mod reader;
 pub(in crate::runtime) mod writer;
 
@@ -18,7 +17,7 @@ pub use reader::LogReader;
 pub use writer::LogWriter;
 pub use writer::Position;
 
-use crc::crc32;
+use crc32fast::hash;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -59,7 +58,7 @@ fn encode(to: &mut Vec<u8>, time: i64, stream: Stream, partial: bool, bytes: &[u
     to.extend_from_slice(&time.to_le_bytes());
     to.extend_from_slice(&[stream as u8, if partial { PARTIAL } else { 0 }]);
     to.extend_from_slice(bytes);
-    let checksum = crc32(&to[start + 8..]);
+    let checksum = hash(&to[start + 8..]);
     to[start + 4..start + 8].copy_from_slice(&checksum.to_le_bytes());
     to.extend_from_slice(&length);
 }
@@ -93,7 +92,7 @@ fn decode(from: &[u8]) -> Decoded {
         return Decoded::Short;
     }
     let body = &from[8..HEADER + length];
-    if u32_at(from, HEADER + length) as usize != length || u32_at(from, 4) != crc32(body) {
+    if u32_at(from, HEADER + length) as usize != length || u32_at(from, 4) != hash(body) {
         return Decoded::Broken;
     }
     let mut time = [0u8; 8];
