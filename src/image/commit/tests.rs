@@ -103,7 +103,8 @@ fn an_export_is_what_overlayfs_shows() {
     let unpacked = room.unpacked(&archive);
     let image = room.store.resolve(&ImageRef::new("base").unwrap()).unwrap();
     let script = format!(
-        "mkdir merged; mount -t overlay o -o lowerdir={}:{} merged; cp -a merged copy; rm -f copy/socket",
+        "mkdir merged; mount -t overlay o -o lowerdir={}:{} merged; cp -a merged copy; rm -f copy/socket; \
+         touch -r merged copy",
         room.upper().display(),
         image.layers[0].display(),
     );
