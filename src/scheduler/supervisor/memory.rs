@@ -154,6 +154,7 @@ impl Project {
                 self.note_life(&container, LifeRecord { lost, ..life });
             }
         }
+        names.sort();
         if !names.is_empty() {
             news.push(format!(
                 "the machine stopped while {} ran; what was left of that run has been cleared away",
