@@ -1,5 +1,6 @@
 //! Verbs about one container or a few: run, attach, cp, pause, top, stats, events, scale, and single containers.
 
+use crate::stack::ps;
 use crate::world::World;
 
 const COMPOSE: &str = "\
@@ -412,4 +413,40 @@ fn a_single_container_is_a_project_that_goes_with_it() {
     assert_eq!(world.hoist(&["network", "ls", "-q"]).ok().stdout, "");
     world.hoist(&["volume", "rm", "keep"]).ok();
     world.assert_no_trace();
+}
+
+#[test]
+fn a_stop_that_meets_a_restart_waits_for_it_and_ends_it() {
+    let world = World::new("stop-restart");
+    world.write(
+        "compose.yaml",
+        "services: {a: {image: host, command: [sh, -c, 'exit 1'], \
+         deploy: {restart_policy: {condition: any, delay: 2s}}}}\n",
+    );
+    let state = |want: &str| ps(&world).first().is_some_and(|a| a["State"] == want);
+    world.hoist(&["up", "-d"]).ok();
+    world.until("it waits for its restart", || state("restarting"));
+    let events = world.start_hoist(&["events"]);
+    let all = world.processes();
+    let shim = all
+        .iter()
+        .find(|(_, words)| words.starts_with("[hoist-shim]"));
+    let shim = shim.expect("it keeps the container").0;
+    world.kill("-STOP", shim);
+    // The order to start waits in the socket of its shim now.
+    while !events.line().expect("events go on").contains("restart") {}
+    let stop = world.start_hoist(&["stop", "-t", "0"]);
+    for _ in 0..20 {
+        // One that does not wait says so at once.
+        if state("exited") {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    world.kill("-CONT", shim);
+    stop.wait().ok();
+    assert!(state("exited"), "{:?}", ps(&world));
+    world.kill("-KILL", events.pid);
+    events.wait();
+    world.hoist(&["down"]).ok();
 }

@@ -66,7 +66,9 @@ impl Machine {
             let _ = answer.send(Ok(()));
         }
         if !self.stopping.is_empty() {
-            self.ask_to_stop(None);
+            self.by_user = true;
+            let patience = self.patience.take();
+            self.ask_to_stop(patience);
         }
     }
 

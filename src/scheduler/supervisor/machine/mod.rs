@@ -108,6 +108,8 @@ pub struct Machine {
     starting: Option<Answer>,
     /// Who waits until it is down.
     stopping: Vec<Answer>,
+    /// How long its stop may take, should it be starting now (`None` = its own grace period).
+    patience: Option<Duration>,
     probe: Option<JoinHandle<Probe>>,
     /// Pidfd of PID 1: it tells the exit status when its shim cannot.
     pidfd: Option<OwnedFd>,
@@ -158,6 +160,7 @@ impl Machine {
             ailing: false,
             starting: None,
             stopping: Vec::new(),
+            patience: None,
             probe: None,
             pidfd: None,
             fifos: None,

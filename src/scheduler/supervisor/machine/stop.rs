@@ -27,12 +27,14 @@ impl Machine {
         }
         match phase {
             Phase::Running | Phase::Paused => self.ask_to_stop(timeout),
-            Phase::Restarting => {
+            Phase::Restarting if self.restart_at.is_some() => {
                 self.set(|s| s.phase = Phase::Exited);
                 self.remember();
                 self.release();
             }
-            Phase::Created | Phase::Starting | Phase::Exited => {}
+            // Its start is under way: what starts is stopped then, and no sooner, or nobody would hear of its end.
+            Phase::Restarting | Phase::Starting => self.patience = timeout,
+            Phase::Created | Phase::Exited => {}
         }
     }
 
