@@ -27,36 +27,14 @@ use super::yaml::Tag;
 use super::yaml::Value;
 
 /// Writes out everything below `node`, as long as the budget lasts.
-pub fn lengthen(
-    node: &mut Node,
-    shape: &Shape,
-    path: &str,
-    (report, budget): (&mut Report, &mut Budget),
-) {
-    let mut walk = Lengthen {
-        report,
-        budget,
-        path: Trail::from(path),
-        wraps: false,
-    };
-    walk.node(node, shape);
+pub fn lengthen(node: &mut Node, shape: &Shape, path: &str, limits: (&mut Report, &mut Budget)) {
+    Lengthen::new(path, limits, false).node(node, shape);
 }
 
 /// Writes out what only wraps, as docker compose does where variables stay as they are written: texts are taken apart
 /// only where that can be done.
-pub fn wrap(
-    node: &mut Node,
-    shape: &Shape,
-    path: &str,
-    (report, budget): (&mut Report, &mut Budget),
-) {
-    let mut walk = Lengthen {
-        report,
-        budget,
-        path: Trail::from(path),
-        wraps: true,
-    };
-    walk.node(node, shape);
+pub fn wrap(node: &mut Node, shape: &Shape, path: &str, limits: (&mut Report, &mut Budget)) {
+    Lengthen::new(path, limits, true).node(node, shape);
 }
 
 /// A walk over a tree.
@@ -69,7 +47,16 @@ struct Lengthen<'a> {
     wraps: bool,
 }
 
-impl Lengthen<'_> {
+impl<'a> Lengthen<'a> {
+    fn new(path: &str, limits: (&'a mut Report, &'a mut Budget), wraps: bool) -> Self {
+        Self {
+            report: limits.0,
+            budget: limits.1,
+            path: Trail::from(path),
+            wraps,
+        }
+    }
+
     fn node(&mut self, node: &mut Node, shape: &Shape) {
         if matches!(node.tag, Some(Tag::Reset | Tag::Broken)) {
             return;
