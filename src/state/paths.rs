@@ -182,7 +182,7 @@ impl ProjectPaths {
                 let process = name
                     .strip_prefix(&prefix)
                     .and_then(|p| p.parse::<i32>().ok());
-                process.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists())
+                process.is_some_and(|pid| !is_running(pid))
             };
             all.extend(entries.filter(is_aside).map(|e| e.path()));
         }
@@ -211,6 +211,15 @@ impl ProjectPaths {
 
 /// Name of the folder in which projects tell each other of shared networks.
 const SHARED: &str = "shared";
+
+/// Whether a process can still do something: one that was killed and waits to be reaped cannot.
+fn is_running(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat
+        .rsplit_once(") ")
+        .and_then(|(_, rest)| rest.chars().next());
+    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
+}
 
 /// How the names of folders begin that were put aside; the process that did it follows.
 fn aside_prefix(dir: &Path) -> String {
@@ -375,5 +384,21 @@ mod tests {
         let dead = own[0].with_file_name(".p.99999999");
         fs::rename(&own[0], &dead).unwrap();
         assert_eq!(project.aside(), [dead]);
+    }
+
+    #[test]
+    fn a_process_that_was_killed_and_not_reaped_is_dead() {
+        use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = Pid::from_child(&child);
+        waitid(
+            WaitId::Pid(pid),
+            WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
+        )
+        .unwrap();
+        assert!(Path::new(&format!("/proc/{}", child.id())).exists());
+        assert!(!is_running(pid.as_raw_nonzero().get()));
+        child.wait().unwrap();
+        assert!(is_running(std::process::id() as i32));
     }
 }
