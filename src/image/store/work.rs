@@ -92,9 +92,12 @@ pub(super) fn sweep(root: &Path) -> Result<(), Error> {
     };
     for entry in entries {
         let path = entry.map_err(Error::io("read", root))?.path();
-        if is_file(&path) || claim(&path)?.is_some() {
-            // Another sweeper may have been faster; nothing depends on it.
-            let _ = remove_any(&path);
+        // Another sweeper may have been faster with what is removed here; nothing depends on it.
+        if is_file(&path) {
+            let _ = fs::remove_file(&path);
+        } else if let Some(_claimed) = claim(&path)? {
+            // Held until the folder is gone: its maker may be between making and claiming it.
+            let _ = fs::remove_dir_all(&path);
         }
     }
     Ok(())
