@@ -3,7 +3,7 @@
 use super::{Engine, Error};
 use crate::id::{Digest, ProjectName};
 use crate::image::{
-    ArchiveKind, Filter, ImageSummary, Reference, Removed, Saving, Step, Store, Uses,
+    ArchiveKind, Filter, ImageSummary, Importing, Reference, Removed, Saving, Step, Store, Uses,
 };
 use crate::state::ledger;
 use crate::state::paths::ContainerPaths;
@@ -89,12 +89,16 @@ fn place(text: &str) -> Result<Reference, Error> {
     Ok(Reference::place(text)?.unwrap_or_else(plain))
 }
 
-/// Takes in the images of a place; the names (or the id) of each.
-pub fn load(engine: &Engine, from: Depot<'_, dyn Read + Send>) -> Result<Vec<String>, Error> {
+/// Takes in the images of a place, for one platform (`None` = this machine's); the names (or the id) of each.
+pub fn load(
+    engine: &Engine,
+    from: Depot<'_, dyn Read + Send>,
+    platform: Option<&str>,
+) -> Result<Vec<String>, Error> {
     let store = Store::open(&engine.paths.root)?;
     let loaded = match from {
-        Depot::Stream(input) => store.load(input, &mut |_| ())?,
-        Depot::At(text) => store.load_from(&place(text)?, &mut |_| ())?,
+        Depot::Stream(input) => store.load_for(input, platform, &mut |_| ())?,
+        Depot::At(text) => store.load_from(&place(text)?, platform, &mut |_| ())?,
     };
     let names = |image: crate::image::Loaded| match image.names.is_empty() {
         true => vec![image.id.to_string()],
@@ -117,12 +121,10 @@ pub fn save(engine: &Engine, saving: &Saving<'_>, to: Depot<'_, dyn Write>) -> R
 pub fn import(
     engine: &Engine,
     input: &mut (dyn Read + Send),
-    name: Option<&str>,
-    changes: &[String],
+    request: Importing<'_>,
 ) -> Result<String, Error> {
-    Ok(Store::open(&engine.paths.root)?
-        .import(input, name, changes)?
-        .to_string())
+    let store = Store::open(&engine.paths.root)?;
+    Ok(store.import(input, request)?.to_string())
 }
 
 /// Gives an image another name.

@@ -38,6 +38,7 @@ mod session;
 mod start;
 mod stats;
 mod stop;
+mod tags;
 mod transfer;
 mod up;
 mod vendor;
@@ -45,7 +46,9 @@ mod wait;
 mod watch;
 
 pub use crate::image::registry::{Kept, Pulled, Pushed, Settings, login_domain};
-pub use crate::image::{Filter, ImageSummary, ImageUsage, Removed, Saving, Step, WholeFile};
+pub use crate::image::{
+    Filter, ImageSummary, ImageUsage, Importing, Removed, Saving, Step, WholeFile,
+};
 pub use crate::scheduler::supervisor::control::{
     Attach, Attached as AttachedTo, ContainerState, ContainerSummary, Down, Exec, HealthState,
     Kill, OneOff, Place, PortSummary, Processes, Remove, Run, Select, Start, Up, Usage,
@@ -87,6 +90,7 @@ pub use session::{Session, SessionEvent};
 pub use start::start;
 pub use stats::{stats, top};
 pub use stop::stop;
+pub use tags::{tags_here, tags_there};
 pub use up::{UpReply, up};
 pub use vendor::vendor;
 pub use wait::wait;

@@ -8,8 +8,10 @@ mod incoming;
 mod layout;
 
 use super::decompress::{self, Compression};
-use super::oci::{self, ConfigFile, Descriptor, Manifest};
-use super::store::{NewImage, Progress, Staged, StagedBlob, Store, Work, stage, unpack_from};
+use super::oci::{self, ConfigFile, Descriptor, Manifest, Platform};
+use super::store::{
+    NewImage, PLATFORM, Progress, Staged, StagedBlob, Store, Work, stage, unpack_from,
+};
 use super::{Error, Name};
 use crate::id::Digest;
 use incoming::Item;
@@ -36,6 +38,8 @@ pub(super) struct Naming {
     pub name: Option<String>,
     /// Only the image of this tag or name.
     pub pick: Option<String>,
+    /// Only what runs on this, if not on this machine.
+    pub platform: Option<Platform>,
     /// Annotations of the index entry.
     pub annotations: BTreeMap<String, String>,
 }
@@ -48,6 +52,20 @@ impl Store {
         on_progress: &mut dyn FnMut(Progress),
     ) -> Result<Vec<Loaded>, Error> {
         self.load_as(input, Naming::default(), on_progress)
+    }
+
+    /// [`Store::load`] of what runs on `os/architecture[/variant]` (`None` = this machine's).
+    pub fn load_for(
+        &self,
+        input: impl Read,
+        platform: Option<&str>,
+        on_progress: &mut dyn FnMut(Progress),
+    ) -> Result<Vec<Loaded>, Error> {
+        let naming = Naming {
+            platform: platform.map(Platform::read).transpose()?,
+            ..Naming::default()
+        };
+        self.load_as(input, naming, on_progress)
     }
 
     /// [`Store::load`] of a file.
@@ -69,7 +87,12 @@ impl Store {
         let work = Work::new(self)?;
         let on_progress = RefCell::new(on_progress);
         let mut incoming = Incoming::read(self, &work, input, &on_progress)?;
-        let mut candidates = incoming.candidates()?;
+        let here = Platform::here();
+        let platform = naming.platform.as_ref().unwrap_or(&here);
+        let mut candidates = incoming.candidates(platform)?;
+        if let Some(wanted) = &naming.platform {
+            candidates = incoming.running_on(wanted, candidates)?;
+        }
         if let Some(tag) = &naming.pick {
             candidates = picked(candidates, tag)?;
         }
@@ -86,8 +109,10 @@ impl Store {
         let mut staged = Staged::default();
         for candidate in candidates {
             let image = incoming.stage(self, &work, candidate, &mut staged)?;
+            let mut annotations = naming.annotations.clone();
+            annotations.extend(elsewhere(platform));
             staged.images.push(NewImage {
-                annotations: naming.annotations.clone(),
+                annotations,
                 ..image
             });
         }
@@ -98,6 +123,12 @@ impl Store {
         };
         Ok(staged.images.iter().map(loaded).collect())
     }
+}
+
+/// What the store's index says of an image that is not for this machine.
+pub(super) fn elsewhere(platform: &Platform) -> Option<(String, String)> {
+    let says = || (PLATFORM.to_owned(), platform.to_string());
+    (*platform != Platform::here()).then(says)
 }
 
 /// The one that is called so.
@@ -148,20 +179,42 @@ struct Incoming {
 
 impl Incoming {
     /// The images that the archive lists: docker's list first, since in archives that are both it has the names.
-    fn candidates(&self) -> Result<Vec<Candidate>, Error> {
+    fn candidates(&self, platform: &Platform) -> Result<Vec<Candidate>, Error> {
         if self.items.contains_key("manifest.json") {
             let mut listed = docker::candidates(&self.json("manifest.json")?)?;
             if self.items.contains_key("index.json") {
-                layout::complete(self, &mut listed);
+                layout::complete(self, platform, &mut listed);
             }
             Ok(listed)
         } else if self.items.contains_key("index.json") {
-            layout::candidates(self)
+            layout::candidates(self, platform)
         } else {
             Err(Error::malformed(
                 "archive",
                 "it has neither `manifest.json` nor `index.json`; for a root filesystem use `hoist import`",
             ))
+        }
+    }
+
+    /// Those whose config says that they run on a platform: an entry of a list need not say it.
+    fn running_on(
+        &self,
+        wanted: &Platform,
+        candidates: Vec<Candidate>,
+    ) -> Result<Vec<Candidate>, Error> {
+        let mut running = Vec::new();
+        for candidate in candidates {
+            let of: Platform = oci::parse(&candidate.config, &self.json(&candidate.config)?)?;
+            if wanted.runs(&of) {
+                running.push(candidate);
+            }
+        }
+        match running.is_empty() {
+            true => Err(Error::Platform {
+                name: "archive".into(),
+                platform: wanted.to_string(),
+            }),
+            false => Ok(running),
         }
     }
 

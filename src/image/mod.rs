@@ -40,6 +40,7 @@ pub use archive::Loaded;
 pub use commit::Commit;
 pub use config::{ImageConfig, ImageHealthcheck};
 pub use error::Error;
+pub use import::Importing;
 pub use reference::{ArchiveKind, Name, Reference};
 pub use store::{
     Filter, GRACE, Hold, ImageSummary, ImageUsage, Progress, Removed, Step, Store, StoreUsage,

@@ -234,6 +234,15 @@ impl Name {
         self.tag.as_deref()
     }
 
+    /// Another tag of the same repository; `None` if it is no tag.
+    pub fn with_tag(&self, tag: &str) -> Option<Self> {
+        is_tag(tag).then(|| Self {
+            tag: Some(tag.to_owned()),
+            digest: None,
+            ..self.clone()
+        })
+    }
+
     /// The same name without the digest it pins; `None` if nothing but the digest names it.
     pub fn without_digest(&self) -> Option<Self> {
         self.tag.is_some().then(|| Self {

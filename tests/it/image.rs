@@ -1,7 +1,7 @@
 //! The store against other people's tools: umoci makes and unpacks images, skopeo carries them.
 
 use hoist::id::ImageRef;
-use hoist::image::{Image, Store};
+use hoist::image::{Image, Importing, Store};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -139,7 +139,10 @@ fn an_imported_tree_is_the_tree_in_every_format_of_tar_and_compression() {
         tar(&root, &archive, options);
         let name = format!("tree:{i}");
         store
-            .import(fs::File::open(&archive).unwrap(), Some(&name), &[])
+            .import(
+                fs::File::open(&archive).unwrap(),
+                Importing::new(Some(&name), &[]),
+            )
             .unwrap();
         let image = resolve(&store, &name);
         assert_eq!(listing(&image.layers[0]), expected, "{options}");
@@ -233,7 +236,10 @@ fn umoci_and_skopeo_read_the_store() {
     let store = Store::open(&state).unwrap();
     let changes = ["CMD [\"/bin/run\"]".to_owned(), "EXPOSE 80".to_owned()];
     let id = store
-        .import(fs::File::open(&archive).unwrap(), Some("app:1"), &changes)
+        .import(
+            fs::File::open(&archive).unwrap(),
+            Importing::new(Some("app:1"), &changes),
+        )
         .unwrap();
     let script = "
         skopeo copy oci:state/oci:docker.io/library/app:1 docker-archive:out.tar:app:copy

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const COMPOSE: &str = "services:\n  a:\n    image: host\n    stop_grace_period: 0s\n    volumes: ['precious:/data']\n    \
-    command: [sh, -c, 'echo kept > /data/file; exec sleep 1000']\nvolumes: {precious: {}}\n";
+    command: [sh, -c, 'test -s /data/file || echo kept > /data/file; exec sleep 1000']\nvolumes: {precious: {}}\n";
 
 /// Cuts of a longer file, spread evenly; beside these, around each line end.
 const CUTS: usize = 5;
@@ -60,11 +60,18 @@ fn settled(world: &World) {
     world.until("the supervisor has ended", || world.processes().is_empty());
 }
 
+/// What is in the volume.
+fn precious(world: &World) -> String {
+    let script = "cat \"$HOIST_ROOT\"/volumes/*precious*/_data/file";
+    world.run(&["sh", "-c", script]).stdout
+}
+
 #[test]
 fn a_cut_state_file_is_recovered_or_named() {
     let world = World::new("power");
     world.write("compose.yaml", COMPOSE);
     world.hoist(&["up", "-d"]).ok();
+    world.until("the data is there", || precious(&world) == "kept\n");
     world.hoist(&["stop"]).ok();
     settled(&world);
     let (state, backup) = (world.state(), world.project().join("backup"));
@@ -100,12 +107,12 @@ fn a_cut_state_file_is_recovered_or_named() {
                 );
             }
             settled(&world);
-            let kept = world.run(&[
-                "sh",
-                "-c",
-                "cat \"$HOIST_ROOT\"/volumes/*precious*/_data/file",
-            ]);
-            assert_eq!(kept.stdout, "kept\n", "{what} left of `{}`", file.display());
+            assert_eq!(
+                precious(&world),
+                "kept\n",
+                "{what} left of `{}`",
+                file.display()
+            );
             world.run(&["sh", "-c", "rm -rf /run/hoist"]).ok();
             copy(&backup, &state);
             count += 1;

@@ -243,6 +243,8 @@ fn a_restart_is_not_forgotten_by_whoever_was_to_do_it() {
             let log = world.hoist(&["logs", "--no-color", "--no-log-prefix"]).ok();
             log.stdout.contains(&format!("start {count}\n"))
         };
+        // What nobody has read yet is lost with everybody who could have.
+        world.until("the first start is in the log", || started(1));
         for role in roles {
             kill_all(&world, role);
         }

@@ -269,6 +269,9 @@ pub struct Rmi {
     /// Remove images that a container uses, too; those that are not there are no error
     #[arg(short, long)]
     pub force: bool,
+    /// As docker: keep parents that have no name; images here have none
+    #[arg(long)]
+    pub no_prune: bool,
 }
 
 /// `save`
@@ -292,6 +295,9 @@ pub struct Load {
     /// `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:NAME]`, `dir:DIR` (default: stdin)
     #[arg(short, long, value_name = "PLACE")]
     pub input: Option<String>,
+    /// Platform of the images, such as linux/arm64, if not this machine's
+    #[arg(long, value_name = "PLATFORM")]
+    pub platform: Option<String>,
     /// Print nothing but errors
     #[arg(short, long)]
     pub quiet: bool,
@@ -308,6 +314,12 @@ pub struct Import {
     /// Apply an instruction such as `CMD ["nginx"]`, `ENV A=1`, `EXPOSE 80`; may be repeated
     #[arg(short, long, value_name = "INSTRUCTION")]
     pub change: Vec<String>,
+    /// What to say of it in its history
+    #[arg(short, long, value_name = "TEXT")]
+    pub message: Option<String>,
+    /// Platform of its programs, such as linux/arm64, if not this machine's
+    #[arg(long, value_name = "PLATFORM")]
+    pub platform: Option<String>,
 }
 
 /// `tag`

@@ -23,6 +23,9 @@ pub struct Pull {
     /// Go on when an image cannot be fetched
     #[arg(long)]
     pub ignore_pull_failures: bool,
+    /// Fetch every tag that the registry has of the named repositories
+    #[arg(short, long, requires = "targets")]
+    pub all_tags: bool,
     /// Show no progress
     #[arg(short, long)]
     pub quiet: bool,
@@ -59,6 +62,9 @@ pub struct Push {
     /// Go on when an image cannot be pushed
     #[arg(long)]
     pub ignore_push_failures: bool,
+    /// Push every tag that the store has of the named repositories
+    #[arg(short, long, requires = "targets")]
+    pub all_tags: bool,
     /// Show no progress
     #[arg(short, long)]
     pub quiet: bool,

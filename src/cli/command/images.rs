@@ -73,12 +73,13 @@ pub fn line(removed: &Removed) -> String {
 /// Brings images in from an archive.
 pub fn load(context: &Context, args: &Load) -> Result<Exit, Error> {
     super::refuse_dry_run(context, "load")?;
+    let (engine, platform) = (context.engine(), args.platform.as_deref());
     let loaded = match args.input.as_deref() {
         None | Some("-") => {
             let mut input = open(None)?;
-            engine::load(&context.engine(), Depot::Stream(&mut *input))?
+            engine::load(&engine, Depot::Stream(&mut *input), platform)?
         }
-        Some(place) => engine::load(&context.engine(), Depot::At(place))?,
+        Some(place) => engine::load(&engine, Depot::At(place), platform)?,
     };
     if args.quiet {
         return Ok(Exit::Done);
@@ -113,8 +114,13 @@ pub fn save(context: &Context, args: &Save) -> Result<Exit, Error> {
 pub fn import(context: &Context, args: &Import) -> Result<Exit, Error> {
     super::refuse_dry_run(context, "import")?;
     let mut input = open(Some(&args.file))?;
-    let name = args.name.as_ref().map(|name| name.as_str());
-    let id = engine::import(&context.engine(), &mut input, name, &args.change)?;
+    let request = engine::Importing {
+        name: args.name.as_ref().map(|name| name.as_str()),
+        changes: &args.change,
+        message: args.message.as_deref(),
+        platform: args.platform.as_deref(),
+    };
+    let id = engine::import(&context.engine(), &mut input, request)?;
     show(context, &format!("{id}\n"))
 }
 

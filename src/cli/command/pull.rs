@@ -121,7 +121,10 @@ pub fn needed(
 /// Fetches images.
 pub fn run(context: &Context, args: &Pull) -> Result<Exit, Error> {
     super::refuse_dry_run(context, "pull")?;
-    let mut targets = Targets::of(context, &args.targets, args.include_deps)?;
+    let mut targets = match args.all_tags {
+        true => every_tag(context, &args.targets)?,
+        false => Targets::of(context, &args.targets, args.include_deps)?,
+    };
     if let (true, Some((loaded, services))) = (args.ignore_buildable, &mut targets.services) {
         services.retain(|name| !loaded.is_buildable(name));
     }
@@ -167,6 +170,19 @@ pub fn run(context: &Context, args: &Pull) -> Result<Exit, Error> {
         None => pulled.iter().map(|it| report(it, args.quiet)).collect(),
     };
     show(context, &told)
+}
+
+/// All images of these repositories.
+fn every_tag(context: &Context, repositories: &[String]) -> Result<Targets, Error> {
+    let settings = super::registries(context)?;
+    let mut images = Vec::new();
+    for repository in repositories {
+        images.extend(engine::tags_there(settings.clone(), repository)?);
+    }
+    Ok(Targets {
+        services: None,
+        images,
+    })
 }
 
 /// Progress of a verb, or none.

@@ -10,7 +10,10 @@ use crate::engine;
 /// Sends images to their registries.
 pub fn run(context: &Context, args: &Push) -> Result<Exit, Error> {
     super::refuse_dry_run(context, "push")?;
-    let targets = Targets::of(context, &args.targets, args.include_deps)?;
+    let targets = match args.all_tags {
+        true => every_tag(context, &args.targets)?,
+        false => Targets::of(context, &args.targets, args.include_deps)?,
+    };
     let mut images: Vec<(String, Option<String>)> = Vec::new();
     if let Some((loaded, services)) = &targets.services {
         for name in services {
@@ -43,4 +46,16 @@ pub fn run(context: &Context, args: &Push) -> Result<Exit, Error> {
         false => format!("{}: digest: {} size: {}\n", it.tag, it.digest, it.size),
     });
     show(context, &lines.collect::<String>())
+}
+
+/// All images that the store has of these repositories.
+fn every_tag(context: &Context, repositories: &[String]) -> Result<Targets, Error> {
+    let mut images = Vec::new();
+    for repository in repositories {
+        images.extend(engine::tags_here(&context.engine(), repository)?);
+    }
+    Ok(Targets {
+        services: None,
+        images,
+    })
 }

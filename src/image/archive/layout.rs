@@ -3,7 +3,7 @@
 use super::{Candidate, Incoming};
 use crate::id::Digest;
 use crate::image::oci::{self, CONTAINERD_NAME, Descriptor, Index, Manifest, Platform, REF_NAME};
-use crate::image::store::choose;
+use crate::image::store::choose_for;
 use crate::image::{Error, Name};
 
 /// Name of a blob's member.
@@ -11,22 +11,24 @@ pub(in crate::image) fn blob(digest: &Digest) -> String {
     format!("blobs/sha256/{}", digest.hex())
 }
 
-pub(super) fn candidates(incoming: &Incoming) -> Result<Vec<Candidate>, Error> {
+pub(super) fn candidates(
+    incoming: &Incoming,
+    platform: &Platform,
+) -> Result<Vec<Candidate>, Error> {
     let index: Index = oci::parse("index.json", &incoming.json("index.json")?)?;
-    let here = Platform::here();
     let mut candidates: Vec<Candidate> = Vec::new();
     for entry in &index.manifests {
         if entry
             .platform
             .as_ref()
-            .is_some_and(|platform| !here.runs(platform))
+            .is_some_and(|offered| !platform.runs(offered))
         {
             continue;
         }
         let names = names(entry);
         let tag = entry.annotation(REF_NAME).map(str::to_owned);
         let read = |descriptor: &Descriptor| incoming.json(&blob(&descriptor.digest));
-        let chosen = choose(entry.clone(), entry.digest.as_str(), read)?;
+        let chosen = choose_for(entry.clone(), entry.digest.as_str(), platform, read)?;
         // One image under several names is several entries.
         let same = |candidate: &&mut Candidate| {
             candidate
@@ -56,7 +58,7 @@ pub(super) fn candidates(incoming: &Incoming) -> Result<Vec<Candidate>, Error> {
     if candidates.is_empty() {
         return Err(Error::Platform {
             name: "archive".into(),
-            platform: format!("{}/{}", here.os, here.architecture),
+            platform: platform.to_string(),
         });
     }
     Ok(candidates)
@@ -64,8 +66,8 @@ pub(super) fn candidates(incoming: &Incoming) -> Result<Vec<Candidate>, Error> {
 
 /// Gives the images of docker's list the manifests that the index beside it has for them: so their digests are kept.
 /// An index that is of no use here is not needed.
-pub(super) fn complete(incoming: &Incoming, listed: &mut [Candidate]) {
-    let Ok(known) = candidates(incoming) else {
+pub(super) fn complete(incoming: &Incoming, platform: &Platform, listed: &mut [Candidate]) {
+    let Ok(known) = candidates(incoming, platform) else {
         return;
     };
     for image in listed {

@@ -1,6 +1,7 @@
 //! What overlayfs shows is what is exported, and what is committed comes back.
 
 use super::*;
+use crate::image::Importing;
 use crate::image::testing::{Tar, listing};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -28,7 +29,7 @@ impl Room {
             .file("becomes-folder", "file");
         let changes = ["ENV A=b".to_owned(), "LABEL k=v".to_owned()];
         room.store
-            .import(&tar.finish()[..], Some("base"), &changes)
+            .import(&tar.finish()[..], Importing::new(Some("base"), &changes))
             .unwrap();
         room.write_upper();
         room

@@ -34,6 +34,7 @@ mod push;
 mod resolve;
 mod settings;
 mod source;
+mod tags;
 mod tls;
 mod token;
 mod upload;

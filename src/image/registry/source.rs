@@ -70,7 +70,7 @@ impl<'a> Source<'a> {
     }
 
     /// Asks one server after the other.
-    fn each<T>(&self, ask: impl Fn(&Endpoint) -> Result<T, Error>) -> Result<T, Error> {
+    pub(super) fn each<T>(&self, ask: impl Fn(&Endpoint) -> Result<T, Error>) -> Result<T, Error> {
         let mut last = None;
         for n in 0..self.count() {
             let (at, endpoint) = self.endpoint(n);

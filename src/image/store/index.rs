@@ -8,8 +8,8 @@ use super::blob::sync_file;
 use super::layer::sync;
 use super::{Lock, StagedBlob, StagedLayer, Store, Work, read_if_there};
 use crate::id::Digest;
+use crate::image::Error;
 use crate::image::oci::{self, Descriptor, Index, Manifest, REF_NAME};
-use crate::image::{Error, config::ImageConfig};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
@@ -276,20 +276,4 @@ pub(super) fn take_name(index: &mut Index, name: &str) -> bool {
         index.manifests.insert(at, entry);
     }
     true
-}
-
-/// Writes a config as a blob. The creation time is given, so that the same input gives the same image.
-pub(in crate::image) fn config_bytes(
-    config: &ImageConfig,
-    created: &str,
-    diff_ids: &[Digest],
-) -> Vec<u8> {
-    oci::write(&serde_json::json!({
-        "created": created,
-        "architecture": oci::Platform::here().architecture,
-        "os": "linux",
-        "config": oci::RunConfig::from(config.clone()),
-        "rootfs": { "type": "layers", "diff_ids": diff_ids },
-        "history": [{ "created": created, "created_by": "hoist import" }],
-    }))
 }

@@ -35,7 +35,7 @@ pub use usage::{ImageUsage, StoreUsage};
 pub use uses::{Hold, Uses};
 
 pub(super) use blob::{StagedBlob, Verified, digest, digest_of, read_small, read_verified, stage};
-pub(super) use index::{NewImage, PLATFORM, Staged, choose, choose_for, config_bytes};
+pub(super) use index::{NewImage, PLATFORM, Staged, choose, choose_for};
 pub(super) use layer::{StagedLayer, ingest, unpack_from, unpack_passing};
 pub(super) use lock::Lock;
 pub(super) use partial::Partial;

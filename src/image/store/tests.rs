@@ -1,6 +1,7 @@
 //! Images come, are found, and go.
 
 use super::*;
+use crate::image::Importing;
 use crate::image::testing::{Tar, listing};
 use crate::image::{Loaded, UnpackError};
 use std::collections::BTreeMap;
@@ -315,15 +316,24 @@ fn importing_the_same_again_gives_the_same_image() {
     let (_folder, store) = store();
     let [base, _] = layers();
     let changes = ["CMD [\"a\"]".to_owned(), "ENV X=y".to_owned()];
-    let id = store.import(&base[..], Some("base"), &changes).unwrap();
-    assert_eq!(store.import(&base[..], Some("base"), &changes).unwrap(), id);
+    let id = store
+        .import(&base[..], Importing::new(Some("base"), &changes))
+        .unwrap();
+    assert_eq!(
+        store
+            .import(&base[..], Importing::new(Some("base"), &changes))
+            .unwrap(),
+        id
+    );
     assert_eq!(store.list().unwrap().len(), 1);
     let image = store.resolve(&name("base")).unwrap();
     assert_eq!(
         (image.config.cmd, image.config.env),
         (vec!["a".to_owned()], vec!["X=y".to_owned()])
     );
-    let other = store.import(&base[..], Some("base"), &[]).unwrap();
+    let other = store
+        .import(&base[..], Importing::new(Some("base"), &[]))
+        .unwrap();
     assert_ne!(other, id);
     let list = store.list().unwrap();
     assert_eq!(
@@ -331,7 +341,9 @@ fn importing_the_same_again_gives_the_same_image() {
         2,
         "the image that lost its name stays: {list:?}"
     );
-    let nameless = store.import(&base[..], None, &changes).unwrap();
+    let nameless = store
+        .import(&base[..], Importing::new(None, &changes))
+        .unwrap();
     assert!(store.resolve(&name(nameless.hex())).is_ok());
 }
 
@@ -340,18 +352,26 @@ fn a_rootfs_that_is_no_tar_is_an_error() {
     let (_folder, store) = store();
     assert!(
         store
-            .import(&b"x".repeat(1024)[..], Some("x"), &[])
+            .import(&b"x".repeat(1024)[..], Importing::new(Some("x"), &[]))
             .is_err()
     );
     assert!(
         store
-            .import(&b"\xfd7zXZ\0"[..], Some("x"), &[])
+            .import(&b"\xfd7zXZ\0"[..], Importing::new(Some("x"), &[]))
             .unwrap_err()
             .to_string()
             .contains("cannot unpack")
     );
-    assert!(store.import(&b""[..], Some("UPPER"), &[]).is_err());
-    assert!(store.import(&b""[..], None, &["RUN x".to_owned()]).is_err());
+    assert!(
+        store
+            .import(&b""[..], Importing::new(Some("UPPER"), &[]))
+            .is_err()
+    );
+    assert!(
+        store
+            .import(&b""[..], Importing::new(None, &["RUN x".to_owned()]))
+            .is_err()
+    );
     assert_no_work(&store);
 }
 
@@ -547,7 +567,9 @@ fn what_somebody_reads_stays_while_it_is_held() {
 fn what_others_attach_to_an_image_does_not_stop_the_collector() {
     let (_folder, store) = store();
     let [base, _] = layers();
-    store.import(&base[..], Some("base"), &[]).unwrap();
+    store
+        .import(&base[..], Importing::new(Some("base"), &[]))
+        .unwrap();
     let work = Work::new(&store).unwrap();
     let artifact = serde_json::json!({
         "schemaVersion": 2, "mediaType": oci::MANIFEST, "artifactType": "text/x",
@@ -839,7 +861,9 @@ fn an_unknown_image_says_what_is_like_it() {
 fn the_index_keeps_what_others_wrote_into_it() {
     let (_folder, store) = store();
     let [base, _] = layers();
-    store.import(&base[..], Some("base"), &[]).unwrap();
+    store
+        .import(&base[..], Importing::new(Some("base"), &[]))
+        .unwrap();
     // As umoci tags: a bare name, and no annotation of ours.
     let mut index = store.index().unwrap();
     let mut entry = index.manifests[0].clone();
@@ -935,9 +959,11 @@ fn filters_choose_images_and_names() {
     let [base, top] = layers();
     load(&store, &docker_archive("old:1", &[base.clone(), top])).unwrap();
     let change = ["LABEL tier=front".to_owned()];
-    store.import(&base[..], Some("new:1"), &change).unwrap();
+    store
+        .import(&base[..], Importing::new(Some("new:1"), &change))
+        .unwrap();
     store.tag("new:1", "me/alias:2").unwrap();
-    store.import(&base[..], None, &[]).unwrap();
+    store.import(&base[..], Importing::new(None, &[])).unwrap();
     let names = |texts: &[&str]| {
         let texts: Vec<String> = texts.iter().map(|&text| text.to_owned()).collect();
         let found = store.filtered(&Filter::parse(&texts).unwrap()).unwrap();
@@ -976,10 +1002,13 @@ fn filters_choose_images_and_names() {
 fn a_prune_takes_what_is_meant_and_not_needed() {
     let (_folder, store) = store();
     let [base, top] = layers();
-    store.import(&base[..], None, &[]).unwrap();
-    let used = store.import(&top[..], None, &[]).unwrap();
+    store.import(&base[..], Importing::new(None, &[])).unwrap();
+    let used = store.import(&top[..], Importing::new(None, &[])).unwrap();
     store
-        .import(&top[..], Some("named"), &["ENV A=b".to_owned()])
+        .import(
+            &top[..],
+            Importing::new(Some("named"), &["ENV A=b".to_owned()]),
+        )
         .unwrap();
     let mut uses = Uses::default();
     uses.add(used.clone(), "p-web-1".into());

@@ -2,11 +2,10 @@
 
 use super::variants::Locked;
 use crate::id::Digest;
-use crate::image::archive::{Loaded, familiar, names_of};
+use crate::image::archive::{Loaded, elsewhere, familiar, names_of};
 use crate::image::oci::{self, CONTAINERD_NAME, Descriptor, Index, Manifest, Platform, REF_NAME};
 use crate::image::store::{
-    NewImage, PLATFORM, Staged, Store, Work, choose, choose_for, digest, ingest, read_small,
-    read_verified, stage,
+    NewImage, Staged, Store, Work, choose_for, digest, ingest, read_small, read_verified, stage,
 };
 use crate::image::{Error, store};
 use std::cell::RefCell;
@@ -46,6 +45,14 @@ impl Blobs<'_> {
     fn manifest(self, digest: &Digest) -> Result<Vec<u8>, Error> {
         read_verified(&self.manifest_path(digest), digest)
     }
+
+    /// What an image runs on, as its config says.
+    fn platform(self, manifest: &Descriptor) -> Result<Platform, Error> {
+        let bytes = self.manifest(&manifest.digest)?;
+        let manifest: Manifest = oci::parse(manifest.digest.as_str(), &bytes)?;
+        let id = manifest.config.digest;
+        oci::parse(id.as_str(), &read_verified(&self.path(&id), &id)?)
+    }
 }
 
 /// Takes the image of a layout in under the layout's own name, unless it is there already; gives that name.
@@ -56,8 +63,9 @@ pub(super) fn take_layout(store: &Store, dir: &Path, tag: Option<&str>) -> Resul
         None => format!("oci:{}", dir.display()),
     };
     let blobs = Blobs::Layout(&dir);
-    let entry = pick(&name, read_index(&dir)?, tag)?;
-    let chosen = choose(entry, &name, |it| blobs.manifest(&it.digest))?;
+    let here = Platform::here();
+    let entry = pick(&name, read_index(&dir)?, tag, &here)?;
+    let chosen = choose_for(entry, &name, &here, |it| blobs.manifest(&it.digest))?;
     let known = |entry: &&Descriptor| {
         entry.annotation(REF_NAME) == Some(&name) && entry.digest == chosen.digest
     };
@@ -72,24 +80,31 @@ pub(super) fn take_layout(store: &Store, dir: &Path, tag: Option<&str>) -> Resul
     Ok(name)
 }
 
-/// Loads the image of that tag, or all that run here, under the names the layout gives them.
+/// Loads the image of that tag, or all that run on a platform, under the names the layout gives them.
 pub(super) fn load_layout(
     store: &Store,
     dir: &Path,
     tag: Option<&str>,
+    platform: Option<&Platform>,
 ) -> Result<Vec<Loaded>, Error> {
+    let here = Platform::here();
+    let (asked, platform) = (platform.is_some(), platform.unwrap_or(&here));
     let index = read_index(dir)?;
     let blobs = Blobs::Layout(dir);
     let label = dir.display().to_string();
     let entries = match tag {
-        Some(_) => vec![pick(&label, index, tag)?],
-        None => runnable(index),
+        Some(_) => vec![pick(&label, index, tag, platform)?],
+        None => runnable(index, platform),
     };
     let mut loaded: Vec<Loaded> = Vec::new();
     for entry in entries {
         let names = names_of(&entry);
-        let chosen = choose(entry, &label, |it| blobs.manifest(&it.digest))?;
-        let id = copy(store, blobs, Root::plain(chosen), &names)?;
+        let chosen = choose_for(entry, &label, platform, |it| blobs.manifest(&it.digest))?;
+        if asked && !platform.runs(&blobs.platform(&chosen)?) {
+            continue;
+        }
+        let root = Root::plain(chosen).on(platform);
+        let id = copy(store, blobs, root, &names)?;
         let names = names.iter().map(|name| familiar(name));
         match loaded.iter_mut().find(|it| it.id == id) {
             Some(known) => known.names.extend(names),
@@ -99,7 +114,17 @@ pub(super) fn load_layout(
             }),
         }
     }
-    Ok(loaded)
+    match asked && loaded.is_empty() {
+        true => Err(unfit(&label, platform)),
+        false => Ok(loaded),
+    }
+}
+
+fn unfit(name: &str, platform: &Platform) -> Error {
+    Error::Platform {
+        name: name.to_owned(),
+        platform: platform.to_string(),
+    }
 }
 
 /// Loads the image of a `dir:` folder; it has no name of its own.
@@ -107,7 +132,10 @@ pub(super) fn load_directory(
     store: &Store,
     dir: &Path,
     name: Option<&str>,
+    platform: Option<&Platform>,
 ) -> Result<Vec<Loaded>, Error> {
+    let here = Platform::here();
+    let (asked, platform) = (platform.is_some(), platform.unwrap_or(&here));
     let path = dir.join("manifest.json");
     let bytes = read_small(&path, &path.display().to_string())?;
     let entry = Descriptor {
@@ -120,9 +148,12 @@ pub(super) fn load_directory(
     };
     let blobs = Blobs::Directory(dir);
     let label = dir.display().to_string();
-    let chosen = choose(entry, &label, |it| blobs.manifest(&it.digest))?;
+    let chosen = choose_for(entry, &label, platform, |it| blobs.manifest(&it.digest))?;
+    if asked && !platform.runs(&blobs.platform(&chosen)?) {
+        return Err(unfit(&label, platform));
+    }
     let names: Vec<String> = name.iter().map(|&name| name.to_owned()).collect();
-    let id = copy(store, blobs, Root::plain(chosen), &names)?;
+    let id = copy(store, blobs, Root::plain(chosen).on(platform), &names)?;
     let names = Vec::new();
     Ok(vec![Loaded { names, id }])
 }
@@ -136,7 +167,8 @@ pub(super) fn load_locked(
 ) -> Result<(), Error> {
     let blobs = Blobs::Layout(dir);
     let label = format!("{name}` of `{}", dir.display());
-    let entry = pick(&label, read_index(dir)?, Some(name))?;
+    let platform = Platform::read(locked.platform)?;
+    let entry = pick(&label, read_index(dir)?, Some(name), &platform)?;
     let mismatch = |expected: &Digest, actual: &Digest| Error::Mismatch {
         what: label.clone(),
         expected: expected.clone(),
@@ -151,21 +183,17 @@ pub(super) fn load_locked(
         above.borrow_mut().push(bytes.clone());
         Ok(bytes)
     };
-    let platform = Platform::read(locked.platform)?;
     let chosen = choose_for(entry.clone(), &label, &platform, read)?;
     if chosen.digest != *locked.manifest {
         return Err(mismatch(locked.manifest, &chosen.digest));
-    }
-    let mut annotations = BTreeMap::new();
-    if platform != Platform::here() {
-        annotations.insert(PLATFORM.to_owned(), locked.platform.to_owned());
     }
     let root = Root {
         entry,
         above: above.into_inner(),
         manifest: chosen,
-        annotations,
+        annotations: BTreeMap::new(),
     };
+    let root = root.on(&platform);
     copy(store, blobs, root, &[name.to_owned()]).map(drop)
 }
 
@@ -188,6 +216,12 @@ impl Root {
             manifest,
             annotations: BTreeMap::new(),
         }
+    }
+
+    /// Chosen for that platform.
+    fn on(mut self, platform: &Platform) -> Self {
+        self.annotations.extend(elsewhere(platform));
+        self
     }
 }
 
@@ -218,21 +252,25 @@ fn read_index(dir: &Path) -> Result<Index, Error> {
     )
 }
 
-fn runs_here(entry: &Descriptor) -> bool {
-    let here = Platform::here();
-    let platform = entry.platform.as_ref();
-    platform.is_none_or(|platform| here.runs(platform))
+fn runs_on(platform: &Platform, entry: &Descriptor) -> bool {
+    let offered = entry.platform.as_ref();
+    offered.is_none_or(|offered| platform.runs(offered))
 }
 
-/// The images of a layout that run on this machine; what others attach to images is passed over.
-fn runnable(index: Index) -> Vec<Descriptor> {
+/// The images of a layout that run on a platform; what others attach to images is passed over.
+fn runnable(index: Index, platform: &Platform) -> Vec<Descriptor> {
     let entries = index.manifests.into_iter();
     entries
-        .filter(|entry| runs_here(entry) && entry.artifact_type.is_none())
+        .filter(|entry| runs_on(platform, entry) && entry.artifact_type.is_none())
         .collect()
 }
 
-fn pick(name: &str, index: Index, tag: Option<&str>) -> Result<Descriptor, Error> {
+fn pick(
+    name: &str,
+    index: Index,
+    tag: Option<&str>,
+    platform: &Platform,
+) -> Result<Descriptor, Error> {
     let tags: Vec<String> = index
         .manifests
         .iter()
@@ -243,7 +281,7 @@ fn pick(name: &str, index: Index, tag: Option<&str>) -> Result<Descriptor, Error
             entry.annotation(REF_NAME) == Some(tag)
                 || entry.annotation(CONTAINERD_NAME) == Some(tag)
         };
-        tag.is_none_or(is_tagged) && runs_here(entry)
+        tag.is_none_or(is_tagged) && runs_on(platform, entry)
     });
     match (fitting.next(), fitting.next()) {
         (Some(entry), None) => Ok(entry),

@@ -24,7 +24,7 @@ pub use save::Saving;
 pub use variants::{Locked, Variants};
 
 use super::archive::{Loaded, Naming};
-use super::oci::{Descriptor, REF_NAME};
+use super::oci::{Descriptor, Platform, REF_NAME};
 use super::reference::ArchiveKind;
 use super::store::{Progress, Store};
 use super::{Error, Image, Reference};
@@ -37,23 +37,31 @@ use std::path::Path;
 const SOURCE: &str = "dev.hoist.image.source";
 
 impl Store {
-    /// Loads what is at a place other than the store: its image of that tag or name, or all its images.
+    /// Loads what is at a place other than the store: its image of that tag or name, or all its images, for
+    /// `os/architecture[/variant]` (`None` = this machine's).
     pub fn load_from(
         &self,
         place: &Reference,
+        platform: Option<&str>,
         on_progress: &mut dyn FnMut(Progress),
     ) -> Result<Vec<Loaded>, Error> {
+        let platform = platform.map(Platform::read).transpose()?;
         match place {
             Reference::Archive { file, tag, .. } => {
                 let opened = File::open(file).map_err(Error::io("open", file))?;
                 let naming = Naming {
                     pick: tag.clone(),
+                    platform,
                     ..Naming::default()
                 };
                 self.load_as(opened, naming, on_progress)
             }
-            Reference::Layout { dir, tag } => folder::load_layout(self, dir, tag.as_deref()),
-            Reference::Directory { dir } => folder::load_directory(self, dir, None),
+            Reference::Layout { dir, tag } => {
+                folder::load_layout(self, dir, tag.as_deref(), platform.as_ref())
+            }
+            Reference::Directory { dir } => {
+                folder::load_directory(self, dir, None, platform.as_ref())
+            }
             Reference::Host | Reference::Digest(_) | Reference::Name(_) => Err(Error::Place {
                 text: place.to_string(),
             }),
@@ -89,6 +97,7 @@ pub(super) fn archive(
     let naming = Naming {
         name: Some(name.clone()),
         pick: tag.map(str::to_owned),
+        platform: None,
         annotations: BTreeMap::from([(SOURCE.to_owned(), stamp)]),
     };
     store.load_as(opened, naming, &mut |_| {})?;
@@ -104,7 +113,7 @@ pub(super) fn layout(store: &Store, dir: &Path, tag: Option<&str>) -> Result<Ima
 pub(super) fn directory(store: &Store, dir: &Path) -> Result<Image, Error> {
     let path = fs::canonicalize(dir).map_err(Error::io("open", dir))?;
     let name = format!("dir:{}", path.display());
-    folder::load_directory(store, &path, Some(&name))?;
+    folder::load_directory(store, &path, Some(&name), None)?;
     named(store, &name)
 }
 

@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::id::ImageRef;
-use crate::image::Saving;
 use crate::image::store::digest;
 use crate::image::testing::Tar;
+use crate::image::{Importing, Name, Saving};
 
 struct Room {
     folder: tempfile::TempDir,
@@ -31,7 +31,9 @@ impl Room {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gzip.write_all(&tar).unwrap();
         let layer = gzip.finish().unwrap();
-        self.store.import(&layer[..], Some(name), &[]).unwrap();
+        self.store
+            .import(&layer[..], Importing::new(Some(name), &[]))
+            .unwrap();
     }
 
     fn place(&self, text: &str) -> Reference {
@@ -49,6 +51,19 @@ impl Room {
         self.store.save_to(&saving, &self.place(to))
     }
 
+    /// Has a layout's index say what an image runs on, as other tools write it.
+    fn mark_platform(&self, layout: &str, name: &str, architecture: &str) {
+        let path = self.folder.path().join(layout).join("index.json");
+        let mut index: serde_json::Value =
+            serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        let name = Name::parse(name).unwrap().to_string();
+        let mut entries = index["manifests"].as_array_mut().unwrap().iter_mut();
+        let entry = entries.find(|it| it["annotations"][REF_NAME] == name.as_str());
+        entry.unwrap()["platform"] =
+            serde_json::json!({ "os": "linux", "architecture": architecture });
+        fs::write(&path, index.to_string()).unwrap();
+    }
+
     fn resolve(&self, name: &str) -> Image {
         self.store.resolve(&ImageRef::new(name).unwrap()).unwrap()
     }
@@ -58,7 +73,7 @@ impl Room {
         let other = Room::new();
         let loaded = other
             .store
-            .load_from(&self.place(from), &mut |_| {})
+            .load_from(&self.place(from), None, &mut |_| {})
             .unwrap();
         (other, loaded)
     }
@@ -136,9 +151,51 @@ fn several_images_are_one_archive_and_a_bare_name_is_all_its_tags() {
     let missing = room.place("docker-archive:a.tar:app:3");
     let error = Room::new()
         .store
-        .load_from(&missing, &mut |_| {})
+        .load_from(&missing, None, &mut |_| {})
         .unwrap_err();
     assert!(error.to_string().contains("only: app:1"), "{error}");
+}
+
+#[test]
+fn what_is_for_another_machine_comes_when_its_platform_is_asked_for() {
+    let room = Room::with("app:1");
+    let layer = Tar::default().file("foreign", "x").finish();
+    let importing = Importing {
+        name: Some("app:2"),
+        message: Some("from afar"),
+        platform: Some("linux/s390x"),
+        ..Importing::default()
+    };
+    room.store.import(&layer[..], importing).unwrap();
+    assert_eq!(
+        room.store.inspect("app:2").unwrap()["Architecture"],
+        "s390x"
+    );
+    let step = &room.store.history("app:2").unwrap()[0];
+    assert_eq!(step.comment, "from afar");
+    room.save(&["app:1", "app:2"], "oci:layout").unwrap();
+    room.mark_platform("layout", "app:2", "s390x");
+    let other = Room::new();
+    let layout = room.place("oci:layout");
+    let load = |platform: Option<&str>| other.store.load_from(&layout, platform, &mut |_| {});
+    assert_eq!(load(None).unwrap()[0].names, ["app:1"]);
+    let loaded = load(Some("linux/s390x")).unwrap();
+    assert_eq!(loaded[0].names, ["app:2"]);
+    assert_eq!(loaded.len(), 1);
+    let archive = {
+        room.save(&["app:1"], "docker-archive:a.tar").unwrap();
+        room.place("docker-archive:a.tar")
+    };
+    for place in [&layout, &archive] {
+        let load = |platform| other.store.load_from(place, Some(platform), &mut |_| {});
+        let error = load("linux/riscv64").unwrap_err().to_string();
+        assert!(error.contains("linux/riscv64"), "{error}");
+        assert!(load("a/b/c/d").is_err());
+    }
+    assert_eq!(
+        other.store.inspect("app:2").unwrap()["Architecture"],
+        "s390x"
+    );
 }
 
 #[test]

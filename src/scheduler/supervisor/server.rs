@@ -210,7 +210,9 @@ mod tests {
     fn new_layers_are_on_the_disk_some_time_after_a_command() {
         let folder = tempfile::tempdir().unwrap();
         let images = Store::open(folder.path()).unwrap();
-        images.import(&[0u8; 1024][..], None, &[]).unwrap();
+        images
+            .import(&[0u8; 1024][..], crate::image::Importing::default())
+            .unwrap();
         let marks = || {
             fs::read_dir(folder.path().join("layers/.fresh"))
                 .unwrap()

@@ -4,7 +4,7 @@
 use super::fake::{Answer, Fake, Seen};
 use super::images::{self, Layer, noise};
 use super::{assert_sound, client, pull, pull_with, whole};
-use hoist::image::Store;
+use hoist::image::{Name, Store};
 use std::time::{Duration, Instant};
 
 /// A case that takes longer is not bounded.
@@ -474,7 +474,7 @@ fn a_token_that_expires_on_the_way_is_renewed() {
     let case = Case::new();
     let host = case.fake.host();
     let mut issued = 0;
-    let mut used = 0;
+    let mut expired = false;
     case.fake.behave(move |seen, _| {
         if seen.path.starts_with("/token?") {
             assert!(
@@ -483,17 +483,19 @@ fn a_token_that_expires_on_the_way_is_renewed() {
                 seen.path
             );
             issued += 1;
-            used = 0;
             let body = format!(r#"{{"token": "t{issued}", "expires_in": 300}}"#);
             return Some(Answer::Status(200, vec![], body.into_bytes()));
         }
         if seen.path == "/v2/" {
             return None;
         }
-        let good = format!("Bearer t{issued}");
-        used += 1;
-        // each token is good for two requests
-        if issued > 0 && used <= 2 && seen.authorization.as_deref() == Some(&good) {
+        // the first token is no good once a blob is asked for
+        expired |= seen.is_blob();
+        let good = match seen.authorization.as_deref() {
+            Some("Bearer t1") => !expired,
+            token => token.is_some_and(|it| it.starts_with("Bearer t")),
+        };
+        if good {
             return None;
         }
         let ask = format!(r#"Bearer realm="http://{host}/token",service="s",scope="x""#);
@@ -565,6 +567,37 @@ fn what_is_denied_says_how_to_log_in() {
         hint.contains(&format!("hoist login {}", case.fake.host())),
         "{hint}"
     );
+}
+
+#[test]
+fn tags_come_in_pages_and_an_endless_list_ends() {
+    let case = Case::new();
+    let name = Name::parse(&format!("{}/app", case.fake.host())).unwrap();
+    let page = |tags: &str, next: &str| {
+        let link = ("Link".to_owned(), format!("<{next}>; rel=\"next\""));
+        Some(Answer::Status(200, vec![link], tags.as_bytes().to_vec()))
+    };
+    case.fake.behave(move |seen, _| match seen.path.as_str() {
+        "/v2/app/tags/list" => page(
+            r#"{"tags": ["a", "b/../c", ""]}"#,
+            "/v2/app/tags/list?last=b",
+        ),
+        "/v2/app/tags/list?last=b" => page(r#"{"tags": ["d"]}"#, "http://evil.test/x?last=d"),
+        "/v2/app/tags/list?last=d" => page(r#"{"tags": null}"#, "/v2/app/tags/list?last=z"),
+        _ => None,
+    });
+    let tags = client(&[]).tags(&name).unwrap();
+    let tags: Vec<&str> = tags.iter().filter_map(Name::tag).collect();
+    assert_eq!(tags, ["a", "d"], "what is no tag is left out");
+
+    let many = format!(r#"{{"tags": ["{}"]}}"#, vec!["x"; 10_000].join(r#"",""#));
+    case.fake
+        .behave(move |_, _| page(&many, "/v2/app/tags/list?last=x"));
+    assert!(client(&[]).tags(&name).unwrap().len() <= 110_000);
+    case.fake
+        .behave(|_, _| Some(Answer::Status(200, vec![], b"<html>".to_vec())));
+    let error = whole(&client(&[]).tags(&name).unwrap_err());
+    assert!(error.contains("no list of tags"), "{error}");
 }
 
 #[test]

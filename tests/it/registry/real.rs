@@ -175,6 +175,36 @@ fn an_index_goes_whole_or_not_at_all() {
 }
 
 #[test]
+fn all_tags_of_a_repository_come_and_go_together() {
+    let server = Server::start("", None);
+    let folder = tempfile::tempdir().unwrap();
+    for tag in ["a:1", "a:2", "a:latest", "b:1"] {
+        trees::push_small(&server, folder.path(), tag);
+    }
+    let root = folder.path();
+    hoist(root, &[], &["pull", "-q", "-a", &server.name("a")]);
+    let here = hoist(root, &[], &["images", "--format", "{{.Tag}}"]);
+    let mut tags: Vec<&str> = here.lines().collect();
+    tags.sort_unstable();
+    assert_eq!(tags, ["1", "2", "latest"], "and nothing of b");
+    let other = Server::start("", None);
+    for tag in ["1", "2"] {
+        let from = server.name(&format!("a:{tag}"));
+        hoist(root, &[], &["tag", &from, &other.name(&format!("c:{tag}"))]);
+    }
+    hoist(root, &[], &["push", "-q", "--all-tags", &other.name("c")]);
+    assert_eq!(digest(&other, "c:1"), digest(&server, "a:1"));
+    assert_eq!(digest(&other, "c:2"), digest(&server, "a:2"));
+    for (words, expected) in [
+        (["pull", "-a", "a:1"], "neither tag nor digest"),
+        (["push", "-a", "nobody/has-it"], "is not in the store"),
+    ] {
+        let failed = super::server::fails(root, &[], &words);
+        assert!(failed.contains(expected), "{failed}");
+    }
+}
+
+#[test]
 fn with_tls_the_ca_decides() {
     let tls = Tls::new();
     let server = Server::start("", Some(&tls));

@@ -22,11 +22,12 @@ use std::time::{Duration, Instant};
 /// The variable that tells the agent where to listen.
 pub const SOCKET: &str = "HOIST_WORLD_SOCKET";
 
-/// `sh -c ENTER sh EXE CGROUP…`: joins the cgroups, then becomes `unshare`, whose child is the agent.
+/// `sh -c ENTER sh EXE CGROUP…`: joins the cgroups, then becomes `unshare`, whose child is the agent. Signals mean what
+/// they mean to a user's shell, also when the tests run in the background of a script, where SIGINT is ignored.
 pub const ENTER: &str = r#"
 exe=$1; shift
 for cgroup; do echo $$ >"$cgroup/cgroup.procs" || exit 1; done
-exec unshare --mount --pid --net --cgroup --ipc --uts --fork --kill-child --mount-proc \
+exec env --default-signal=INT,QUIT,HUP unshare --mount --pid --net --cgroup --ipc --uts --fork --kill-child --mount-proc \
     "$exe" --exact world::agent::agent --ignored --test-threads=1 --nocapture >/dev/null
 "#;
 
