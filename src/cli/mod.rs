@@ -55,11 +55,11 @@ pub fn reentry_failed(error: &dyn std::error::Error) -> ExitCode {
 }
 
 fn dispatch(mut cli: Cli, env: Env) -> Result<Exit, Error> {
-    if let Some(args::Verb::Run(run)) = &mut cli.verb {
+    if let Some(args::Verb::Run(args::Named(run))) = &mut cli.verb {
         cli.global.project_name = run.project_name.take().or(cli.global.project_name);
     }
     let mut view = View::new(&cli.global, &env);
-    if matches!(&cli.verb, Some(args::Verb::Config(config)) if config.wants_json()) {
+    if matches!(&cli.verb, Some(args::Verb::Config(args::Named(config))) if config.wants_json()) {
         // Who reads the project as JSON reads its problems as JSON, too.
         view.mode = view::progress::Mode::Json;
     }

@@ -9,6 +9,7 @@ pub mod container;
 mod image;
 pub mod inspect;
 mod lifecycle;
+mod named;
 mod registry;
 pub mod resources;
 mod single;
@@ -26,6 +27,7 @@ pub use inspect::{
 pub use lifecycle::{
     Create, Down, Kill, PullWhen, RemoveImages, Restart, Rm, Scale, Services, Start, Stop, Up, Wait,
 };
+pub use named::Named;
 pub use registry::{Login, Logout, Pull, PullPolicy, Push};
 pub use resources::{InspectAny, Kind as InspectKind, Network, Project, RemoveProject, Volume};
 pub use single::{Attach, Cp, Run};
@@ -65,10 +67,10 @@ pub struct Cli {
 
 impl Cli {
     /// Reads a line, the name of the program first. Only verbs that it names are made ready for the parser: all of them,
-    /// with the flags of every command, would be half the time of a short command.
+    /// with the flags of every command, would be most of the time of a short command.
     pub fn read(words: &[OsString]) -> Result<Self, clap::Error> {
         // What ends with the process is not taken apart before.
-        let all = ManuallyDrop::new(Self::command());
+        let all = ManuallyDrop::new(named::only(words, Self::command));
         let is_named = |verb: &&Command| {
             let mut names = std::iter::once(verb.get_name()).chain(verb.get_all_aliases());
             names.any(|name| words.iter().skip(1).any(|word| word == name))
@@ -177,121 +179,121 @@ pub enum Ansi {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Create and start containers
-    Up(Box<Up>),
+    Up(Named<Box<Up>>),
     /// Stop and remove containers and networks
-    Down(Down),
+    Down(Named<Down>),
     /// List containers
-    Ps(Ps),
+    Ps(Named<Ps>),
     /// Show what containers wrote
-    Logs(Logs),
+    Logs(Named<Logs>),
     /// Run a command in a running container
-    Exec(Exec),
+    Exec(Named<Exec>),
     /// Run a one-off command in a container of its own
-    Run(Box<Run>),
+    Run(Named<Box<Run>>),
     /// Check the compose file and print it in canonical form
     #[command(alias = "convert")]
-    Config(Config),
+    Config(Named<Config>),
     /// Stop containers and keep them
-    Stop(Stop),
+    Stop(Named<Stop>),
     /// Start stopped containers
-    Start(Start),
+    Start(Named<Start>),
     /// Stop containers and start them again
-    Restart(Restart),
+    Restart(Named<Restart>),
     /// Create containers, do not start them
-    Create(Create),
+    Create(Named<Create>),
     /// Set how many containers services have
-    Scale(Scale),
+    Scale(Named<Scale>),
     /// Freeze containers
-    Pause(Services),
+    Pause(Named<Services>),
     /// Let frozen containers go on
-    Unpause(Services),
+    Unpause(Named<Services>),
     /// Send a signal to containers
-    Kill(Kill),
+    Kill(Named<Kill>),
     /// Remove stopped containers
-    Rm(Rm),
+    Rm(Named<Rm>),
     /// Block until containers have stopped
-    Wait(Wait),
+    Wait(Named<Wait>),
     /// Attach stdin, stdout and stderr to a running container
-    Attach(Attach),
+    Attach(Named<Attach>),
     /// Copy files between a container and here
-    Cp(Cp),
+    Cp(Named<Cp>),
     /// Show what containers use: CPU, memory, network, disk
-    Stats(Stats),
+    Stats(Named<Stats>),
     /// Show the processes of containers
-    Top(Services),
+    Top(Named<Services>),
     /// Show what happens to containers as it happens
-    Events(Events),
+    Events(Named<Events>),
     /// Bring what changes here into the containers
-    Watch(Watch),
+    Watch(Named<Watch>),
     /// List the volumes of the project
-    Volumes(Volumes),
+    Volumes(Named<Volumes>),
     /// List projects
-    Ls(Ls),
+    Ls(Named<Ls>),
     /// Print where a container's port is published
-    Port(Port),
+    Port(Named<Port>),
     /// Fetch images from registries
-    Pull(Pull),
+    Pull(Named<Pull>),
     /// Push images to registries
-    Push(Push),
+    Push(Named<Push>),
     /// Log in to a registry
-    Login(Login),
+    Login(Named<Login>),
     /// Forget the credentials of a registry
-    Logout(Logout),
+    Logout(Named<Logout>),
     /// List the images of the project's containers; outside of a project, those in the store
-    Images(Images),
+    Images(Named<Images>),
     /// Commands about images
     #[command(subcommand)]
-    Image(Image),
+    Image(Named<Image>),
     /// Show how an image was made
-    History(History),
+    History(Named<History>),
     /// Show all that is known of containers, images, networks and volumes
-    Inspect(InspectAny),
+    Inspect(Named<InspectAny>),
     /// Commands about the whole installation
     #[command(subcommand)]
-    System(System),
+    System(Named<System>),
     /// Write down which images the services run on, exactly, in compose.lock
-    Lock(LockImages),
+    Lock(Named<LockImages>),
     /// Put all locked images into one OCI layout
-    Vendor(Vendor),
+    Vendor(Named<Vendor>),
     /// Write the files of a service's container as a tar archive
-    Export(Export),
+    Export(Named<Export>),
     /// Make an image of a service's container
-    Commit(Commit),
+    Commit(Named<Commit>),
     /// Remove images from the store
-    Rmi(Rmi),
+    Rmi(Named<Rmi>),
     /// Write images to an archive or folder
-    Save(Save),
+    Save(Named<Save>),
     /// Bring images in from an archive or folder
-    Load(Load),
+    Load(Named<Load>),
     /// Make an image from a tar archive of a root filesystem
-    Import(Import),
+    Import(Named<Import>),
     /// Give an image another name
-    Tag(Tag),
+    Tag(Named<Tag>),
     /// Commands about single containers
     #[command(subcommand)]
-    Container(Container),
+    Container(Named<Container>),
     /// Commands about networks
     #[command(subcommand)]
-    Network(Network),
+    Network(Named<Network>),
     /// Commands about volumes
     #[command(subcommand)]
-    Volume(Volume),
+    Volume(Named<Volume>),
     /// Commands about projects
     #[command(subcommand)]
-    Project(Project),
+    Project(Named<Project>),
     /// Draw the services as a graph for Graphviz
-    Viz(Viz),
+    Viz(Named<Viz>),
     /// Commands that are being tried out
     #[command(subcommand)]
-    Alpha(Alpha),
+    Alpha(Named<Alpha>),
     /// Look at this machine: what hoist needs, and what mends it
-    Doctor(Doctor),
+    Doctor(Named<Doctor>),
     /// Print the version
-    Version(Version),
+    Version(Named<Version>),
     /// Print a completion script for a shell
-    Completion(Completion),
+    Completion(Named<Completion>),
     /// Write the man pages into a folder
-    Man(Man),
+    Man(Named<Man>),
 }
 
 /// `alpha`
@@ -333,7 +335,7 @@ mod tests {
     fn file_and_follow_share_a_letter_on_two_sides_of_the_verb() {
         let cli = parse("-f a.yaml -f b.yaml logs -f web").unwrap();
         assert_eq!(cli.global.file, [PathBuf::from("a.yaml"), "b.yaml".into()]);
-        let Some(Verb::Logs(logs)) = cli.verb else {
+        let Some(Verb::Logs(Named(logs))) = cli.verb else {
             panic!("not logs")
         };
         assert!(logs.follow);
@@ -351,7 +353,7 @@ mod tests {
     #[test]
     fn exec_leaves_the_commands_own_flags_alone() {
         let cli = parse("exec -T -e A=1 web sh -c -T --help").unwrap();
-        let Some(Verb::Exec(exec)) = cli.verb else {
+        let Some(Verb::Exec(Named(exec))) = cli.verb else {
             panic!("not exec")
         };
         assert!(exec.no_tty);
@@ -389,7 +391,7 @@ mod tests {
 
     #[test]
     fn scale_is_checked_while_parsing() {
-        let Some(Verb::Up(up)) = parse("up --scale web=3 --scale db=0").unwrap().verb else {
+        let Some(Verb::Up(Named(up))) = parse("up --scale web=3 --scale db=0").unwrap().verb else {
             panic!("not up")
         };
         assert_eq!(up.scale.len(), 2);

@@ -142,14 +142,14 @@ fn bad_filter(text: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::args::{Cli, Verb};
+    use crate::cli::args::{Cli, Named, Verb};
     use crate::cli::view::containers::tests::container;
     use clap::Parser;
 
     /// Names of those of `web` (running) and `job` (exited) that a command line shows.
     fn shown(line: &str) -> Result<Vec<String>, Error> {
         let words = ["hoist", "ps"].into_iter().chain(line.split_whitespace());
-        let Some(Verb::Ps(args)) = Cli::try_parse_from(words).unwrap().verb else {
+        let Some(Verb::Ps(Named(args))) = Cli::try_parse_from(words).unwrap().verb else {
             panic!("not ps")
         };
         let mut job = container("job");
