@@ -8,6 +8,7 @@
 //! case of the first that does not differ is a failure, too; `HOIST_PENDING=1` writes the second anew.
 
 mod answer;
+mod artifacts;
 mod case;
 mod forms;
 mod generated;

@@ -10,7 +10,7 @@ mod intake;
 mod lock;
 mod push;
 mod real;
-mod server;
+pub mod server;
 mod token;
 pub mod trees;
 
