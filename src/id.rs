@@ -104,7 +104,7 @@ name!(
     /// A service as it is keyed in the compose file: `[a-zA-Z0-9._-]+`.
     ServiceName,
     "service name",
-    "must consist only of letters, digits, `.`, `_` and `-`",
+    "must consist only of the letters `a` to `z` and `A` to `Z`, digits, `.`, `_` and `-`",
     |t| is_word(t, is_name_char, is_name_char)
 );
 name!(

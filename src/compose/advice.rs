@@ -43,7 +43,7 @@ const EXAMPLES: &[(&str, &str)] = &[
         "depends_on",
         "`depends_on: [db]`, or `depends_on: {db: {condition: service_healthy}}`",
     ),
-    ("depends_on.*", "`db: {condition: service_started}`"),
+    ("depends_on.*", "`*: {condition: service_started}`"),
     (
         "environment",
         "`environment: {NAME: value}`, or `- NAME=value`",
@@ -115,10 +115,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("memswap_limit", "`memswap_limit: 1g`, or `-1` for no limit"),
     ("mem_reservation", "`mem_reservation: 256m`"),
     ("shm_size", "`shm_size: 64m`, with `b`, `k`, `m` or `g`"),
-    (
-        "ulimits.*",
-        "`nofile: 1024`, or `nofile: {soft: 1024, hard: 2048}`",
-    ),
+    ("ulimits.*", "`*: 1024`, or `*: {soft: 1024, hard: 2048}`"),
     (
         "ulimits",
         "`ulimits: {nofile: 1024}`, or `{nofile: {soft: 1024, hard: 2048}}`",
@@ -179,13 +176,38 @@ const SECTIONS: &[(&str, &str)] = &[
     ("include", "`include: [other/compose.yaml]`"),
 ];
 
-/// How what is in a section at the top is written.
+/// How what is in a section at the top is written; `*` is its name.
 const MEMBERS: &[(&str, &str)] = &[
-    ("services", "`web: {image: nginx}`"),
-    ("networks", "`front: {}`"),
-    ("volumes", "`data: {}`"),
-    ("secrets", "`token: {file: ./token.txt}`"),
-    ("configs", "`conf: {file: ./conf.txt}`"),
+    ("services", "`*: {image: nginx}`"),
+    ("networks", "`*: {}`"),
+    ("volumes", "`*: {}`"),
+    ("secrets", "`*: {file: ./*.txt}`"),
+    ("configs", "`*: {file: ./*.txt}`"),
+];
+
+/// What to do about some causes, wherever they are.
+const CAUSES: &[(&str, &str)] = &[
+    (
+        "are not equally long",
+        "name as many ports on both sides: `\"8000-8002:9000-9002\"`",
+    ),
+    (
+        "ends before it begins",
+        "write the smaller number first: `\"8000-8002:9000-9002\"`",
+    ),
+    (
+        "names no container port",
+        "write the port of the container behind the last `:`: `\"8080:80\"`",
+    ),
+    ("is not a protocol", "write `80/tcp` or `80/udp`"),
+    (
+        "is not an absolute path",
+        "a path in the container begins with `/`: `- data:/path`",
+    ),
+    (
+        "the soft limit is above the hard one",
+        "write a `soft` that is at most as large as `hard`",
+    ),
 ];
 
 /// Gives a problem a hint, if it has none.
@@ -205,10 +227,16 @@ fn by_path(message: &str) -> Option<String> {
         return None;
     }
     let plain: Vec<&str> = path.split('.').map(without_index).collect();
-    let as_written = |example: &str| format!("write it as {example}");
+    let name = plain.last().copied().unwrap_or_default();
+    let as_written = |example: &str| format!("write it as {}", example.replace('*', name));
     let told = message.get(path.len() + 2..).unwrap_or_default();
+    if let Some((_, advice)) = CAUSES.iter().find(|(cause, _)| told.contains(cause)) {
+        return Some((*advice).to_owned());
+    }
     let member = || match plain[..] {
-        [section, _] if told.starts_with(" must be") => named(MEMBERS, section),
+        [section, _] if told.starts_with(" must be") || told.contains(": one of ") => {
+            named(MEMBERS, section)
+        }
         _ => None,
     };
     let section = |name| named(SECTIONS, name);
@@ -344,14 +372,22 @@ mod tests {
             ),
             ("`services.a.develop`: `x` is missing", "add `x: …`"),
             ("`volumes` must be a mapping, not a text", "data: {}"),
-            ("`volumes.a` must be a mapping, not a text", "data: {}"),
+            ("`volumes.a` must be a mapping, not a text", "`a: {}`"),
+            (
+                "`secrets.s`: one of `file` is needed",
+                "`s: {file: ./s.txt}`",
+            ),
+            (
+                "`services.a.ports[0]`: the range `2-1` ends before it begins",
+                "smaller",
+            ),
             (
                 "`services.image` must be a mapping, not a text",
-                "web: {image: nginx}",
+                "`image: {image: nginx}`",
             ),
             (
                 "`services.a.depends_on.b`: `condition` is missing",
-                "service_started",
+                "`b: {condition: service_started}`",
             ),
         ] {
             let hint = by_path(message).unwrap();

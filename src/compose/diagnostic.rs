@@ -137,6 +137,16 @@ impl Report {
         self.found.last_mut().expect("one was pushed just now")
     }
 
+    /// Gives the problems behind the first `known` the place where what they are about came in, unless they have one.
+    pub fn lead(&mut self, known: usize, span: Span, how: &str) {
+        for problem in self.found.iter_mut().skip(known) {
+            let told = |label: &Label| label.span == span || label.text == how;
+            if problem.primary != Some(span) && !problem.secondary.iter().any(told) {
+                problem.also(span, how);
+            }
+        }
+    }
+
     /// Whether there are so many already that no more are collected.
     pub fn is_full(&self) -> bool {
         self.found.len() >= MAX_FOUND
@@ -267,6 +277,17 @@ pub fn did_you_mean<'a>(
         .filter(|(distance, candidate)| *distance <= limit && *candidate != word)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+}
+
+/// What a word was probably meant to be, or all that it can be.
+pub fn one_of_few(word: &str, all: &[&str]) -> String {
+    match did_you_mean(word, all.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => {
+            let all: Vec<String> = all.iter().map(|name| format!("`{name}`")).collect();
+            format!("expected {}", all.join(", "))
+        }
+    }
 }
 
 /// Insertions, deletions, replacements and swaps of neighbours that lead from `a` to `b`, which may be in capitals.

@@ -4,10 +4,12 @@
 
 use super::diagnostic::Report;
 use super::interpolation::Lookup;
+use super::interpolation::in_writing;
 use super::interpolation::substitute;
 use super::source::Position;
 use super::source::Span;
 use indexmap::IndexMap;
+use std::ops::Range;
 
 /// The variables of one or more files, in their order.
 pub type Variables = IndexMap<String, Variable>;
@@ -212,23 +214,34 @@ impl<'a> File<'a> {
         }
         let (outer, inner) = (self.lookup, &*self.out);
         let lookup = |name: &str| outer(name).or_else(|| Some(inner.get(name)?.value.clone()));
-        match substitute(value, &lookup) {
-            Ok(done) => {
-                for (name, _) in done.unset {
-                    let message =
-                        format!("variable `{name}` is not set, an empty text is used instead");
-                    let span = self.span(at, value.len());
-                    let hint = format!("set it, or write `${{{name}:-default}}`");
-                    let warning = self.report.warning("unset-variable", message);
-                    warning.at(span).hint(hint);
-                }
-                Some(done.text)
-            }
-            Err(problem) => {
-                let kind = problem.kind;
-                self.error(at, value.len(), &kind.message(), &kind.hint());
-                None
-            }
+        let (text, unset, problems) = match substitute(value, &lookup) {
+            Ok(done) => (Some(done.text), done.unset, Vec::new()),
+            Err(refused) => (None, refused.unset, refused.problems),
+        };
+        for (name, range) in unset {
+            let message = format!("variable `{name}` is not set, an empty text is used instead");
+            let span = self.part(value, at, &range);
+            let hint = format!("set it, or write `${{{name}:-default}}`");
+            let warning = self.report.warning("unset-variable", message);
+            warning.at(span).hint(hint);
+        }
+        for problem in problems {
+            let (kind, span) = (problem.kind, self.part(value, at, &problem.range));
+            let error = self.report.error("dotenv", kind.message());
+            error.at(span).hint(kind.hint());
+        }
+        text
+    }
+
+    /// The place of a part of the value that begins at `at` and ends before what is read next.
+    fn part(&mut self, value: &str, at: usize, range: &Range<usize>) -> Span {
+        let written = &self.text[at..self.at];
+        if written.starts_with(value) {
+            return self.span(at + range.start, range.len());
+        }
+        match in_writing(written, value, range) {
+            Some(part) => self.span(at + part.start, part.len()),
+            None => self.span(at, value.len()),
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Invariant: a chain of services that comes back to itself is an error that shows the chain.
 
+use super::diagnostic::one_of_few;
 use super::merge;
 use super::normalize::Environment;
 use super::schema::SERVICE_SHAPE as SHAPE;
@@ -170,14 +171,15 @@ impl Forest<'_> {
 
     fn check_keys(&mut self, fields: &Map) {
         for (key, entry) in fields {
-            if !matches!(key.as_str(), "service" | "file") && !key.starts_with("x-") {
+            let known = ["file", "service"];
+            if !known.contains(&key.as_str()) && !key.starts_with("x-") {
                 self.report
                     .error(
                         "unknown-attribute",
                         format!("unknown attribute `{key}` in `extends`"),
                     )
                     .at(entry.key)
-                    .hint("expected `file`, `service`");
+                    .hint(one_of_few(key, &known));
             }
         }
     }

@@ -3,6 +3,7 @@
 //! Invariant: a file that includes itself, over however many others, is an error that shows the chain; including a file
 //! twice side by side is fine.
 
+use super::diagnostic::one_of_few;
 use super::dotenv;
 use super::dotenv::Variables;
 use super::normalize::Environment;
@@ -122,7 +123,7 @@ impl Forest<'_> {
                         format!("unknown attribute `{key}` in `include`"),
                     )
                     .at(entry.key)
-                    .hint("expected `path`, `project_directory`, `env_file`");
+                    .hint(one_of_few(key, &known));
             }
         }
     }

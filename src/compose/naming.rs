@@ -86,12 +86,12 @@ impl Loader<'_> {
         let lookup = |name: &str| environment.get(name).cloned();
         let text = match interpolation::substitute(text, &lookup) {
             Ok(done) => done.text,
-            Err(problem) => {
-                self.forest
-                    .report
-                    .error("invalid-variable", problem.kind.message())
-                    .at(node.span)
-                    .hint(problem.kind.hint());
+            Err(refused) => {
+                for problem in refused.problems {
+                    let kind = problem.kind;
+                    let told = self.forest.report.error(kind.code(), kind.message());
+                    told.at(node.span).hint(kind.hint());
+                }
                 return None;
             }
         };

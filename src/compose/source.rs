@@ -51,6 +51,29 @@ impl Span {
     }
 }
 
+impl Span {
+    /// The part of a span where the bytes `range` of what is `written` in it are.
+    pub fn within(self, written: &str, range: &std::ops::Range<usize>) -> Span {
+        let at = |bytes: usize| {
+            let before = written.get(..bytes).unwrap_or_default();
+            let (lines, last) = match before.rsplit_once('\n') {
+                Some((lines, last)) => (lines.matches('\n').count() + 1, last),
+                None => (0, before),
+            };
+            let column = if lines == 0 { self.start.column } else { 0 };
+            Position {
+                line: self.start.line.saturating_add(lines as u32),
+                column: column.saturating_add(last.chars().count() as u32),
+            }
+        };
+        Span {
+            source: self.source,
+            start: at(range.start),
+            end: at(range.end),
+        }
+    }
+}
+
 /// One text that was read.
 #[derive(Debug, Clone)]
 pub struct Source {
@@ -98,6 +121,54 @@ impl SourceMap {
     pub fn locate(&self, span: Span) -> String {
         let name = self.get(span.source).map_or("?", |source| &source.name);
         format!("{name}:{}:{}", span.start.line, span.start.column + 1)
+    }
+}
+
+/// How many bytes a [`Finder`] looks at.
+const MAX_LOOKED_AT: usize = 256 * 1024 * 1024;
+
+/// Finds what is written at places, at little cost if they are asked for in the order of the text.
+pub struct Finder<'a> {
+    sources: &'a SourceMap,
+    /// A source, one of its lines, and the byte where that begins.
+    found: (u32, u32, usize),
+    left: usize,
+}
+
+impl<'a> Finder<'a> {
+    /// In these texts.
+    pub fn new(sources: &'a SourceMap) -> Self {
+        Self {
+            sources,
+            found: (0, 1, 0),
+            left: MAX_LOOKED_AT,
+        }
+    }
+
+    /// What is written from there on, and how long the span is in it, bytes; none if there is no such place, or it would
+    /// take too long to find it.
+    pub fn rest(&mut self, span: Span) -> Option<(&'a str, usize)> {
+        let text = &*self.sources.get(span.source)?.text;
+        let start = self.byte(text, span.source, span.start)?;
+        let end = self.byte(text, span.source, span.end)?;
+        Some((text.get(start..)?, end.checked_sub(start)?))
+    }
+
+    fn byte(&mut self, text: &str, source: u32, at: Position) -> Option<usize> {
+        let (known, mut line, mut byte) = self.found;
+        if known != source || line > at.line {
+            (line, byte) = (1, 0);
+        }
+        let begun = byte;
+        while line < at.line {
+            byte += text.get(byte..)?.find('\n')? + 1;
+            line += 1;
+        }
+        self.left = self.left.checked_sub(byte - begun)?;
+        self.found = (source, line, byte);
+        let rest = text.get(byte..)?;
+        let column = rest.char_indices().nth(at.column as usize);
+        Some(byte + column.map_or(rest.len(), |(column, _)| column))
     }
 }
 

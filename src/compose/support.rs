@@ -90,6 +90,9 @@ impl Support<'_> {
 
     /// An image that is there already need not be built.
     fn build(&mut self, service: &Node, entry: &Entry) {
+        if entry.value.is_broken() {
+            return;
+        }
         let name = self.path.strip_prefix("services.").unwrap_or(&self.path);
         if service.get("image").is_some() {
             let message =

@@ -181,7 +181,7 @@ impl<'a> Forest<'a> {
     pub fn interpolate(&mut self, node: &mut Node, environment: &Environment) {
         if self.options.interpolate {
             let lookup = |name: &str| environment.get(name).cloned();
-            interpolation::interpolate(node, &lookup, &mut self.report);
+            interpolation::interpolate(node, &lookup, &self.sources, &mut self.report);
         }
     }
 

@@ -7,6 +7,7 @@
 //! begin with `x-`; whatever is broken is reported, and only once.
 
 mod cast;
+mod hint;
 mod structure;
 mod unique;
 mod via;
@@ -14,6 +15,7 @@ mod via;
 use super::diagnostic::Diagnostic;
 use super::diagnostic::Report;
 use super::diagnostic::did_you_mean;
+use super::diagnostic::one_of_few;
 use super::schema::Attribute;
 use super::schema::Default;
 use super::schema::Kind;
@@ -98,7 +100,7 @@ impl Conform<'_> {
     fn detour(&mut self, node: &Node) -> usize {
         let known = self.via.len();
         let steps = node.history.steps().iter();
-        self.via.extend(steps.filter_map(via::detour));
+        self.via.extend(steps.filter_map(Step::detour));
         known
     }
 
@@ -297,15 +299,11 @@ impl Conform<'_> {
             "" => String::new(),
             path => format!(" in `{path}`"),
         };
-        let names = || shape.fields().iter().map(|field| field.name);
-        let near = did_you_mean(key, names());
+        let names: Vec<&'static str> = shape.fields().iter().map(|field| field.name).collect();
+        let near = did_you_mean(key, names.iter().copied());
         let hint = match near {
-            Some(near) => format!("did you mean `{near}`?"),
-            None if names().count() > FEW => "attributes of your own begin with `x-`".to_owned(),
-            None => {
-                let all: Vec<String> = names().map(|name| format!("`{name}`")).collect();
-                format!("expected {}", all.join(", "))
-            }
+            None if names.len() > FEW => "attributes of your own begin with `x-`".to_owned(),
+            _ => one_of_few(key, &names),
         };
         let message = format!("unknown attribute `{key}`{place}");
         self.error("unknown-attribute", message, span).hint(hint);
@@ -325,10 +323,10 @@ impl Conform<'_> {
             }
             _ => format!("`{}` must be {expected}, not {}", self.path, node.kind()),
         };
-        let quoted = node.scalar().filter(|_| expected == "a text");
+        let hint = hint::of_type(&self.path, node, expected);
         let diagnostic = self.error("wrong-type", message, node.span);
-        if let Some(text) = quoted {
-            diagnostic.hint(format!("write it in quotes: `\"{text}\"`"));
+        if let Some(hint) = hint {
+            diagnostic.hint(hint);
         }
     }
 

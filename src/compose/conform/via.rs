@@ -1,6 +1,5 @@
 //! How a value came to be, for the words beside its place.
 
-use crate::compose::source::Span;
 use crate::compose::yaml::Node;
 use crate::compose::yaml::Step;
 
@@ -15,14 +14,4 @@ pub fn variables(node: &Node) -> String {
     });
     let names = names.into_iter().flatten().map(|name| format!("`{name}`"));
     names.collect::<Vec<_>>().join(", ")
-}
-
-/// How a value came from elsewhere.
-pub fn detour(step: &Step) -> Option<(Span, &'static str)> {
-    match step {
-        Step::Alias(span) => Some((*span, "used here")),
-        Step::Extends(span) => Some((*span, "extended here")),
-        Step::Include(span) => Some((*span, "included here")),
-        Step::Variables(..) | Step::Over(_) | Step::Default => None,
-    }
 }

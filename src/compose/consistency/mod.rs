@@ -10,6 +10,7 @@ mod service;
 
 use super::diagnostic::Report;
 use super::profiles::Disabled;
+use super::source::Span;
 use super::yaml::Entry;
 use super::yaml::Map;
 use super::yaml::Node;
@@ -46,6 +47,12 @@ pub struct Service<'a> {
 impl<'a> Service<'a> {
     fn get(&self, key: &str) -> Option<&'a Node> {
         self.entry.value.get(key)
+    }
+
+    /// Where an attribute, or the whole service, came in that was written elsewhere.
+    fn detour(&self, key: &str) -> Option<(Span, &'static str)> {
+        let attribute = self.get(key).and_then(|node| node.history.detour());
+        attribute.or_else(|| self.entry.value.history.detour())
     }
 
     fn items(&self, key: &str) -> &'a [Node] {

@@ -11,11 +11,22 @@ use std::collections::BTreeSet;
 
 /// A name that must exist.
 struct Reference<'a> {
+    /// The attribute that it is in.
+    key: &'static str,
     /// The section it must be in.
     section: &'static str,
     name: &'a str,
     span: Span,
-    verb: &'static str,
+}
+
+impl Reference<'_> {
+    fn verb(&self) -> &'static str {
+        match self.key {
+            "depends_on" => "depends on",
+            "build" => "is built with",
+            _ => "refers to",
+        }
+    }
 }
 
 /// Checks all names in a service.
@@ -29,19 +40,55 @@ pub fn check(service: &Service<'_>, root: &Node, disabled: &[Disabled], report: 
 }
 
 fn references<'a>(service: &Service<'a>) -> Vec<Reference<'a>> {
+    let mut all = to_services(service);
+    for section in ["networks", "models"] {
+        for (name, entry) in service.entries(section) {
+            all.push(Reference {
+                key: section,
+                section,
+                name,
+                span: entry.key,
+            });
+        }
+    }
+    let built = service.get("build").and_then(|build| build.get("secrets"));
+    let volumes = service.items("volumes").iter();
+    let volumes = volumes.filter(|mount| mount.text_at("type") == Some("volume"));
+    all.extend(volumes.filter_map(|mount| mounted("volumes", "volumes", mount)));
+    let built = built.map_or(&[][..], Node::items).iter();
+    all.extend(built.filter_map(|mount| mounted("build", "secrets", mount)));
+    for section in ["secrets", "configs"] {
+        let mounts = service.items(section).iter();
+        all.extend(mounts.filter_map(|mount| mounted(section, section, mount)));
+    }
+    all
+}
+
+/// The source of a mount.
+fn mounted<'a>(key: &'static str, section: &'static str, mount: &'a Node) -> Option<Reference<'a>> {
+    let source = mount.get("source")?;
+    Some(Reference {
+        key,
+        section,
+        name: source.as_str()?,
+        span: source.span,
+    })
+}
+
+fn to_services<'a>(service: &Service<'a>) -> Vec<Reference<'a>> {
     let mut all = Vec::new();
-    let mut add = |section, name, span, verb| {
+    let mut add = |key, name, span| {
         all.push(Reference {
-            section,
+            key,
+            section: "services",
             name,
             span,
-            verb,
         });
     };
     let first = |text: &'a str| text.split(':').next().unwrap_or(text);
     for link in service.items("links") {
         if let Some(text) = link.as_str() {
-            add("services", first(text), link.span, "refers to");
+            add("links", first(text), link.span);
         }
     }
     for key in ["network_mode", "ipc", "pid", "uts"] {
@@ -49,42 +96,16 @@ fn references<'a>(service: &Service<'a>) -> Vec<Reference<'a>> {
             continue;
         };
         if let Some(name) = node.as_str().and_then(|text| text.strip_prefix("service:")) {
-            add("services", name, node.span, "refers to");
+            add(key, name, node.span);
         }
     }
     for from in service.items("volumes_from") {
         if let Some(text) = from.as_str().filter(|text| !text.starts_with("container:")) {
-            add("services", first(text), from.span, "refers to");
+            add("volumes_from", first(text), from.span);
         }
     }
     for (name, entry) in service.entries("depends_on") {
-        add("services", name, entry.key, "depends on");
-    }
-    for section in ["networks", "models"] {
-        for (name, entry) in service.entries(section) {
-            add(section, name, entry.key, "refers to");
-        }
-    }
-    for mount in service.items("volumes") {
-        let source = mount.get("source");
-        if let (Some("volume"), Some(source)) = (mount.text_at("type"), source)
-            && let Some(name) = source.as_str()
-        {
-            add("volumes", name, source.span, "refers to");
-        }
-    }
-    let built = service.get("build").and_then(|build| build.get("secrets"));
-    for mount in built.map_or(&[][..], Node::items) {
-        if let Some((source, name)) = mount.get("source").and_then(|n| Some((n, n.as_str()?))) {
-            add("secrets", name, source.span, "is built with");
-        }
-    }
-    for section in ["secrets", "configs"] {
-        for mount in service.items(section) {
-            if let Some((source, name)) = mount.get("source").and_then(|n| Some((n, n.as_str()?))) {
-                add(section, name, source.span, "refers to");
-            }
-        }
+        add("depends_on", name, entry.key);
     }
     all
 }
@@ -127,19 +148,30 @@ fn resolve(
     };
     let message = format!(
         "service `{}` {} {state} {kind} `{name}`",
-        service.name, reference.verb
+        service.name,
+        reference.verb()
     );
     let diagnostic = report.error(code, message);
     diagnostic.at(reference.span);
-    match (near, off) {
-        (_, Some(off)) => diagnostic.hint(format!(
-            "switch it on with `--profile {}`, or write `required: false`",
-            off.profile
-        )),
-        (Some(near), _) => diagnostic.hint(format!("did you mean `{near}`?")),
-        (None, _) if kind == "service" => {
-            diagnostic.hint(format!("define `{name}` below `services`"))
+    if let Some((span, how)) = service.detour(reference.key) {
+        diagnostic.also(span, how);
+    }
+    diagnostic.hint(match (near, off) {
+        (_, Some(off)) => {
+            let profile = &off.profile;
+            format!("switch it on with `--profile {profile}`, or write `required: false`")
         }
-        (None, _) => diagnostic.hint(format!("define `{name}` below the top-level `{kind}s`")),
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, _) => defined(section, name),
+    });
+}
+
+/// How something is defined.
+fn defined(section: &str, name: &str) -> String {
+    let example = match section {
+        "services" => return format!("define `{name}` below `services`"),
+        "secrets" | "configs" => format!("{{file: ./{name}.txt}}"),
+        _ => "{}".to_owned(),
     };
+    format!("define it at the top of the file: `{section}: {{{name}: {example}}}`")
 }

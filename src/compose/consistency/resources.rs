@@ -65,7 +65,8 @@ fn origin(path: &str, entry: &Entry, ways: &[&str], report: &mut Report) {
         }
         [_, second, ..] => {
             let message = format!("`{path}`: only one of {} is possible", shown.join(", "));
-            report.error("invalid-value", message).at(second.span);
+            let problem = report.error("invalid-value", message);
+            problem.at(second.span).hint("remove one of them");
         }
     }
 }

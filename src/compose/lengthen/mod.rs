@@ -64,10 +64,20 @@ impl<'a> Lengthen<'a> {
         if !self.budget.take(1, node.span, self.report) {
             return;
         }
+        let known = self.report.len();
         match self.wraps {
             true => self.wrapped(node, shape),
             false => self.form(node, shape.long),
         }
+        self.inner(node, shape);
+        if self.report.len() > known
+            && let Some((span, how)) = node.history.detour()
+        {
+            self.report.lead(known, span, how);
+        }
+    }
+
+    fn inner(&mut self, node: &mut Node, shape: &Shape) {
         match (shape.kind, &mut node.value) {
             (Kind::List(shape), Value::List(items)) => {
                 for (index, item) in items.iter_mut().enumerate() {

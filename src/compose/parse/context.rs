@@ -67,7 +67,9 @@ impl<'a> Context<'a> {
     pub fn fields(&mut self, node: &Node, mut read: impl FnMut(&mut Self, &str, &Node)) {
         for (key, entry) in node.entries() {
             if !entry.value.is_null() && !key.starts_with("x-") {
-                self.within(key, |cx| read(cx, key, &entry.value));
+                self.within(key, |cx| {
+                    cx.through(&entry.value, |cx| read(cx, key, &entry.value))
+                });
             }
         }
     }
@@ -75,7 +77,9 @@ impl<'a> Context<'a> {
     /// Calls `read` for each entry of a map with keys of the user's choice.
     pub fn entries(&mut self, node: &Node, mut read: impl FnMut(&mut Self, &str, &Entry)) {
         for (key, entry) in node.entries() {
-            self.within(key, |cx| read(cx, key, entry));
+            self.within(key, |cx| {
+                cx.through(&entry.value, |cx| read(cx, key, entry))
+            });
         }
     }
 
@@ -83,8 +87,19 @@ impl<'a> Context<'a> {
     pub fn items(&mut self, node: &Node, mut read: impl FnMut(&mut Self, &Node)) {
         for (index, item) in node.items().iter().enumerate() {
             let mark = self.path.index(index);
-            read(self, item);
+            self.through(item, |cx| read(cx, item));
             self.path.back(mark);
+        }
+    }
+
+    /// Runs `read`; what it finds to be wrong gets the place where the value came in, if it was written elsewhere.
+    fn through(&mut self, node: &Node, read: impl FnOnce(&mut Self)) {
+        let known = self.report.len();
+        read(self);
+        if self.report.len() > known
+            && let Some((span, how)) = node.history.detour()
+        {
+            self.report.lead(known, span, how);
         }
     }
 

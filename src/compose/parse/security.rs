@@ -130,7 +130,10 @@ fn namespace(cx: &mut Context<'_>, node: &Node, ipc: bool) -> Option<NamespaceOf
         _ => {
             cx.invalid(
                 node.span,
-                format!("`{text}` is not `host`, `service:NAME` or `container:NAME`"),
+                match ipc {
+                    true => format!("`{text}` is none of `host`, `shareable`, `private`, `none`, `service:NAME`, `container:NAME`"),
+                    false => format!("`{text}` is not `host`, `service:NAME` or `container:NAME`"),
+                },
             );
             None
         }

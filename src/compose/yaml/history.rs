@@ -33,6 +33,18 @@ pub enum Step {
     Default,
 }
 
+impl Step {
+    /// Where the value was taken from elsewhere, and how.
+    pub fn detour(&self) -> Option<(Span, &'static str)> {
+        match self {
+            Self::Alias(span) => Some((*span, "used here")),
+            Self::Extends(span) => Some((*span, "extended here")),
+            Self::Include(span) => Some((*span, "included here")),
+            Self::Variables(..) | Self::Over(_) | Self::Default => None,
+        }
+    }
+}
+
 impl History {
     /// Adds a step.
     pub fn add(&mut self, step: Step) {
@@ -54,6 +66,11 @@ impl History {
         steps.drain(..steps.len().saturating_sub(MOST));
         steps.extend(self.0.take().map(|way| way.steps).unwrap_or_default());
         self.0 = Some(Box::new(Way { steps }));
+    }
+
+    /// The last detour.
+    pub fn detour(&self) -> Option<(Span, &'static str)> {
+        self.steps().iter().rev().find_map(Step::detour)
     }
 
     /// All steps.
