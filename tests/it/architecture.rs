@@ -3,6 +3,7 @@
 //! The checks read the sources as text. They know Rust as rustfmt lays it out, which `make test` asserts first.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
@@ -287,6 +288,38 @@ fn functions_are_short() {
         "only {short} of {} functions have at most {SHORT_FUNCTION_LINES} lines; nine in ten should",
         lengths.len()
     );
+}
+
+/// What a package of a lock file depends on, without versions.
+fn locked(file: &str, package: &str) -> BTreeSet<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let text = fs::read_to_string(path).expect("it is there");
+    let header = format!("name = \"{package}\"\n");
+    let (_, section) = text.split_once(&header).expect("it is locked");
+    let section = section.split("[[package]]").next().unwrap_or_default();
+    let quoted = section.lines().filter_map(|line| line.strip_prefix(" \""));
+    let names = quoted.map(|line| line.split([' ', '"']).next().unwrap_or_default().to_owned());
+    names.collect()
+}
+
+/// The fuzz targets are a workspace of their own, which nothing else builds: their lock file is to fit all the same.
+#[test]
+fn fuzz_targets_lock_what_the_package_needs() {
+    let own = locked("Cargo.lock", "hoist");
+    let fuzzed = locked("fuzz/Cargo.lock", "hoist");
+    let missing: Vec<_> = fuzzed.difference(&own).cloned().collect();
+    assert_none("dependencies that are gone, in fuzz/Cargo.lock", &missing);
+    let manifest = include_str!("../../Cargo.toml");
+    let (_, needed) = manifest
+        .split_once("[dependencies]\n")
+        .expect("it has some");
+    let needed = needed.split("\n[").next().unwrap_or_default();
+    let names = needed.lines().filter_map(|line| line.split_once(" = "));
+    let missing: Vec<String> = names
+        .map(|(name, _)| name.trim().to_owned())
+        .filter(|name| !fuzzed.contains(name))
+        .collect();
+    assert_none("dependencies that fuzz/Cargo.lock does not have", &missing);
 }
 
 #[test]

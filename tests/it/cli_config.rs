@@ -113,6 +113,20 @@ fn the_graph_is_drawn_in_three_languages() {
     assert!(stderr.contains("add `--graph`"), "{stderr}");
 }
 
+/// Thirty arrows would be one bar at a box of the usual height.
+#[test]
+fn a_box_grows_with_the_arrows_at_it() {
+    let shop = shop();
+    let workers = (0..30).map(|n| format!("  w{n}: {{image: x, depends_on: [db]}}\n"));
+    let workers: String = workers.collect();
+    let text = format!("services:\n  db: {{image: x}}\n{workers}");
+    std::fs::write(shop.path().join("compose.yaml"), text).unwrap();
+    let svg = output(&shop, "config --graph --format svg");
+    let boxes = svg.lines().filter(|line| line.contains("class=\"box\""));
+    let high = boxes.filter(|line| line.contains("height=\"372\"")).count();
+    assert_eq!(high, 1, "{svg}");
+}
+
 #[test]
 fn problems_are_told_to_editors_as_ranges() {
     let shop = shop();

@@ -151,6 +151,32 @@ fn what_was_probably_meant_is_told_for_commands_and_flags() {
 }
 
 #[test]
+fn what_was_probably_meant_is_told_for_values() {
+    for (line, told, hint) in [
+        (
+            "config --format yml",
+            "`--format` cannot be `yml`",
+            "did you mean `yaml`?",
+        ),
+        (
+            "config --format xml",
+            "`--format` cannot be `xml`",
+            "expected `yaml`, `json`, `dot`, `mermaid`, `svg`",
+        ),
+        (
+            "--ansi nevr ps",
+            "`--ansi` cannot be `nevr`",
+            "did you mean `never`?",
+        ),
+    ] {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (code, _, stderr) = hoist(&words);
+        assert_eq!(code, 2, "{line}");
+        assert_eq!(stderr, format!("error: {told}\nhint: {hint}\n"));
+    }
+}
+
+#[test]
 fn under_dockers_names_it_is_the_same_program() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let name = folder.path().join("docker-compose");

@@ -28,7 +28,8 @@ pub fn run(context: &Context, args: &Config) -> Result<Exit, Error> {
             text(context, args, loaded)?
         }
     };
-    if args.quiet {
+    // As with docker compose, a part that is asked for is printed all the same.
+    if text.is_empty() && args.quiet {
         return Ok(Exit::Done);
     }
     let Some(file) = &args.output else {

@@ -3,7 +3,7 @@
 use crate::cli::args::Cli;
 use crate::cli::exit::{Error, Exit};
 use crate::cli::view::View;
-use crate::compose::diagnostic::did_you_mean;
+use crate::compose::diagnostic::{did_you_mean, one_of_few};
 use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -59,12 +59,31 @@ fn told(refused: &clap::Error) -> Error {
             };
             Error::usage(message, Some(hint))
         }
+        ErrorKind::InvalidValue if refused.get(ContextKind::ValidValue).is_some() => {
+            let flag = text(ContextKind::InvalidArg).unwrap_or_default();
+            let value = text(ContextKind::InvalidValue).unwrap_or_default();
+            let all = match refused.get(ContextKind::ValidValue) {
+                Some(ContextValue::Strings(all)) => all.iter().map(String::as_str).collect(),
+                _ => Vec::new(),
+            };
+            wrong_word(&flag, &value, &all)
+        }
         _ => {
             let rendered = refused.render().to_string();
             let message = first_paragraph(&rendered);
             Error::usage(message, Some(format!("{} --help", shown(&path))))
         }
     }
+}
+
+/// A value that is none of a few words.
+fn wrong_word(flag: &str, value: &str, all: &[&str]) -> Error {
+    let flag = flag.split(' ').next().unwrap_or(flag);
+    let message = match value {
+        "" => format!("`{flag}` needs a value"),
+        value => format!("`{flag}` cannot be `{value}`"),
+    };
+    Error::usage(message, Some(one_of_few(value, all)))
 }
 
 fn unknown_command(word: &str, path: &[String]) -> Error {

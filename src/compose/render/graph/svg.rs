@@ -18,6 +18,10 @@ const MARGIN: usize = 32;
 const TITLE: usize = 44;
 /// Between the ends of arrows at one box, if there is room.
 const ENDS: f64 = 16.0;
+/// The same in a box that grows with them: the tips still stand apart.
+const TIPS: usize = 12;
+/// Above the first and below the last end of an arrow, together.
+const AROUND: usize = 24;
 /// About how many characters fit into a box: of a name, and of other words.
 const LONGEST_NAME: usize = 20;
 const LONGEST: usize = 28;
@@ -49,7 +53,7 @@ pub fn svg(project: &Project) -> String {
     picture.legend(&mut text);
     picture.lines(&mut text);
     for (index, service) in project.services.values().enumerate() {
-        picture.service(service, picture.corner(index), &mut text);
+        picture.service(index, service, &mut text);
     }
     for (index, name) in picture.drums.iter().enumerate() {
         drum(
@@ -75,6 +79,8 @@ struct Picture<'a> {
     project: &'a Project,
     drums: IndexSet<&'a str>,
     links: Vec<Link>,
+    /// Of the boxes.
+    heights: Vec<usize>,
     layout: Layout,
 }
 
@@ -104,23 +110,23 @@ impl<'a> Picture<'a> {
                 waits_for: None,
             }));
         }
-        let heights = services.values().map(|_| BOX.1 as f64);
-        let heights: Vec<f64> = heights.chain(drums.iter().map(|_| DRUM.1 as f64)).collect();
+        let boxes = heights(services.len(), &links);
+        let drawn = boxes.iter().copied().chain(drums.iter().map(|_| DRUM.1));
+        let heights: Vec<f64> = drawn.map(|height| height as f64).collect();
         let pairs: Vec<(usize, usize)> = links.iter().map(|link| (link.from, link.to)).collect();
         Self {
             project,
             drums,
             layout: Layout::new(&heights, &pairs),
+            heights: boxes,
             links,
         }
     }
 
     /// How wide and high a box or drum is.
     fn extent(&self, index: usize) -> (usize, usize) {
-        match index < self.project.services.len() {
-            true => BOX,
-            false => DRUM,
-        }
+        let height = self.heights.get(index);
+        height.map_or(DRUM, |height| (BOX.0, *height))
     }
 
     /// Its upper left corner.
@@ -169,8 +175,8 @@ impl<'a> Picture<'a> {
         }
     }
 
-    fn service(&self, service: &Service, (x, y): (usize, usize), text: &mut String) {
-        let (width, height) = BOX;
+    fn service(&self, index: usize, service: &Service, text: &mut String) {
+        let ((x, y), (width, height)) = (self.corner(index), self.extent(index));
         let _ = writeln!(
             text,
             "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"8\" class=\"box\"/>\
@@ -211,7 +217,7 @@ impl<'a> Picture<'a> {
             }
             for (index, mut links) in at.into_iter().enumerate() {
                 links.sort_by(|one, other| one.0.total_cmp(&other.0));
-                let room = self.extent(index).1 as f64 - 24.0;
+                let room = (self.extent(index).1 - AROUND) as f64;
                 let step = ENDS.min(room / links.len().saturating_sub(1).max(1) as f64);
                 let middle = links.len().saturating_sub(1) as f64 / 2.0;
                 for (place, (_, number)) in links.into_iter().enumerate() {
@@ -261,6 +267,21 @@ impl<'a> Picture<'a> {
         }
         (path, (x, y))
     }
+}
+
+/// How high the boxes of services are: with room for the ends of arrows at either side.
+fn heights(services: usize, links: &[Link]) -> Vec<usize> {
+    let mut ends = vec![[0usize; 2]; services];
+    for link in links {
+        ends[link.from][0] += 1;
+        if let Some(ends) = ends.get_mut(link.to) {
+            ends[1] += 1;
+        }
+    }
+    let height = |[out, into]: [usize; 2]| AROUND + TIPS * out.max(into).saturating_sub(1);
+    ends.into_iter()
+        .map(|ends| BOX.1.max(height(ends)))
+        .collect()
 }
 
 /// The left side of a column.
