@@ -14,6 +14,7 @@ use crate::compose::diagnostic::did_you_mean;
 use crate::compose::load;
 use crate::compose::load_written;
 use crate::compose::project_name;
+use crate::engine;
 use crate::engine::Engine;
 use crate::engine::Paths;
 use crate::engine::Registries;
@@ -182,17 +183,43 @@ impl Context {
         let project = &loaded.project;
         let known: Vec<&ServiceName> = project.services.keys().chain(&project.disabled).collect();
         match names.iter().find(|name| !known.contains(name)) {
-            Some(name) => Err(no_such_service(
-                name.as_str(),
-                known.iter().map(|name| name.as_str()),
-            )),
+            Some(name) => Err(no_such_service(name.as_str(), &loaded)),
             None => Ok(()),
+        }
+    }
+
+    /// What went wrong with a container of this service; if there is none, and the file knows no such service, then that.
+    pub fn misnamed(&self, service: &str, error: impl Into<Error>) -> Error {
+        let names: Vec<ServiceName> = ServiceName::new(service).into_iter().collect();
+        let Err(unknown) = self.check_services(&names) else {
+            return error.into();
+        };
+        // The file may have forgotten a service that still has containers.
+        let project = self.project().ok();
+        let containers = project.and_then(|project| engine::ps(&self.engine(), &project).ok());
+        let mut containers = containers.into_iter().flatten();
+        match containers.any(|container| container.service == service) {
+            true => error.into(),
+            false => unknown,
         }
     }
 }
 
-/// `no such service: web`, with the one that was probably meant.
-pub fn no_such_service<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> Error {
+/// `no such service: web`, with the one that was probably meant; or that it is off.
+pub fn no_such_service(name: &str, loaded: &Loaded) -> Error {
+    let project = &loaded.project;
+    if project.disabled.iter().any(|off| off.as_str() == name) {
+        return Error::hinted(
+            format!("service `{name}` is off: none of its profiles is active"),
+            "switch it on with `--profile NAME`; `hoist config --profiles` lists them",
+        );
+    }
+    let known = project.services.keys().chain(&project.disabled);
+    not_among(name, known.map(ServiceName::as_str))
+}
+
+/// `no such service: web`, with the one of `known` that was probably meant.
+pub fn not_among<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> Error {
     let hint = match did_you_mean(name, known.clone()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => {

@@ -42,7 +42,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(cli) => dispatch(cli, env),
         Err(refused) => {
             let view = View::new(&Global::default(), &env);
-            command::refused(&view, &refused)
+            command::refused(&view, &refused, &call.words)
         }
     };
     ExitCode::from(exit::code(&result))

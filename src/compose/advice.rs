@@ -332,6 +332,9 @@ fn by_code(problem: &Diagnostic) -> Option<String> {
         "too-deep" => "a compose file needs no such nesting: look for brackets that are not closed",
         "mounted-twice" => "give one of them another path, or remove it",
         "name-taken" => "give each service a `container_name` of its own, or leave it out",
+        "invalid-name" if message.contains("project name") => {
+            "use lower-case letters, digits, `_` and `-`, beginning with a letter or digit"
+        }
         "invalid-name" => "use letters, digits, `.`, `_` and `-`, beginning with a letter or digit",
         "no-effect" => "it can be removed",
         "build-ignored" => "it can be removed, if the image comes from elsewhere",

@@ -60,6 +60,7 @@ pub use diagnostic::Diagnostic;
 pub use diagnostic::Diagnostics;
 pub use diagnostic::Severity;
 pub use origins::Origins;
+pub use parse::is_signal;
 pub use remote::ArtifactError;
 pub use remote::Artifacts;
 pub use remote::Cache;

@@ -32,6 +32,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "compose::diagnostic",
             "compose::SourceMap",
             "compose::Cache",
+            "compose::is_signal",
             "compose::load",
             "compose::LoadOptions",
             "compose::Loaded",

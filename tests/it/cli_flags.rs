@@ -177,6 +177,124 @@ fn what_was_probably_meant_is_told_for_values() {
 }
 
 #[test]
+fn what_no_value_can_be_is_told_with_the_command_whose_help_says_more() {
+    for (line, told, help) in [
+        ("up --wait-timeout x", "must be a whole number", "up"),
+        ("port web http", "must be a whole number", "port"),
+        ("--parallel x ps", "must be a whole number", "ps"),
+        (
+            "logs --tail x",
+            "must be a number of lines, or `all`",
+            "logs",
+        ),
+        (
+            "container stop -t x a",
+            "must be a whole number",
+            "container stop",
+        ),
+    ] {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (code, _, stderr) = hoist(&words);
+        assert_eq!(code, 2, "{line}");
+        let hint = format!("hint: hoist {help} --help\n");
+        assert!(
+            stderr.starts_with("error: invalid value `"),
+            "{line}: {stderr}"
+        );
+        assert!(
+            stderr.contains(told) && stderr.ends_with(&hint),
+            "{line}: {stderr}"
+        );
+        assert!(!stderr.contains("For more"), "{line}: {stderr}");
+    }
+    let (code, _, stderr) = hoist(&["kill", "-s", "SIGTREM"]);
+    assert_eq!(code, 2);
+    assert_eq!(
+        stderr,
+        "error: `SIGTREM` is not a signal\nhint: did you mean `SIGTERM`?\n"
+    );
+}
+
+/// Whether a command needs the file or can do without, and whether the service that was meant is on or off.
+#[test]
+fn a_service_that_is_not_there_is_told_with_the_one_that_was_meant() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let text = "services: {web: {image: host, profiles: [p]}, db: {image: host}}\n";
+    std::fs::write(folder.path().join("compose.yaml"), text).expect("it is ours");
+    let run = |line: &str| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_hoist"))
+            .env_clear()
+            .env("HOIST_ROOT", folder.path().join("state"))
+            .env("HOIST_RUN", folder.path().join("run"))
+            .current_dir(folder.path())
+            .args(line.split_whitespace())
+            .output()
+            .expect("hoist can be run");
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    for line in [
+        "attach @",
+        "commit @",
+        "config @",
+        "config --hash @",
+        "cp @:/x y",
+        "create @",
+        "down @",
+        "events @",
+        "exec @ x",
+        "export @",
+        "images @",
+        "kill @",
+        "lock -u @",
+        "logs @",
+        "pause @",
+        "port @ 80",
+        "ps @",
+        "pull @",
+        "push @",
+        "restart @",
+        "rm @",
+        "run @",
+        "scale @=2",
+        "start @",
+        "stats @",
+        "stop @",
+        "top @",
+        "unpause @",
+        "up @",
+        "up --attach @",
+        "up --exit-code-from @",
+        "up --no-attach @",
+        "up --scale @=2",
+        "volumes @",
+        "wait @",
+        "watch @",
+    ] {
+        let (code, stderr) = run(&line.replace('@', "wbe"));
+        assert_eq!(code, Some(1), "{line}: {stderr}");
+        assert!(
+            stderr.contains("no such service: `wbe`"),
+            "{line}: {stderr}"
+        );
+        assert!(stderr.contains("did you mean `web`?"), "{line}: {stderr}");
+    }
+    for line in ["config --hash web", "up --attach web", "up --scale web=2"] {
+        let (code, stderr) = run(line);
+        assert_eq!(code, Some(1), "{line}: {stderr}");
+        let told = "service `web` is off: none of its profiles is active";
+        assert!(
+            stderr.contains(told) && stderr.contains("hint: switch it on"),
+            "{line}: {stderr}"
+        );
+    }
+    let (_, stderr) = run("--profile q config -q");
+    assert!(stderr.contains("did you mean `p`?"), "{stderr}");
+}
+
+#[test]
 fn under_dockers_names_it_is_the_same_program() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let name = folder.path().join("docker-compose");

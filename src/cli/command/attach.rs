@@ -32,7 +32,8 @@ pub fn run(context: &Context, args: &Attach) -> Result<Exit, Error> {
         lossless: false,
         terminal: here.then(term::size),
     };
-    let (_, mut session) = engine::attach(&context.engine(), &project, request)?;
+    let (_, mut session) = engine::attach(&context.engine(), &project, request)
+        .map_err(|error| context.misnamed(&args.service, error))?;
     let tty = session.terminal.is_some();
     if args.no_stdin {
         session.stdin = None;

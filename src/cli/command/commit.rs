@@ -19,7 +19,8 @@ pub fn commit(context: &Context, args: Commit) -> Result<Exit, Error> {
         message: args.message,
         pause: args.pause,
     };
-    let id = engine::commit(&context.engine(), &project, &request)?;
+    let id = engine::commit(&context.engine(), &project, &request)
+        .map_err(|error| context.misnamed(&request.service, error))?;
     show(context, &format!("{id}\n"))
 }
 
@@ -29,13 +30,15 @@ pub fn export(context: &Context, args: Export) -> Result<Exit, Error> {
     let project = context.project()?;
     let of = (args.service.as_str(), args.index.filter(|&index| index > 0));
     let engine = context.engine();
+    let misnamed = |error: engine::Error| context.misnamed(&args.service, error);
     match &args.output {
         Some(path) => {
             let mut file = engine::WholeFile::create(path).map_err(engine::Error::from)?;
-            engine::export(&engine, &project, of, file.writer())?;
+            engine::export(&engine, &project, of, file.writer()).map_err(misnamed)?;
             file.finish().map_err(engine::Error::from)?;
         }
-        None => engine::export(&engine, &project, of, &mut context.stream("export")?)?,
+        None => engine::export(&engine, &project, of, &mut context.stream("export")?)
+            .map_err(misnamed)?,
     }
     Ok(Exit::Done)
 }

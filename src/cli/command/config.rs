@@ -218,8 +218,7 @@ fn hashes(wanted: &str, loaded: &Loaded) -> Result<String, Error> {
     let mut text = String::new();
     for name in names {
         if !services.contains_key(name) {
-            let known = services.keys().map(ServiceName::as_str);
-            return Err(no_such_service(name, known));
+            return Err(no_such_service(name, loaded));
         }
         let hash = fingerprint::service(&loaded.canonical, name);
         text.push_str(&format!("{name} {}\n", hash.hex()));

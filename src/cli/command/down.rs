@@ -17,7 +17,7 @@ pub fn run(context: &Context, args: &Down) -> Result<Exit, Error> {
         let name = args.services.iter().find(|name| !known.contains(name));
         if let Some(name) = name {
             let known = known.iter().map(ServiceName::as_str);
-            return Err(crate::cli::context::no_such_service(name.as_str(), known));
+            return Err(crate::cli::context::not_among(name.as_str(), known));
         }
     }
     let images = images(context, args, &project)?;

@@ -38,7 +38,9 @@ pub fn run(context: &Context, args: Exec) -> Result<Exit, Error> {
         privileged: args.privileged,
         detach,
     };
-    let session = engine::exec(&context.engine(), &project, request)?;
+    let service = request.service.clone();
+    let session = engine::exec(&context.engine(), &project, request)
+        .map_err(|error| context.misnamed(&service, error))?;
     if detach {
         return Ok(Exit::Done);
     }

@@ -9,6 +9,7 @@ use crate::cli::view::human;
 use crate::cli::view::images::{HISTORY, HISTORY_EXACT, USED, step, used as used_row, used_json};
 use crate::cli::view::listing::Form;
 use crate::engine;
+use crate::id::ServiceName;
 use indexmap::IndexSet;
 
 /// Runs `image …`.
@@ -50,6 +51,11 @@ pub fn used(context: &Context, args: &Images) -> Result<Exit, Error> {
             },
         );
     };
+    let names = args
+        .services
+        .iter()
+        .filter_map(|name| ServiceName::new(name.clone()).ok());
+    context.check_services(&names.collect::<Vec<_>>())?;
     let form = super::form(&USED, &args.format)?;
     let mut found = engine::used_images(&context.engine(), &project)?;
     found.retain(|it| args.services.is_empty() || args.services.contains(&it.service));

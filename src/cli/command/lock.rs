@@ -14,9 +14,8 @@ pub fn lock(context: &Context, args: &LockImages) -> Result<Exit, Error> {
     super::refuse_dry_run(context, "lock")?;
     let loaded = context.load(&context.options()?)?;
     let services: Vec<ServiceName> = loaded.project.services.keys().cloned().collect();
-    let known = || services.iter().map(ServiceName::as_str);
     if let Some(name) = args.services.iter().find(|name| !services.contains(name)) {
-        return Err(no_such_service(name.as_str(), known()));
+        return Err(no_such_service(name.as_str(), &loaded));
     }
     let updated = match (args.update, args.services.as_slice()) {
         (false, []) => &[],

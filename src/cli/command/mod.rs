@@ -68,6 +68,7 @@ use crate::engine::UpReply;
 use crate::id::ProjectName;
 use crate::state::event::Event;
 use clap::Parser;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Runs a verb.
@@ -84,9 +85,7 @@ pub fn run(context: &Context, verb: Verb) -> Result<Exit, Error> {
         Verb::Start(Named(args)) => start::run(context, args),
         Verb::Restart(Named(args)) => restart::run(context, args),
         Verb::Create(Named(args)) => create::run(context, &args),
-        Verb::Scale(Named(args)) | Verb::Alpha(Named(Alpha::Scale(args))) => {
-            scale::run(context, &args)
-        }
+        Verb::Scale(Named(args)) => scale::run(context, &args),
         Verb::Pause(Named(args)) => pause::pause(context, args),
         Verb::Unpause(Named(args)) => pause::unpause(context, args),
         Verb::Kill(Named(args)) => kill::run(context, args),
@@ -97,12 +96,10 @@ pub fn run(context: &Context, verb: Verb) -> Result<Exit, Error> {
         Verb::Stats(Named(args)) => stats::run(context, &args),
         Verb::Top(Named(args)) => top::run(context, args),
         Verb::Events(Named(args)) => events::run(context, &args),
-        Verb::Watch(Named(args)) | Verb::Alpha(Named(Alpha::Watch(args))) => {
-            watch::run(context, &args)
-        }
+        Verb::Watch(Named(args)) => watch::run(context, &args),
         Verb::Volumes(Named(args)) => volumes::run(context, &args),
-        Verb::Viz(Named(args)) | Verb::Alpha(Named(Alpha::Viz(args))) => viz::run(context, &args),
-        Verb::Alpha(Named(Alpha::DryRun(args))) => dry_run(context, args),
+        Verb::Viz(Named(args)) => viz::run(context, &args),
+        Verb::Alpha(Named(verb)) => alpha(context, verb),
         Verb::Container(Named(args)) => container::run(context, args),
         Verb::Network(Named(args)) => resources::network(context, args),
         Verb::Volume(Named(args)) => resources::volume(context, args),
@@ -131,6 +128,16 @@ pub fn run(context: &Context, verb: Verb) -> Result<Exit, Error> {
         Verb::Version(Named(args)) => version::run(context, &args),
         Verb::Completion(Named(args)) => selfhelp::completion(context, &args),
         Verb::Man(Named(args)) => selfhelp::man(context, &args),
+    }
+}
+
+/// Runs `alpha …`.
+fn alpha(context: &Context, verb: Alpha) -> Result<Exit, Error> {
+    match verb {
+        Alpha::Scale(args) => scale::run(context, &args),
+        Alpha::Watch(args) => watch::run(context, &args),
+        Alpha::Viz(args) => viz::run(context, &args),
+        Alpha::DryRun(args) => dry_run(context, args),
     }
 }
 
@@ -193,9 +200,10 @@ fn would(context: &Context, words: &str) -> Result<Exit, Error> {
 /// `alpha dry-run -- COMMAND…`: the same as `--dry-run COMMAND…`.
 fn dry_run(context: &Context, args: DryRun) -> Result<Exit, Error> {
     let words = std::iter::once("hoist".to_owned()).chain(args.command);
-    let cli = match Cli::try_parse_from(words) {
+    let words: Vec<OsString> = words.map(OsString::from).collect();
+    let cli = match Cli::try_parse_from(&words) {
         Ok(cli) => cli,
-        Err(refused) => return self::refused(&context.view, &refused),
+        Err(refused) => return self::refused(&context.view, &refused, &words),
     };
     let Some(verb) = cli.verb else {
         return Err(Error::usage("no command to try", None));

@@ -21,7 +21,7 @@ pub fn run(context: &Context, args: &Port) -> Result<Exit, Error> {
                 .index
                 .map_or(String::new(), |index| format!(" {index}"));
             let what = format!("service `{}` has no container{number}", args.service);
-            Error::hinted(what, "see `hoist ps -a`")
+            context.misnamed(&args.service, Error::hinted(what, "see `hoist ps -a`"))
         })?;
     let published = container
         .ports

@@ -48,10 +48,7 @@ impl Targets {
             let name = ServiceName::new(word.clone()).ok();
             match name.filter(|name| loaded.project.services.contains_key(name)) {
                 Some(name) => services.push(name),
-                None => {
-                    let known = loaded.project.services.keys().map(ServiceName::as_str);
-                    return Err(no_such_service(word, known));
-                }
+                None => return Err(no_such_service(word, &loaded)),
             }
         }
         let services = match (services.is_empty(), include_deps) {

@@ -6,6 +6,7 @@ use crate::cli::view::View;
 use crate::compose::diagnostic::{did_you_mean, one_of_few};
 use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use std::ffi::{OsStr, OsString};
 
 /// Commands of docker compose that are not there; a typing error would be told otherwise.
 const NOT_YET: [(&str, &str); 4] = [
@@ -22,24 +23,24 @@ const NOT_YET: [(&str, &str); 4] = [
 ];
 
 /// Tells what is wrong, or gives the help that was asked for.
-pub fn refused(view: &View, refused: &clap::Error) -> Result<Exit, Error> {
+pub fn refused(view: &View, refused: &clap::Error, words: &[OsString]) -> Result<Exit, Error> {
     if !refused.use_stderr() {
         let text = refused.render();
         view.data(&view.stdout.styled(&text))
             .map_err(Error::Output)?;
         return Ok(Exit::Done);
     }
-    let error = told(refused);
+    let error = told(refused, words);
     view.error(&error);
     Err(error)
 }
 
-fn told(refused: &clap::Error) -> Error {
+fn told(refused: &clap::Error, words: &[OsString]) -> Error {
     let text = |kind| match refused.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
         _ => None,
     };
-    let path = usage_path(refused);
+    let path = usage_path(refused, words);
     match refused.kind() {
         ErrorKind::InvalidSubcommand => {
             let word = text(ContextKind::InvalidSubcommand).unwrap_or_default();
@@ -70,7 +71,8 @@ fn told(refused: &clap::Error) -> Error {
         }
         _ => {
             let rendered = refused.render().to_string();
-            let message = first_paragraph(&rendered);
+            let message = first_paragraph(&rendered)
+                .replace("invalid digit found in string", "must be a whole number");
             Error::usage(message, Some(format!("{} --help", shown(&path))))
         }
     }
@@ -116,10 +118,10 @@ fn near_flag(word: &str, path: &[String]) -> Option<String> {
 }
 
 /// The commands that the refused line had named, as its usage tells: `hoist container run`.
-fn usage_path(refused: &clap::Error) -> Vec<String> {
+fn usage_path(refused: &clap::Error, words: &[OsString]) -> Vec<String> {
     let usage = match refused.get(ContextKind::Usage) {
         Some(ContextValue::StyledStr(usage)) => usage.to_string(),
-        _ => String::new(),
+        _ => words.join(OsStr::new(" ")).to_string_lossy().into_owned(),
     };
     let words = usage
         .trim_start_matches("Usage:")
@@ -161,7 +163,8 @@ fn shown(path: &[String]) -> String {
 /// What clap says before it repeats the usage, without its `error: `, on one line.
 fn first_paragraph(text: &str) -> String {
     let text = text.strip_prefix("error: ").unwrap_or(text);
-    let lines = text.lines().take_while(|line| !line.starts_with("Usage:"));
+    let ends = |line: &&str| !line.starts_with("Usage:") && !line.starts_with("For more");
+    let lines = text.lines().take_while(ends);
     let words: Vec<&str> = lines
         .map(str::trim)
         .filter(|line| !line.is_empty())

@@ -107,8 +107,7 @@ fn request(
 ) -> Result<engine::Run, Error> {
     let of = base.project.services.get_key_value(args.service.as_str());
     let Some((of, _)) = of else {
-        let known = base.project.services.keys().map(ServiceName::as_str);
-        return Err(no_such_service(&args.service, known));
+        return Err(no_such_service(&args.service, base));
     };
     let changed = overlay(context, args)?.load(options, base, &args.service)?;
     let id = crate::id::ContainerId::random();

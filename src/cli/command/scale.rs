@@ -14,12 +14,11 @@ pub fn run(context: &Context, args: &Scale) -> Result<Exit, Error> {
     options.services = names.iter().map(ToString::to_string).collect();
     let loaded = context.load_runnable(&options)?;
     let project = &loaded.project;
-    let known = project.services.keys().map(ServiceName::as_str);
     if let Some(name) = names
         .iter()
         .find(|name| !project.services.contains_key(*name))
     {
-        return Err(no_such_service(name.as_str(), known));
+        return Err(no_such_service(name.as_str(), &loaded));
     }
     pull::needed(context, &loaded, &names, (None, false))?;
     let request = engine::Up {

@@ -217,10 +217,9 @@ fn check_names(args: &Up, loaded: &Loaded) -> Result<(), Error> {
         .chain(&args.attach)
         .chain(&args.no_attach)
         .chain(&args.exit_code_from);
-    let known = loaded.project.services.keys().map(ServiceName::as_str);
     for name in named {
         if !loaded.project.services.contains_key(name) {
-            return Err(no_such_service(name.as_str(), known));
+            return Err(no_such_service(name.as_str(), loaded));
         }
     }
     Ok(())

@@ -22,4 +22,5 @@ mod security;
 mod service;
 pub mod values;
 
+pub use process::is_signal;
 pub use project::project;

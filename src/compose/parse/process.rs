@@ -89,11 +89,19 @@ fn profiles(cx: &mut Context<'_>, node: &Node) -> Vec<String> {
 }
 
 fn signal(text: &str) -> Result<String, String> {
+    match is_signal(text) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("`{text}` is not a signal")),
+    }
+}
+
+/// Whether a text names a signal, with or without `SIG`, or is the number of one.
+pub fn is_signal(text: &str) -> bool {
     let name = text.to_ascii_uppercase();
     let name = name.strip_prefix("SIG").unwrap_or(&name);
     let real_time =
         |rest: &str| rest.is_empty() || rest.trim_start_matches(['+', '-']).parse::<u8>().is_ok();
-    let known = match name.parse::<u8>() {
+    match name.parse::<u8>() {
         Ok(number) => (1..=64).contains(&number),
         Err(_) => {
             format!("SIG{name}")
@@ -104,10 +112,6 @@ fn signal(text: &str) -> Result<String, String> {
                     .or(name.strip_prefix("RTMAX"))
                     .is_some_and(real_time)
         }
-    };
-    match known {
-        true => Ok(text.to_owned()),
-        false => Err(format!("`{text}` is not a signal")),
     }
 }
 
