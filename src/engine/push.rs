@@ -32,18 +32,14 @@ pub fn push(
         if tasks.iter().any(|task| task.image == *image) {
             continue;
         }
-        let name = name(image).map_err(|source| Error::Transfer {
-            verb: "push",
-            image: image.clone(),
-            place: place.clone(),
-            source: Box::new(source),
-        })?;
+        // What has no name is one that cannot be pushed, like others.
+        let name = name(image);
         let (store, client) = (store.clone(), client.clone());
         tasks.push(Task {
             image: image.clone(),
             place: place.clone(),
             work: Box::new(move |observer| {
-                let value = store.push(&client, &name, observer)?;
+                let value = store.push(&client, &name?, observer)?;
                 let cause = String::new();
                 Ok(Outcome { value, cause })
             }),

@@ -128,6 +128,82 @@ fn every_command_and_flag_of_docker_compose_is_known() {
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
+/// Every test of the command line as a text of its own: a function, or a line that a scenario types.
+fn behaviours() -> Vec<String> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let mut folders = vec![
+        root.join("it"),
+        root.join("scenarios"),
+        root.join("fixtures/compose-oracle"),
+    ];
+    let mut all = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("the repository has it") {
+            let path = entry.expect("it is readable").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            match path.extension().and_then(|end| end.to_str()) {
+                Some("rs") => all.extend(text.split("\nfn ").map(str::to_owned)),
+                Some("txt") => {
+                    let typed = text.lines().filter(|line| line.starts_with(['$', '&']));
+                    all.extend(typed.map(str::to_owned));
+                }
+                _ => {}
+            }
+        }
+    }
+    all
+}
+
+/// The words of a text that may be commands or flags.
+fn words(text: &str) -> BTreeSet<&str> {
+    let between = |c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    text.split(between).collect()
+}
+
+/// Not a proof, but the flag that nobody types in any test is found.
+#[test]
+fn every_flag_of_docker_compose_is_typed_by_a_test_of_its_command() {
+    let exceptions = exceptions();
+    let behaviours = behaviours();
+    let typed: Vec<BTreeSet<&str>> = behaviours.iter().map(|text| words(text)).collect();
+    let mut untested = Vec::new();
+    for row in rows().iter().filter(|row| !row.flag.is_empty()) {
+        let name = format!("{} {}", row.command, row.flag);
+        if exceptions
+            .keys()
+            .any(|key| *key == row.command || *key == name.trim())
+        {
+            continue;
+        }
+        // `convert` is another name of `config`, and what is tried out in `alpha` is what it became.
+        let verb = row
+            .command
+            .split_whitespace()
+            .last()
+            .map(|verb| match verb {
+                "convert" => "config",
+                verb => verb,
+            });
+        let is_typed = |words: &&BTreeSet<&str>| {
+            let flag =
+                words.contains(row.flag) || (!row.letter.is_empty() && words.contains(row.letter));
+            flag && verb.is_none_or(|verb| words.contains(verb))
+        };
+        if !typed.iter().any(|words| is_typed(&words)) {
+            untested.push(name);
+        }
+    }
+    assert!(
+        untested.is_empty(),
+        "no test types:\n{}",
+        untested.join("\n")
+    );
+}
+
 #[test]
 fn what_was_probably_meant_is_told_for_commands_and_flags() {
     for (line, hint) in [

@@ -49,7 +49,21 @@ fn page() -> String {
         let rows = if tested.contains(path) { "yes" } else { "" };
         let _ = writeln!(page, "| `{path}` | {state} | {} | {rows} |", row.note);
     });
-    page
+    page + COMMANDS_HEAD + &exceptions()
+}
+
+const COMMANDS_HEAD: &str = "\n## Commands and flags\n\nEvery command and flag of docker compose v5.5 is here (`tests/fixtures/cli/compose.txt` lists \
+                             them, and a test walks them), with docker's\nmeaning and a test that types it, but for these.\n\n| command, flag | why \
+                             not |\n|---|---|\n";
+
+/// What of the command line is not as docker's.
+fn exceptions() -> String {
+    let lines = include_str!("../fixtures/cli/exceptions.txt").lines();
+    let lines = lines.filter(|line| !line.starts_with('#'));
+    let pairs = lines.filter_map(|line| line.split_once(": "));
+    pairs
+        .map(|(name, why)| format!("| `{name}` | {why} |\n"))
+        .collect()
 }
 
 const CODES_HEAD: &str = "# Diagnostics\n\nEvery problem of a compose file has a code that stays what it is; words and hints may become better. It stands in \

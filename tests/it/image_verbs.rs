@@ -174,6 +174,34 @@ fn a_container_is_committed_and_exported_as_it_is() {
 }
 
 #[test]
+fn a_replica_is_committed_and_exported_by_its_number() {
+    let world = place("commit-index");
+    world.write(
+        "compose.yaml",
+        "services: {one: {image: 'app:1', network_mode: none, scale: 2}}\n",
+    );
+    words(&world, "up --no-start").ok();
+    world.write("second", "2");
+    words(&world, "cp --index 2 second one:/second").ok();
+    let change = [
+        "commit", "--index", "2", "--change", "CMD /x", "one", "two:1",
+    ];
+    world.hoist(&change).ok();
+    words(&world, "commit --index 1 one one:1").ok();
+    assert!(tree(&world, "two:1").contains_key("second"));
+    assert!(!tree(&world, "one:1").contains_key("second"));
+    let exported = |index: &str| {
+        words(&world, &format!("export --index {index} -o out.tar one")).ok();
+        world.run(&["tar", "-tf", "out.tar"]).ok().stdout
+    };
+    assert!(exported("2").contains("second"));
+    assert!(!exported("1").contains("second"));
+    words(&world, "export --index 3 one").ended(1);
+    words(&world, "down").ok();
+    words(&world, "rmi app:1 one:1 two:1").ok();
+}
+
+#[test]
 fn tables_filters_and_ids_are_docker_s() {
     let world = place("tables");
     let id = words(&world, "image ls -q --no-trunc").ok().stdout;

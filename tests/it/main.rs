@@ -55,6 +55,7 @@ mod stack_options;
 mod stack_order;
 mod terminal;
 mod verbs;
+mod verbs_files;
 mod volumes;
 mod watch;
 mod world;

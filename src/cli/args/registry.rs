@@ -29,6 +29,9 @@ pub struct Pull {
     /// Show no progress
     #[arg(short, long)]
     pub quiet: bool,
+    /// As docker: without effect
+    #[arg(long, hide = true)]
+    pub no_parallel: bool,
 }
 
 /// `--policy`.

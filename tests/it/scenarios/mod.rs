@@ -57,7 +57,7 @@ macro_rules! files {
     };
 }
 
-files! { recreate scale order stop health restart attached flags volumes networks logs errors }
+files! { every recreate scale order stop health restart attached flags volumes networks logs errors }
 
 #[test]
 fn every_file_of_scenarios_is_run_and_they_are_many() {
