@@ -9,6 +9,7 @@
 //! | 130, 143, 128+n | ended by a signal, once everything it had to stop has stopped |
 //! | any | the container's own: `exec`, `wait`, `up --exit-code-from` and `--abort-on-…` |
 
+use super::view::document;
 use crate::compose::diagnostic::Diagnostics;
 use crate::engine;
 use std::io;
@@ -61,6 +62,12 @@ pub enum Error {
     /// stdout failed.
     #[error("cannot write to stdout")]
     Output(#[source] io::Error),
+}
+
+impl From<document::Error> for Error {
+    fn from(error: document::Error) -> Self {
+        Self::usage(error.to_string(), None)
+    }
 }
 
 impl Error {

@@ -157,7 +157,7 @@ fn list(context: &Context, args: &args::ListContainers) -> Result<Exit, Error> {
         .iter()
         .map(|it| containers::row(it, now, args.no_trunc))
         .collect();
-    let text = containers::FIELDS.fitted(&rows, &form, context.view.columns());
+    let text = containers::FIELDS.fitted(&rows, &form, context.view.columns())?;
     show(context, &text)
 }
 

@@ -72,7 +72,7 @@ pub fn used(context: &Context, args: &Images) -> Result<Exit, Error> {
         _ => used_row,
     };
     let rows: Vec<_> = found.iter().map(|it| row(it, now)).collect();
-    show(context, &USED.render(&rows, &form))
+    show(context, &USED.render(&rows, &form)?)
 }
 
 /// Shows how an image was made.
@@ -92,7 +92,7 @@ pub fn history(context: &Context, args: &History) -> Result<Exit, Error> {
             &ids.map(|id| format!("{id}\n")).collect::<String>(),
         );
     }
-    show(context, &fields.render(&rows, &form))
+    show(context, &fields.render(&rows, &form)?)
 }
 
 /// Shows all that is known of images.

@@ -24,7 +24,7 @@ pub fn list(context: &Context, args: &ListImages) -> Result<Exit, Error> {
     let found = engine::images(&context.engine(), &filter)?;
     let rows = images::rows(&found, super::now(), args.no_trunc);
     if !args.quiet {
-        return show(context, &fields.render(&rows, &form));
+        return show(context, &fields.render(&rows, &form)?);
     }
     let mut ids: Vec<&str> = rows.iter().filter_map(|row| row["ID"].as_str()).collect();
     ids.dedup();

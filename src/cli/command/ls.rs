@@ -43,7 +43,7 @@ pub fn run(context: &Context, args: &Ls) -> Result<Exit, Error> {
         projects.iter().map(|it| format!("{}\n", it.name)).collect()
     } else {
         let rows: Vec<_> = projects.iter().map(row).collect();
-        FIELDS.render(&rows, &form)
+        FIELDS.render(&rows, &form)?
     };
     show(context, &text)
 }
@@ -92,7 +92,9 @@ mod tests {
         };
         assert!(runs(&project));
         assert_eq!(
-            FIELDS.render(&[row(&project)], &FIELDS.form("json").unwrap()),
+            FIELDS
+                .render(&[row(&project)], &FIELDS.form("json").unwrap())
+                .unwrap(),
             "[{\"Name\":\"app\",\"Status\":\"exited(1), running(2)\",\"ConfigFiles\":\"/a/compose.yaml,/a/b.yaml\"}]\n"
         );
     }

@@ -59,8 +59,8 @@ pub use self::refused::refused;
 use super::args::{Alpha, Cli, DryRun, Named, Verb};
 use super::context::Context;
 use super::exit::{Error, Exit};
+use super::view::document;
 use super::view::listing::{Fields, Form};
-use super::view::template;
 use crate::compose::LoadOptions;
 use crate::engine;
 use crate::engine::Engine;
@@ -263,7 +263,7 @@ fn environment_of_files(context: &Context, files: &[PathBuf]) -> Result<Vec<Stri
 fn form(fields: &Fields, format: &str) -> Result<Form, Error> {
     fields.form(format).map_err(|error| {
         let hint = match error {
-            template::Error::UnknownField(_) => Some(format!("fields: {}", fields.names())),
+            document::Error::UnknownField(_) => Some(format!("fields: {}", fields.names())),
             _ => None,
         };
         Error::usage(error.to_string(), hint)

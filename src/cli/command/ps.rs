@@ -43,7 +43,7 @@ pub fn run(context: &Context, args: &Ps) -> Result<Exit, Error> {
             .iter()
             .map(|it| containers::row(it, now, args.no_trunc))
             .collect();
-        FIELDS.fitted(&rows, &form, context.view.columns())
+        FIELDS.fitted(&rows, &form, context.view.columns())?
     };
     show(context, &text)
 }

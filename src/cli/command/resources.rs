@@ -37,7 +37,7 @@ pub fn network(context: &Context, args: Network) -> Result<Exit, Error> {
             let rows: Vec<_> = list.iter().map(network_row).collect();
             show(
                 context,
-                &NETWORKS.fitted(&rows, &form, context.view.columns()),
+                &NETWORKS.fitted(&rows, &form, context.view.columns())?,
             )
         }
         Network::Inspect(args) => {
@@ -89,7 +89,7 @@ pub fn volume(context: &Context, args: Volume) -> Result<Exit, Error> {
             let rows: Vec<_> = list.iter().map(volume_row).collect();
             show(
                 context,
-                &VOLUMES.fitted(&rows, &form, context.view.columns()),
+                &VOLUMES.fitted(&rows, &form, context.view.columns())?,
             )
         }
         Volume::Create(args) => {
@@ -209,10 +209,7 @@ impl Documents {
         match format {
             None | Some("") => Ok(Self::Array),
             Some("json") => Ok(Self::Lines),
-            Some(text) => match Document::parse(text) {
-                Ok(template) => Ok(Self::Template(template)),
-                Err(error) => Err(Error::usage(error.to_string(), None)),
-            },
+            Some(text) => Ok(Self::Template(Document::parse(text)?)),
         }
     }
 
@@ -224,8 +221,7 @@ impl Documents {
             Self::Lines => found.iter().for_each(|it| text += &format!("{it}\n")),
             Self::Template(template) => {
                 for it in found {
-                    let shown = template.render(it);
-                    text += &shown.map_err(|error| Error::usage(error.to_string(), None))?;
+                    text += &template.render(it)?;
                     text.push('\n');
                 }
             }

@@ -40,7 +40,7 @@ pub fn run(context: &Context, args: &Stats) -> Result<Exit, Error> {
             })
             .collect();
         let width = live.then(|| facts::size(io::stdout()).map(|(columns, _)| columns));
-        let text = FIELDS.fitted(&rows, &form, width.flatten());
+        let text = FIELDS.fitted(&rows, &form, width.flatten())?;
         if live {
             // Up to the first line again, and nothing of a longer table is left below.
             let up = match painted {

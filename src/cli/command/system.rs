@@ -26,7 +26,7 @@ fn df(context: &Context, args: &Df) -> Result<Exit, Error> {
     let running = engine::containers(&context.engine())?;
     let text = match args.verbose {
         true => disk::verbose(&usage, &running, super::now()),
-        false => disk::FIELDS.render(&disk::rows(&usage, &running), &form),
+        false => disk::FIELDS.render(&disk::rows(&usage, &running), &form)?,
     };
     show(context, &text)
 }

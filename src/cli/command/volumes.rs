@@ -31,5 +31,5 @@ pub fn run(context: &Context, args: &Volumes) -> Result<Exit, Error> {
         return show(context, &names);
     }
     let rows: Vec<_> = list.iter().map(volume).collect();
-    show(context, &VOLUMES.render(&rows, &form))
+    show(context, &VOLUMES.render(&rows, &form)?)
 }

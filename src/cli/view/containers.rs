@@ -260,7 +260,9 @@ pub mod tests {
     #[test]
     fn the_table_has_docker_composes_columns() {
         let rows = [row(&container("web"), 10 * MINUTE, false)];
-        let table = FIELDS.render(&rows, &FIELDS.form("table").unwrap());
+        let table = FIELDS
+            .render(&rows, &FIELDS.form("table").unwrap())
+            .unwrap();
         assert_eq!(
             table,
             "NAME        IMAGE     COMMAND                  SERVICE   CREATED         STATUS                   PORTS\n\

@@ -1,7 +1,7 @@
 //! Rows in the form that `--format` asks for: a table, JSON, or a template.
 
+use super::document::{Document, Error};
 use super::table;
-use super::template::{self, Template};
 use serde_json::{Map, Value};
 
 /// What can be listed: its fields with the headers docker gives them, and those a plain table shows.
@@ -16,23 +16,23 @@ pub struct Fields {
 }
 
 /// A form that was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Form {
     /// `table`
     Table,
     /// `json`
     Json,
     /// `table TEMPLATE`
-    Columns(Template),
+    Columns(Document),
     /// `TEMPLATE`
-    Template(Template),
+    Template(Document),
 }
 
 impl Fields {
     /// Reads `--format`.
-    pub fn form(&self, format: &str) -> Result<Form, template::Error> {
+    pub fn form(&self, format: &str) -> Result<Form, Error> {
         let names: Vec<&str> = self.all.iter().map(|(name, _)| *name).collect();
-        let parse = |text: &str| Template::parse(text, &names);
+        let parse = |text: &str| Document::of_rows(text, &names);
         match format.trim() {
             "" | "table" | "pretty" => Ok(Form::Table),
             "json" => Ok(Form::Json),
@@ -54,16 +54,21 @@ impl Fields {
     }
 
     /// `rows` in `form`; a plain table on a terminal of `width` columns leaves out what has no room.
-    pub fn fitted(&self, rows: &[Map<String, Value>], form: &Form, width: Option<usize>) -> String {
+    pub fn fitted(
+        &self,
+        rows: &[Map<String, Value>],
+        form: &Form,
+        width: Option<usize>,
+    ) -> Result<String, Error> {
         match (form, width) {
-            (Form::Table, Some(width)) => table::fit(&self.lines(rows), width),
+            (Form::Table, Some(width)) => Ok(table::fit(&self.lines(rows), width)),
             _ => self.render(rows, form),
         }
     }
 
     /// `rows` in `form`.
-    pub fn render(&self, rows: &[Map<String, Value>], form: &Form) -> String {
-        match form {
+    pub fn render(&self, rows: &[Map<String, Value>], form: &Form) -> Result<String, Error> {
+        Ok(match form {
             Form::Table => table::align(&self.lines(rows)),
             Form::Json if self.array => {
                 let array = Value::Array(rows.iter().cloned().map(Value::Object).collect());
@@ -74,18 +79,31 @@ impl Fields {
                 .map(|row| Value::Object(row.clone()).to_string() + "\n")
                 .collect(),
             Form::Template(template) => {
-                rows.iter().map(|row| template.render(row) + "\n").collect()
+                let line = |row| Ok(template.render(&self.whole(row))? + "\n");
+                rows.iter().map(line).collect::<Result<_, Error>>()?
             }
             Form::Columns(template) => {
                 let headers = self.headers();
                 let cells = |row: &Map<String, Value>| {
-                    let text = template.render(row);
-                    text.split('\t').map(str::to_owned).collect::<Vec<_>>()
+                    let text = template.render(&self.whole(row))?;
+                    Ok(text.split('\t').map(str::to_owned).collect::<Vec<_>>())
                 };
-                let lines: Vec<_> = std::iter::once(&headers).chain(rows).map(cells).collect();
-                table::align(&lines)
+                let lines = std::iter::once(&headers).chain(rows).map(cells);
+                table::align(&lines.collect::<Result<Vec<_>, Error>>()?)
+            }
+        })
+    }
+
+    /// A row as templates see it: it has every field.
+    fn whole(&self, row: &Map<String, Value>) -> Value {
+        let mut row = row.clone();
+        for (name, _) in self.all {
+            let value = row.entry(*name).or_insert(Value::Null);
+            if value.is_null() {
+                *value = "".into();
             }
         }
+        Value::Object(row)
     }
 
     fn headers(&self) -> Map<String, Value> {
@@ -123,7 +141,7 @@ mod tests {
     fn render(format: &str) -> String {
         let row = serde_json::json!({"ID": "1", "Name": "app-web-1", "RunningFor": "now"});
         let rows = [row.as_object().unwrap().clone()];
-        FIELDS.render(&rows, &FIELDS.form(format).unwrap())
+        FIELDS.render(&rows, &FIELDS.form(format).unwrap()).unwrap()
     }
 
     #[test]
@@ -146,6 +164,6 @@ mod tests {
             array: true,
             ..FIELDS
         };
-        assert_eq!(fields.render(&[], &Form::Json), "[]\n");
+        assert_eq!(fields.render(&[], &Form::Json).unwrap(), "[]\n");
     }
 }

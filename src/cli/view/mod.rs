@@ -25,7 +25,6 @@ pub mod resources;
 pub mod rows;
 pub mod style;
 pub mod table;
-pub mod template;
 pub mod usage;
 
 use super::args::Global;

@@ -1,8 +1,7 @@
 //! What a template makes of a document.
 
-use super::functions::is_true;
+use super::functions::{is_true, shown};
 use super::{Command, Error, Node, Operand, Pipe};
-use crate::cli::view::template::shown;
 use serde_json::Value;
 
 /// Where a template is: what `.` is, and the variables, the innermost last.

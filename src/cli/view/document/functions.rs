@@ -1,9 +1,9 @@
 //! The functions of templates: Go's own and docker's.
 
 use super::Error;
-use crate::cli::view::template::shown;
 use serde_json::Value;
 use std::cmp::Ordering;
+use std::fmt::Write;
 
 /// A function by its name.
 #[derive(Debug, Clone, Copy)]
@@ -79,6 +79,14 @@ const fn function(
     Function { name, takes, body }
 }
 
+/// `.Label "key"`: of the labels that the value before it has.
+pub(super) const LABEL: Function = function("Label", (2, 2), |_, it| {
+    let labels = it[0].get("Labels").map(shown).unwrap_or_default();
+    let mut pairs = labels.split(',').filter_map(|pair| pair.split_once('='));
+    let found = pairs.find(|(key, _)| *key == shown(&it[1]));
+    Ok(found.map_or("", |(_, value)| value).into())
+});
+
 impl Function {
     pub(super) fn named(word: &str) -> Option<Self> {
         ALL.into_iter().find(|it| it.name == word)
@@ -102,6 +110,27 @@ pub(super) fn is_true(value: &Value) -> bool {
         Value::String(it) => !it.is_empty(),
         Value::Array(it) => !it.is_empty(),
         Value::Object(it) => !it.is_empty(),
+    }
+}
+
+/// A value as Go prints it.
+pub(super) fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(shown).collect();
+            format!("[{}]", items.join(" "))
+        }
+        Value::Object(map) => {
+            let mut text = "map[".to_owned();
+            for (index, (key, value)) in map.iter().enumerate() {
+                let gap = if index > 0 { " " } else { "" };
+                write!(text, "{gap}{key}:{}", shown(value)).expect("a String takes every write");
+            }
+            text + "]"
+        }
+        other => other.to_string(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Go's templates over a JSON document, as `inspect --format` takes them: fields, `if`, `range`, `with`, variables, pipes
+//! Go's templates over a JSON document, as `--format` takes them: fields, `if`, `range`, `with`, variables, pipes
 //! and the functions that docker has.
 //!
 //! Invariants: a template is read whole before anything is shown; a field that is not there is an error, a key that
@@ -85,9 +85,52 @@ impl Document {
         parse::template(text).map(|nodes| Self { nodes })
     }
 
+    /// Reads a template for rows that have `fields`: a misspelt one is told before anything is asked or shown.
+    pub fn of_rows(text: &str, fields: &[&str]) -> Result<Self, Error> {
+        let document = Self::parse(text)?;
+        let mut used = document.nodes.iter().flat_map(Node::fields);
+        match used.find(|field| !fields.contains(field)) {
+            Some(field) => Err(Error::UnknownField(field.to_owned())),
+            None => Ok(document),
+        }
+    }
+
     /// The template with the document's values.
     pub fn render(&self, document: &Value) -> Result<String, Error> {
         evaluate::render(&self.nodes, document)
+    }
+}
+
+impl Node {
+    /// The fields of the document that it names; what `range` and `with` show of something else is seen when it is shown.
+    fn fields(&self) -> Vec<&str> {
+        match self {
+            Self::Text(_) => Vec::new(),
+            Self::Show(pipe) | Self::Assign(_, pipe) => fields(pipe),
+            Self::If(pipe, body, other) => {
+                let inside = body.iter().chain(other).flat_map(Self::fields);
+                fields(pipe).into_iter().chain(inside).collect()
+            }
+            Self::With(pipe, _, other) | Self::Range(_, pipe, _, other) => {
+                let inside = other.iter().flat_map(Self::fields);
+                fields(pipe).into_iter().chain(inside).collect()
+            }
+        }
+    }
+}
+
+fn fields(pipe: &Pipe) -> Vec<&str> {
+    let operands = pipe.iter().flatten();
+    operands.flat_map(Operand::fields).collect()
+}
+
+impl Operand {
+    fn fields(&self) -> Vec<&str> {
+        match self {
+            Self::Dot(names) => names.first().map(String::as_str).into_iter().collect(),
+            Self::Group(pipe, _) => fields(pipe),
+            Self::Value(_) | Self::Function(_) | Self::Variable(..) => Vec::new(),
+        }
     }
 }
 

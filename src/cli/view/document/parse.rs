@@ -1,6 +1,6 @@
 //! From text to [`Node`]s.
 
-use super::functions::Function;
+use super::functions::{Function, LABEL};
 use super::token::{self, Token};
 use super::{Command, Error, Node, Operand, Pipe};
 use std::iter::Peekable;
@@ -188,6 +188,12 @@ fn command(tokens: &mut Peekable<IntoIter<Token>>) -> Result<Command, Error> {
         None => Err(Error::Missing("|".into())),
         Some(Operand::Function(_)) => Ok(words),
         Some(_) if words.len() == 1 => Ok(words),
+        Some(Operand::Dot(fields)) if fields.last().is_some_and(|it| it == "Label") => {
+            let before = fields[..fields.len() - 1].to_vec();
+            words[0] = Operand::Dot(before);
+            words.insert(0, Operand::Function(LABEL));
+            Ok(words)
+        }
         Some(_) => Err(Error::Unexpected("a value with arguments".into())),
     }
 }

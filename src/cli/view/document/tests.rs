@@ -107,3 +107,56 @@ fn what_is_no_template_or_fits_not_is_told() {
         assert_eq!(render(template), Err(error), "{template}");
     }
 }
+
+#[test]
+fn rows_have_known_fields_and_labels() {
+    let row = serde_json::json!({
+        "Name": "app-web-1", "Ports": ["a", "b"], "ExitCode": 0, "Labels": "k=v,tier=front"
+    });
+    let render = |template: &str| {
+        Document::of_rows(template, &["Name", "Ports", "ExitCode", "Labels"])?.render(&row)
+    };
+    for (template, text) in [
+        ("{{ .Name }}\\t{{.ExitCode}}\\n", "app-web-1\t0\n"),
+        ("{{.Ports}}", "[a b]"),
+        ("{{upper .Name | json}}", "\"APP-WEB-1\""),
+        ("{{title .Name}}", "App-web-1"),
+        ("{{.Label \"tier\"}}/{{.Label \"none\"}}", "front/"),
+        ("{{upper (.Label `k`)}}", "V"),
+        ("{{\"a b\"}}", "a b"),
+        ("a {{- .ExitCode -}} b", "a0b"),
+        ("a {{- /* why */ -}} b", "ab"),
+        (
+            "{{if eq .ExitCode 0}}{{range .Ports}}<{{.}}>{{end}}{{end}}",
+            "<a><b>",
+        ),
+        (
+            "{{json .}}",
+            r#"{"Name":"app-web-1","Ports":["a","b"],"ExitCode":0,"Labels":"k=v,tier=front"}"#,
+        ),
+    ] {
+        assert_eq!(render(template).unwrap(), text, "{template}");
+    }
+    for template in [
+        "{{.Nmae}}",
+        "{{json (.Nmae)}}",
+        "{{if .Nmae}}x{{end}}",
+        "{{if .Name}}{{.Nmae}}{{end}}",
+        "{{range .Nmae}}{{.}}{{end}}",
+    ] {
+        assert_eq!(
+            render(template),
+            Err(Error::UnknownField("Nmae".into())),
+            "{template}"
+        );
+    }
+    for template in [
+        "{{.Name \"x\"}}",
+        "{{.Name | .Name}}",
+        "{{.Label}}",
+        "{{end}}",
+        "{{}}",
+    ] {
+        assert!(render(template).is_err(), "{template}");
+    }
+}
