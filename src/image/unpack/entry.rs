@@ -17,16 +17,15 @@ impl Unpacker<'_> {
         path: &MemberPath,
         hidden: Whiteout<'_>,
     ) -> Result<(), Error> {
-        let name = match hidden {
-            Whiteout::Nothing => return Ok(()),
-            Whiteout::Folder => {
-                let folder = self.tree.folder(path.parent())?;
-                return set_opaque(folder.as_fd())
-                    .map_err(Error::io("mark as opaque", path.parent()));
-            }
-            Whiteout::Name(name) => name,
+        if hidden == Whiteout::Nothing {
+            return Ok(());
+        }
+        let Some(parent) = self.tree.hiding_folder(path.parent())? else {
+            return Ok(());
         };
-        let parent = self.tree.folder(path.parent())?;
+        let Whiteout::Name(name) = hidden else {
+            return set_opaque(parent.as_fd()).map_err(Error::io("mark as opaque", path.parent()));
+        };
         let fail = || Error::io("hide", path.as_bytes());
         match tree::stat(parent.as_fd(), name).map_err(fail())? {
             None => metadata::make_whiteout(parent.as_fd(), name).map_err(fail()),

@@ -65,6 +65,15 @@ impl<'a> Tree<'a> {
         Ok(fd)
     }
 
+    /// The folder that a whiteout lies in; `None` if this layer has something else in its place, which hides all that was
+    /// there: archives list a folder's old members also where a link or a file is put in place of it.
+    pub(super) fn hiding_folder(&mut self, path: &[u8]) -> Result<Option<Rc<OwnedFd>>, Error> {
+        match self.folder(path) {
+            Err(Error::Refused { rule, .. }) if rule == NOT_A_FOLDER => Ok(None),
+            done => done.map(Some),
+        }
+    }
+
     /// Missing folders are made as `mkdir -p` does; one that a whiteout stands for hides the lower layers' content.
     fn make_parents(&mut self, path: &[u8]) -> Result<OwnedFd, Error> {
         let mut current = self
@@ -160,6 +169,8 @@ impl<'a> Tree<'a> {
     }
 }
 
+const NOT_A_FOLDER: &str = "a member lies below something that is not a folder";
+
 /// A call that failed while a parent was made; the caller knows its path.
 enum Failed {
     Errno(&'static str, Errno),
@@ -176,7 +187,7 @@ impl Failed {
             Self::Errno(action, errno) => Error::io(action, path)(errno),
             Self::NotAFolder => Error::Refused {
                 path: text(path),
-                rule: "a member lies below something that is not a folder",
+                rule: NOT_A_FOLDER,
             },
         }
     }

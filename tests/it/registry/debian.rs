@@ -55,7 +55,12 @@ fn debian_systems_are_the_same_trees_everywhere() {
         assert!(ours.len() > 3000, "{packages}: {} files", ours.len());
         let theirs = timeless(trees::of_umoci(&layout, folder.path()), &implied);
         trees::assert_equal(&ours, &theirs, packages);
-        let ours = comparable(ours);
+        // Removed members of `etc/redis`, which is a link to there by now: others follow it, and change the folder's time.
+        let implied = BTreeSet::from(["srv".to_owned()])
+            .union(&implied)
+            .cloned()
+            .collect();
+        let ours = comparable(timeless(ours, &implied));
         for engine in engines.split(';').filter(|it| !it.is_empty()) {
             let words: Vec<&str> = engine.split_whitespace().collect();
             let theirs = trees::of_engine(&words, &layout, folder.path());
@@ -130,8 +135,9 @@ fn timeless(mut tree: trees::Tree, folders: &BTreeSet<String>) -> trees::Tree {
     for folder in folders {
         if let Some(text) = tree.get_mut(folder) {
             let words: Vec<&str> = text.split(' ').collect();
-            let at = words.iter().position(|word| *word == "time").unwrap();
-            *text = [&words[..at], &words[at + 2..]].concat().join(" ");
+            if let Some(at) = words.iter().position(|word| *word == "time") {
+                *text = [&words[..at], &words[at + 2..]].concat().join(" ");
+            }
         }
     }
     tree
