@@ -43,6 +43,7 @@ pub mod origins;
 mod parse;
 mod paths;
 mod profiles;
+pub mod publish;
 mod remote;
 pub mod render;
 pub mod schema;

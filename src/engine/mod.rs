@@ -28,6 +28,7 @@ mod logs;
 mod ls;
 mod pause;
 mod ps;
+mod publish;
 mod pull;
 mod push;
 mod resources;
@@ -77,6 +78,7 @@ pub use logs::{Attached, LogLine, Logs, Stream, follow, log_sources, logs};
 pub use ls::{ProjectSummary, ls};
 pub use pause::{pause, unpause};
 pub use ps::ps;
+pub use publish::{Publish, publish};
 pub use pull::{Policy, Pull, Wanted, When, mounted, pull, wanted};
 pub use push::{Push, push};
 pub use resources::{

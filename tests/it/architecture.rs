@@ -37,6 +37,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "compose::LoadOptions",
             "compose::Loaded",
             "compose::project_name",
+            "compose::publish",
             "compose::fingerprint",
             "compose::render",
             "compose::canonical",

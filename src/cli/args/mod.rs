@@ -28,7 +28,7 @@ pub use lifecycle::{
     Create, Down, Kill, PullWhen, RemoveImages, Restart, Rm, Scale, Services, Start, Stop, Up, Wait,
 };
 pub use named::Named;
-pub use registry::{Login, Logout, Pull, PullPolicy, Push};
+pub use registry::{Login, Logout, Publish, Pull, PullPolicy, Push};
 pub use resources::{InspectAny, Kind as InspectKind, Network, Project, RemoveProject, Volume};
 pub use single::{Attach, Cp, Run};
 pub use watching::{Events, Stats, Viz, Volumes, Watch};
@@ -145,7 +145,7 @@ pub struct Global {
     #[arg(long, global = true, hide = true)]
     pub verbose: bool,
     /// Registry without TLS for compose files of registries; may be repeated
-    #[arg(long, global = true, hide = true, value_name = "HOST")]
+    #[arg(long, hide = true, value_name = "HOST")]
     pub insecure_registry: Vec<String>,
 }
 
@@ -235,6 +235,8 @@ pub enum Verb {
     Pull(Named<Pull>),
     /// Push images to registries
     Push(Named<Push>),
+    /// Put the compose files into a registry, for `-f oci://HOST/NAME:TAG`
+    Publish(Named<Publish>),
     /// Log in to a registry
     Login(Named<Login>),
     /// Forget the credentials of a registry
@@ -301,6 +303,8 @@ pub enum Verb {
 pub enum Alpha {
     /// Draw the services as a graph for Graphviz
     Viz(Viz),
+    /// Put the compose files into a registry, for `-f oci://HOST/NAME:TAG`
+    Publish(Publish),
     /// Set how many containers services have
     Scale(Scale),
     /// Bring what changes here into the containers

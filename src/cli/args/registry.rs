@@ -73,6 +73,29 @@ pub struct Push {
     pub quiet: bool,
 }
 
+/// `publish`
+#[derive(Debug, Args)]
+pub struct Publish {
+    /// Where to: `HOST/NAME[:TAG]`
+    #[arg(value_name = "REPOSITORY[:TAG]")]
+    pub repository: String,
+    /// Form of what is published: `1.1`, or `1.0` for registries that do not know artifacts
+    #[arg(long, value_name = "VERSION", default_value = "1.1", hide_default_value = true, value_parser = ["1.0", "1.1"], hide_possible_values = true)]
+    pub oci_version: String,
+    /// Publish the digests that the tags of images have now, too
+    #[arg(long)]
+    pub resolve_image_digests: bool,
+    /// Publish what `environment` and `env_file` say, too
+    #[arg(long)]
+    pub with_env: bool,
+    /// Answer every question with yes
+    #[arg(short, long)]
+    pub yes: bool,
+    /// As docker: registries that may be spoken to in plain are configured here
+    #[arg(long = "insecure-registry", hide = true)]
+    pub insecure: bool,
+}
+
 /// `login`
 #[derive(Debug, Args)]
 pub struct Login {

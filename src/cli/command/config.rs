@@ -195,6 +195,14 @@ fn pin(context: &Context, args: &Config, root: &mut Node) -> Result<(), Error> {
     if !args.resolve_image_digests && !args.lock_image_digests {
         return Ok(());
     }
+    resolve(context, root)?;
+    if args.lock_image_digests {
+        canonical::only_images(root);
+    }
+    Ok(())
+}
+
+fn resolve(context: &Context, root: &mut Node) -> Result<(), Error> {
     let images: BTreeSet<String> = canonical::images(root).map(|image| image.clone()).collect();
     let pinned = engine::digests(super::registries(context)?, &images)?;
     for image in canonical::images(root) {
@@ -202,10 +210,14 @@ fn pin(context: &Context, args: &Config, root: &mut Node) -> Result<(), Error> {
             image.clone_from(pinned);
         }
     }
-    if args.lock_image_digests {
-        canonical::only_images(root);
-    }
     Ok(())
+}
+
+/// An override file with the digests of a project's images.
+pub fn digests(context: &Context, mut loaded: Loaded) -> Result<String, Error> {
+    resolve(context, &mut loaded.canonical.root)?;
+    canonical::only_images(&mut loaded.canonical.root);
+    Ok(render::yaml(&loaded.canonical))
 }
 
 /// `web 0123…`, a line a service.

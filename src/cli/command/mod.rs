@@ -32,6 +32,7 @@ mod pause;
 mod port;
 mod project;
 mod ps;
+mod publish;
 mod pull;
 mod push;
 mod refused;
@@ -108,6 +109,7 @@ pub fn run(context: &Context, verb: Verb) -> Result<Exit, Error> {
         Verb::Port(Named(args)) => port::run(context, &args),
         Verb::Pull(Named(args)) => pull::run(context, &args),
         Verb::Push(Named(args)) => push::run(context, &args),
+        Verb::Publish(Named(args)) => publish::run(context, args),
         Verb::Login(Named(args)) => login::run(context, &args),
         Verb::Logout(Named(args)) => logout::run(context, &args),
         Verb::Images(Named(args)) => image::used(context, &args),
@@ -137,6 +139,7 @@ fn alpha(context: &Context, verb: Alpha) -> Result<Exit, Error> {
         Alpha::Scale(args) => scale::run(context, &args),
         Alpha::Watch(args) => watch::run(context, &args),
         Alpha::Viz(args) => viz::run(context, &args),
+        Alpha::Publish(args) => publish::run(context, args),
         Alpha::DryRun(args) => dry_run(context, args),
     }
 }

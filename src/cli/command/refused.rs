@@ -9,7 +9,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::ffi::{OsStr, OsString};
 
 /// Commands of docker compose that are not there; a typing error would be told otherwise.
-const NOT_YET: [(&str, &str); 4] = [
+const NOT_YET: [(&str, &str); 3] = [
     (
         "build",
         "make the image elsewhere, bring it in with `hoist load -i FILE`, and name it with `image`",
@@ -19,7 +19,6 @@ const NOT_YET: [(&str, &str); 4] = [
         "generate",
         "`hoist container inspect` tells what a container is made of",
     ),
-    ("publish", "`hoist config -o FILE` writes the file"),
 ];
 
 /// Tells what is wrong, or gives the help that was asked for.

@@ -16,11 +16,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-const PROJECT: &str = "application/vnd.docker.compose.project";
+pub(super) const PROJECT: &str = "application/vnd.docker.compose.project";
 /// The config of an artifact whose manifest does not say what it is.
-const EMPTY: &str = "application/vnd.docker.compose.config.empty.v1+json";
-const COMPOSE_FILE: &str = "application/vnd.docker.compose.file+yaml";
-const ENV_FILE: &str = "application/vnd.docker.compose.envfile";
+pub(super) const EMPTY: &str = "application/vnd.docker.compose.config.empty.v1+json";
+pub(super) const COMPOSE_FILE: &str = "application/vnd.docker.compose.file+yaml";
+pub(super) const ENV_FILE: &str = "application/vnd.docker.compose.envfile";
 /// Where the documents go.
 const MAIN: &str = "compose.yaml";
 /// More bytes than this are no compose files.

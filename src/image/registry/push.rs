@@ -2,7 +2,6 @@
 //!
 //! An index goes whole if all of its images are here; else the image for this machine goes alone, as docker does it.
 
-use super::ask::{Ask, Payload};
 use super::auth::Scope;
 use super::client::Client;
 use super::endpoint::Endpoint;
@@ -12,7 +11,6 @@ use crate::id::Digest;
 use crate::image::oci::{self, Descriptor, Index, Manifest, REF_NAME};
 use crate::image::store::{Work, choose};
 use crate::image::{Error, Name, Store};
-use reqwest::Method;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -80,7 +78,8 @@ impl Store {
                 true => tag,
                 false => manifest.digest.as_str(),
             };
-            self.send_manifest(&target, manifest, reference)?;
+            let bytes = self.read_blob(&manifest.digest)?;
+            target.manifest(manifest, bytes, reference)?;
         }
         let root = &parts.manifests[last];
         Ok(Pushed {
@@ -200,34 +199,6 @@ impl Store {
         match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
             Some(error) => Err(error.into()),
             None => Ok(()),
-        }
-    }
-
-    fn send_manifest(
-        &self,
-        target: &Target<'_>,
-        manifest: &Descriptor,
-        reference: &str,
-    ) -> Result<(), Error> {
-        let path = format!("/v2/{}/manifests/{reference}", target.repository);
-        let mut ask = Ask::new(Method::PUT, &path);
-        ask.payload = Payload::Bytes(self.read_blob(&manifest.digest)?);
-        ask.content_type = Some(&manifest.media_type);
-        let answer = target
-            .client
-            .patiently(|| target.ask(&ask, manifest))
-            .map_err(Error::from)?;
-        let told = answer.response.headers().get("docker-content-digest");
-        let told = told.and_then(|value| Digest::new(value.to_str().ok()?).ok());
-        match told {
-            Some(actual) if actual != manifest.digest => Err(super::Error::Mismatch {
-                host: answer.host,
-                what: "the manifest that arrived".to_owned(),
-                expected: manifest.digest.clone(),
-                actual,
-            }
-            .into()),
-            _ => Ok(()),
         }
     }
 }

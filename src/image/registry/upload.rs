@@ -7,6 +7,7 @@ use super::auth::Scope;
 use super::client::Client;
 use super::endpoint::Endpoint;
 use super::meter::Meter;
+use crate::id::Digest;
 use crate::image::oci::Descriptor;
 use reqwest::header::{LOCATION, RANGE};
 use reqwest::{Method, Url};
@@ -35,6 +36,46 @@ struct Session {
 }
 
 impl Target<'_> {
+    /// Brings a blob of a few bytes there.
+    pub(super) fn small(&self, blob: &Descriptor, bytes: &[u8]) -> Result<(), Error> {
+        if self.client.patiently(|| self.has(blob))? {
+            return Ok(());
+        }
+        self.client.patiently(|| {
+            let session = self.begin(blob)?;
+            let location = with_digest(&session.location, blob).ok_or_else(|| self.lost(blob))?;
+            let mut ask = Ask::new(Method::PUT, &location);
+            ask.payload = Payload::Bytes(bytes.to_owned());
+            ask.content_type = Some(BINARY);
+            self.ask(&ask, blob).map(drop)
+        })
+    }
+
+    /// Brings a manifest there, under a tag or its digest.
+    pub(super) fn manifest(
+        &self,
+        manifest: &Descriptor,
+        bytes: Vec<u8>,
+        reference: &str,
+    ) -> Result<(), Error> {
+        let path = format!("/v2/{}/manifests/{reference}", self.repository);
+        let mut ask = Ask::new(Method::PUT, &path);
+        ask.payload = Payload::Bytes(bytes);
+        ask.content_type = Some(&manifest.media_type);
+        let answer = self.client.patiently(|| self.ask(&ask, manifest))?;
+        let told = answer.response.headers().get("docker-content-digest");
+        let told = told.and_then(|value| Digest::new(value.to_str().ok()?).ok());
+        match told {
+            Some(actual) if actual != manifest.digest => Err(Error::Mismatch {
+                host: answer.host,
+                what: "the manifest that arrived".to_owned(),
+                expected: manifest.digest.clone(),
+                actual,
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// Brings a blob there; `neighbours` are repositories of the same registry that have it, by what we know.
     pub(super) fn blob(
         &self,

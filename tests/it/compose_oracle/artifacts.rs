@@ -193,6 +193,93 @@ fn without_cache(answer: &Value, home: &Path) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
+/// A project of which nearly everything is in other files, as hoist publishes it.
+const PUBLISHED: [(&str, &str); 5] = [
+    (
+        "compose.yaml",
+        "# mine\nservices:\n  web: {image: 'x:${TAG:-1}', env_file: [./env/a.env], volumes: ['./data:/data']}\n  \
+         api:\n    environment: {A: one}\n    extends: {file: sub/base.yaml, service: base} # elsewhere\n",
+    ),
+    (
+        "compose.override.yaml",
+        "services: {web: {hostname: over, depends_on: [api]}}\n",
+    ),
+    ("env/a.env", "FROM_FILE=1\nTWO=${FROM_FILE}2\n"),
+    (
+        "sub/base.yaml",
+        "services: {base: {image: base, label_file: l.env, extends: {file: deep.yaml, service: deep}}}\n",
+    ),
+    ("sub/deep.yaml", "services: {deep: {command: [deep]}}\n"),
+];
+
+#[test]
+fn what_is_published_docker_compose_reads_as_we_do() {
+    let Some(oracle) = oracle::oracle() else {
+        return;
+    };
+    let (root, places) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (tls, home) = (Tls::new(), root.path().join("home"));
+    let server = Server::start("", Some(&tls));
+    let project = root.path().join("project");
+    for (name, text) in PUBLISHED.into_iter().chain([("sub/l.env", "label=1\n")]) {
+        let file = project.join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    }
+    let run = |words: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hoist"));
+        command
+            .args(words)
+            .current_dir(&project)
+            .env_clear()
+            .env("HOME", &home);
+        command.output().unwrap()
+    };
+    for (form, name) in [("1.1", "new"), ("1.0", "old")] {
+        let to = server.name(&format!("{name}:1"));
+        let refused = run(&["publish", &to]);
+        let told = String::from_utf8_lossy(&refused.stderr);
+        assert!(
+            told.contains("hint: publish it with `--with-env`"),
+            "{told}"
+        );
+        let asked = run(&["publish", "--with-env", &to]);
+        let told = String::from_utf8_lossy(&asked.stderr);
+        assert!(
+            told.contains("sets `A`") && told.contains("Publish it? [yN]"),
+            "{told}"
+        );
+        let flags = [
+            "--with-env",
+            "--yes",
+            "--insecure-registry",
+            "--oci-version",
+            form,
+        ];
+        let words = [&["publish"][..], &flags, &[to.as_str()]].concat();
+        let done = run(&words);
+        let line = String::from_utf8_lossy(&done.stdout);
+        assert!(line.starts_with("1: digest: sha256:"), "{line}{done:?}");
+        let file = format!("-f oci://@/{name}:1");
+        let case = question((name, "services: {}\n", &file), server.host(), &home, &tls);
+        let folder = case.write(places.path());
+        let ours = without_cache(&case.ours(&folder), &home);
+        let theirs = without_cache(&case.theirs(oracle, &folder), &home);
+        assert!(
+            answer::same(&ours, &theirs),
+            "ours   {ours}\ntheirs {theirs}"
+        );
+        let services = &ours["services"];
+        assert_eq!(
+            services["web"]["environment"],
+            json!({"FROM_FILE": "1", "TWO": "12"}),
+            "{ours}"
+        );
+        assert_eq!(services["api"]["labels"], json!({"label": "1"}));
+        assert_eq!(services["api"]["command"], json!(["deep"]));
+    }
+}
+
 #[test]
 fn files_in_registries_are_read_as_docker_compose_reads_them() {
     let Some(oracle) = oracle::oracle() else {
