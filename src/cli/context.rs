@@ -80,7 +80,10 @@ impl Context {
         Some(Cache {
             folder: folder.join("hoist"),
             environment: self.env.vars.clone(),
-            artifacts: Some(Arc::new(Registries::new(self.env.vars.clone()))),
+            artifacts: Some(Arc::new(Registries::new(
+                self.env.vars.clone(),
+                self.global.insecure_registry.clone(),
+            ))),
         })
     }
 

@@ -10,19 +10,27 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct Registries {
     environment: BTreeMap<String, String>,
+    insecure: Vec<String>,
 }
 
 impl Registries {
-    /// With the variables of the caller.
-    pub fn new(environment: BTreeMap<String, String>) -> Self {
-        Self { environment }
+    /// With the variables of the caller, and registries that may be asked in plain.
+    pub fn new(environment: BTreeMap<String, String>, insecure: Vec<String>) -> Self {
+        Self {
+            environment,
+            insecure,
+        }
     }
 }
 
 impl Artifacts for Registries {
     fn fetch(&self, reference: &str, cache: &Path) -> Result<PathBuf, ArtifactError> {
         let name = Name::parse(reference)?;
-        let client = Client::new(Settings::from_environment(&self.environment)?);
+        let mut settings = Settings::from_environment(&self.environment)?;
+        for host in &self.insecure {
+            settings.trust(host);
+        }
+        let client = Client::new(settings);
         Ok(client.compose_file(&name, cache)?)
     }
 }

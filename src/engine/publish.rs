@@ -15,6 +15,8 @@ pub struct Publish {
     pub files: Vec<File>,
     /// Without the type of artifacts, for registries that do not know it.
     pub plain: bool,
+    /// The registry may be spoken to in plain.
+    pub insecure: bool,
     /// What is configured about registries.
     pub settings: Settings,
 }
@@ -32,7 +34,11 @@ pub fn publish(request: Publish) -> Result<Pushed, Error> {
         bytes: file.text.into_bytes(),
     });
     let files: Vec<ProjectFile> = files.collect();
-    let client = Client::new(request.settings);
+    let mut settings = request.settings;
+    if request.insecure {
+        settings.trust(name.domain());
+    }
+    let client = Client::new(settings);
     Ok(client.publish(&name, &files, request.plain)?)
 }
 

@@ -91,7 +91,7 @@ pub struct Publish {
     /// Answer every question with yes
     #[arg(short, long)]
     pub yes: bool,
-    /// As docker: registries that may be spoken to in plain are configured here
+    /// The registry may be spoken to in plain
     #[arg(long = "insecure-registry", hide = true)]
     pub insecure: bool,
 }

@@ -183,7 +183,11 @@ fn plan(context: &Context, project: &ProjectName, text: &str) -> Result<(), Erro
 /// What is configured about registries.
 fn registries(context: &Context) -> Result<engine::Settings, Error> {
     let settings = engine::Settings::from_environment(&context.env.vars);
-    Ok(settings.map_err(engine::Error::from)?)
+    let mut settings = settings.map_err(engine::Error::from)?;
+    for host in &context.global.insecure_registry {
+        settings.trust(host);
+    }
+    Ok(settings)
 }
 
 /// Verbs that have no dry run must not run when one is asked for.

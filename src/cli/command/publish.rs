@@ -38,6 +38,7 @@ pub fn run(context: &Context, args: Publish) -> Result<Exit, Error> {
     let published = engine::publish(engine::Publish {
         repository: args.repository,
         files,
+        insecure: args.insecure,
         plain: args.oci_version == "1.0",
         settings: super::registries(context)?,
     })?;

@@ -160,6 +160,11 @@ impl Settings {
             || is_loopback(host)
     }
 
+    /// Accepts plain HTTP, and certificates that cannot be verified, from this registry, too.
+    pub fn trust(&mut self, host: &str) {
+        self.daemon.insecure_registries.push(host.to_owned());
+    }
+
     /// Folders with `*.crt`, `*.cert` and `*.key` of a registry.
     pub(super) fn certificate_folders(&self, host: &str) -> Vec<PathBuf> {
         let home = self.path("HOME");
@@ -225,7 +230,11 @@ mod tests {
 
     #[test]
     fn only_what_is_configured_or_on_loopback_is_insecure() {
-        let settings = settings(r#"{"registries": {"a.test:5000": {"insecure": true}}}"#).unwrap();
+        let mut settings =
+            settings(r#"{"registries": {"a.test:5000": {"insecure": true}}}"#).unwrap();
+        assert!(!settings.is_insecure("c.test"));
+        settings.trust("c.test");
+        assert!(settings.is_insecure("c.test"));
         for host in [
             "a.test:5000",
             "localhost",
