@@ -301,6 +301,29 @@ fn events_are_told_as_they_happen() {
 }
 
 #[test]
+fn timings_tell_of_the_last_up_at_once_and_afterwards() {
+    let world = world("vb-timings");
+    let early = world.hoist(&["timings", "-o", "-"]).ended(1);
+    assert!(early.stderr.contains("nothing is known"), "{early:?}");
+    world.hoist(&["up", "-d", "--timings=page.html"]).ok();
+    let page = std::fs::read_to_string(world.project().join("page.html")).unwrap();
+    let again = world.hoist(&["timings", "-o", "-"]).ok().stdout;
+    for page in [&page, &again] {
+        assert!(page.starts_with("<!doctype html>"), "{page}");
+        for service in ["db", "web"] {
+            assert!(page.contains(&format!("-{service}-1 started")), "{page}");
+        }
+    }
+    let nothing = world.hoist(&["up", "-d", "--timings=none.html"]).ok();
+    assert!(
+        nothing.stderr.contains("nothing was brought up"),
+        "{nothing:?}"
+    );
+    assert!(!world.project().join("none.html").exists());
+    down(&world);
+}
+
+#[test]
 fn create_scale_and_named_start() {
     let world = world("vb-scale");
     world.hoist(&["create"]).ok();

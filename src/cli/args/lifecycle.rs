@@ -2,6 +2,7 @@
 
 use crate::id::ServiceName;
 use clap::{Args, ValueEnum};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -101,6 +102,9 @@ pub struct Up {
     /// Bring what changes here into the containers
     #[arg(short, long, conflicts_with_all = ["detach", "wait", "no_start"])]
     pub watch: bool,
+    /// Write a page that shows where the time went
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "hoist-timings.html")]
+    pub timings: Option<PathBuf>,
     /// Listen to keys while attached (default on a terminal)
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub menu: Option<bool>,

@@ -31,7 +31,7 @@ pub use named::Named;
 pub use registry::{Login, Logout, Publish, Pull, PullPolicy, Push};
 pub use resources::{InspectAny, Kind as InspectKind, Network, Project, RemoveProject, Volume};
 pub use single::{Attach, Cp, Run};
-pub use watching::{Events, Stats, Viz, Volumes, Watch};
+pub use watching::{Events, Stats, Timings, Viz, Volumes, Watch};
 
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -221,6 +221,8 @@ pub enum Verb {
     Stats(Named<Stats>),
     /// Show the processes of containers
     Top(Named<Services>),
+    /// Write a page that shows where the time of the last `up` went
+    Timings(Named<Timings>),
     /// Show what happens to containers as it happens
     Events(Named<Events>),
     /// Bring what changes here into the containers

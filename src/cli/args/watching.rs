@@ -2,6 +2,7 @@
 
 use crate::id::ServiceName;
 use clap::Args;
+use std::path::PathBuf;
 
 /// `stats`
 #[derive(Debug, Args)]
@@ -26,6 +27,14 @@ pub struct Stats {
     /// Do not cut ids
     #[arg(long)]
     pub no_trunc: bool,
+}
+
+/// `timings`
+#[derive(Debug, Args)]
+pub struct Timings {
+    /// Where to write the page; `-` is stdout
+    #[arg(short, long, value_name = "FILE", default_value = "hoist-timings.html")]
+    pub output: PathBuf,
 }
 
 /// `events`

@@ -47,6 +47,7 @@ mod stats;
 mod stop;
 mod system;
 mod terminal;
+mod timings;
 mod top;
 mod up;
 mod version;
@@ -96,6 +97,7 @@ pub fn run(context: &Context, verb: Verb) -> Result<Exit, Error> {
         Verb::Cp(Named(args)) => cp::run(context, &args),
         Verb::Stats(Named(args)) => stats::run(context, &args),
         Verb::Top(Named(args)) => top::run(context, args),
+        Verb::Timings(Named(args)) => timings::run(context, &args),
         Verb::Events(Named(args)) => events::run(context, &args),
         Verb::Watch(Named(args)) => watch::run(context, &args),
         Verb::Volumes(Named(args)) => volumes::run(context, &args),

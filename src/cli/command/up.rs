@@ -3,11 +3,13 @@
 use super::attached::Attached;
 use super::follower::Follower;
 use super::interrupt;
+use super::timings::Told;
 use crate::cli::args::{PullWhen, Up};
 use crate::cli::context::Context;
 use crate::cli::context::no_such_service;
 use crate::cli::exit::{Error, Exit};
 use crate::cli::signals::{ENDING, Signals};
+use crate::cli::view::timings::Needs;
 use crate::compose::Loaded;
 use crate::engine;
 use crate::engine::UpReply;
@@ -51,7 +53,12 @@ pub fn run(context: &Context, args: &Up) -> Result<Exit, Error> {
         menu: wants_menu(context, args),
     };
     let work = (images, request);
-    let (reply, interrupted) = bring_up(&attachment, work, &signals, attached)?;
+    let mut told = Told::when(args.timings.is_some() && !dry_run);
+    let (reply, interrupted) = bring_up(&attachment, work, &signals, attached, &mut told)?;
+    if let Some(file) = args.timings.as_ref().filter(|_| !dry_run) {
+        let needs = Needs::of(&loaded);
+        told.write(context, attachment.project.as_str(), &needs, file)?;
+    }
     if attached {
         if interrupted.is_none() {
             reply?;
@@ -132,6 +139,7 @@ fn bring_up(
     (images, request): (Images, engine::Up),
     signals: &Signals,
     attached: bool,
+    told: &mut Told,
 ) -> Result<(Result<UpReply, engine::Error>, Option<Signal>), Error> {
     let (cancelled, cancel) = interrupt::pipe()?;
     let on_signal = |count, signal| match count {
@@ -143,10 +151,13 @@ fn bring_up(
     let engine = attachment.engine;
     let quiet = images.quiet;
     interrupt::watched(signals, on_signal, || {
-        let mut on_pull = |event: &Event| match quiet {
-            true => {}
-            false => progress.event(event),
+        let mut show = |event: &Event, quiet: bool| {
+            told.hear(event);
+            if !quiet {
+                progress.event(event);
+            }
         };
+        let mut on_pull = |event: &Event| show(event, quiet);
         let stop = Some(cancelled.as_fd());
         match &images.lock {
             Some(lock) => engine::bring_locked(engine, lock, &images.pull, &mut on_pull, stop)?,
@@ -156,7 +167,7 @@ fn bring_up(
             engine,
             attachment.project,
             request,
-            &mut |event| progress.event(event),
+            &mut |event| show(event, false),
             Some(cancelled.as_fd()),
         )
     })

@@ -25,6 +25,7 @@ pub mod resources;
 pub mod rows;
 pub mod style;
 pub mod table;
+pub mod timings;
 pub mod usage;
 
 use super::args::Global;

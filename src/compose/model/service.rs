@@ -240,6 +240,17 @@ pub enum Condition {
     Completed,
 }
 
+impl Condition {
+    /// Its word in a compose file.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Started => "service_started",
+            Self::Healthy => "service_healthy",
+            Self::Completed => "service_completed_successfully",
+        }
+    }
+}
+
 /// `healthcheck:`; every `None` is filled from the image's, then from docker's defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Healthcheck {

@@ -11,7 +11,6 @@ pub use hooks::hooks;
 pub use networking::networking;
 pub use networking::sysctls;
 
-use crate::compose::model::Condition;
 use crate::compose::model::HealthTest;
 use crate::compose::model::NamespaceOf;
 use crate::compose::model::Protocol;
@@ -340,16 +339,11 @@ pub fn restart(service: &Service) -> RestartRule {
 
 /// Dependencies in record form.
 pub fn depends_on(service: &Service) -> Vec<DependsOn> {
-    let condition = |condition| match condition {
-        Condition::Started => "service_started",
-        Condition::Healthy => "service_healthy",
-        Condition::Completed => "service_completed_successfully",
-    };
     let record =
         |(name, dependency): (&crate::id::ServiceName, &crate::compose::model::Dependency)| {
             DependsOn {
                 service: name.to_string(),
-                condition: condition(dependency.condition).to_owned(),
+                condition: dependency.condition.word().to_owned(),
                 restart: dependency.restart,
             }
         };
