@@ -8,7 +8,14 @@ use crate::engine;
 
 /// Makes an image of a service's container, and prints its id.
 pub fn commit(context: &Context, args: Commit) -> Result<Exit, Error> {
-    super::refuse_dry_run(context, "commit")?;
+    if context.global.dry_run {
+        let name = args.name.map_or(String::new(), |name| format!(" `{name}`"));
+        let words = format!(
+            "make an image{name} of a container of service `{}`",
+            args.service
+        );
+        return super::would(context, &words);
+    }
     let project = context.project()?;
     let request = engine::CommitRequest {
         service: args.service,
@@ -26,7 +33,13 @@ pub fn commit(context: &Context, args: Commit) -> Result<Exit, Error> {
 
 /// Writes the files of a service's container.
 pub fn export(context: &Context, args: Export) -> Result<Exit, Error> {
-    super::refuse_dry_run(context, "export")?;
+    if context.global.dry_run {
+        let words = format!(
+            "write the files of a container of service `{}`",
+            args.service
+        );
+        return super::would(context, &words);
+    }
     let project = context.project()?;
     let of = (args.service.as_str(), args.index.filter(|&index| index > 0));
     let engine = context.engine();

@@ -117,7 +117,6 @@ pub fn needed(
 
 /// Fetches images.
 pub fn run(context: &Context, args: &Pull) -> Result<Exit, Error> {
-    super::refuse_dry_run(context, "pull")?;
     let mut targets = match args.all_tags {
         true => every_tag(context, &args.targets)?,
         false => Targets::of(context, &args.targets, args.include_deps)?,
@@ -148,6 +147,12 @@ pub fn run(context: &Context, args: &Pull) -> Result<Exit, Error> {
         pin: None,
         place: None,
     }));
+    if context.global.dry_run {
+        return show(
+            context,
+            &images.iter().filter_map(would).collect::<String>(),
+        );
+    }
     let request = engine::Pull {
         images,
         settings: super::registries(context)?,
@@ -167,6 +172,16 @@ pub fn run(context: &Context, args: &Pull) -> Result<Exit, Error> {
         None => pulled.iter().map(|it| report(it, args.quiet)).collect(),
     };
     show(context, &told)
+}
+
+/// What would be done about an image.
+fn would(wanted: &Wanted) -> Option<String> {
+    let image = &wanted.image;
+    match wanted.when {
+        When::Never(_) => None,
+        When::Missing => Some(format!("fetch `{image}`, unless it is here\n")),
+        _ => Some(format!("fetch `{image}`\n")),
+    }
 }
 
 /// All images of these repositories.

@@ -9,7 +9,6 @@ use crate::engine;
 
 /// Sends images to their registries.
 pub fn run(context: &Context, args: &Push) -> Result<Exit, Error> {
-    super::refuse_dry_run(context, "push")?;
     let targets = match args.all_tags {
         true => every_tag(context, &args.targets)?,
         false => Targets::of(context, &args.targets, args.include_deps)?,
@@ -31,6 +30,10 @@ pub fn run(context: &Context, args: &Push) -> Result<Exit, Error> {
         }
     }
     images.extend(targets.images.into_iter().map(|image| (image, None)));
+    if context.global.dry_run {
+        let lines = images.iter().map(|(image, _)| format!("push `{image}`\n"));
+        return show(context, &lines.collect::<String>());
+    }
     let request = engine::Push {
         images,
         settings: super::registries(context)?,
