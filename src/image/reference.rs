@@ -185,20 +185,19 @@ impl Name {
             ));
         }
         let (domain, path) = split_domain(repository);
-        check_path(text, domain, path)?;
+        let path = match domain == DEFAULT_DOMAIN && !path.contains('/') {
+            true => format!("library/{path}"),
+            false => path.to_owned(),
+        };
+        check_path(text, domain, &path)?;
         let tag = match (tag, &digest) {
             (Some(tag), _) => Some(tag.to_owned()),
             (None, None) => Some("latest".to_owned()),
             (None, Some(_)) => None,
         };
-        let library = domain == DEFAULT_DOMAIN && !path.contains('/');
         Ok(Self {
             domain: domain.to_owned(),
-            path: if library {
-                format!("library/{path}")
-            } else {
-                path.to_owned()
-            },
+            path,
             tag,
             digest,
         })
@@ -299,7 +298,10 @@ fn check_path(text: &str, domain: &str, path: &str) -> Result<(), Error> {
     if path.chars().any(|c| c.is_ascii_uppercase()) {
         return Err(invalid(text, "repository name must be lowercase"));
     }
-    if path.len() > 255 || !path.split('/').all(is_component) {
+    if path.len() > 255 {
+        return Err(invalid(text, "a repository has up to 255 characters"));
+    }
+    if !path.split('/').all(is_component) {
         return Err(invalid(
             text,
             "each part of the repository consists of lowercase letters and digits, separated by `.`, `_`, `__` or dashes",
@@ -407,6 +409,17 @@ mod tests {
         ] {
             assert!(Name::parse(text).is_err(), "{text}");
         }
+    }
+
+    /// Found by fuzzing: with `library/` in front of it, the longest name was too long to be read back.
+    #[test]
+    fn the_longest_name_is_as_long_with_all_that_is_left_out() {
+        let name = |length: usize| Name::parse(&"a".repeat(length));
+        let longest = name(247).unwrap();
+        assert_eq!(longest.path().len(), 255);
+        assert_eq!(Name::parse(&longest.to_string()).unwrap(), longest);
+        assert!(name(248).is_err());
+        assert!(Name::parse(&format!("registry.test/{}", "a".repeat(255))).is_ok());
     }
 
     #[test]
