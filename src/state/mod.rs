@@ -3,6 +3,7 @@
 //! Invariants: a record is appended or replaced whole and never read half; a bare pid is never trusted;
 //! all folders of ours are 0700.
 
+mod aside;
 pub mod event;
 pub mod journal;
 pub mod kept_logs;

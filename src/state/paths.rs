@@ -1,5 +1,6 @@
 //! Where things are kept. The state root outlives a boot; the run folder need not (it is on a tmpfs by default).
 
+use super::aside;
 use crate::id::ContainerId;
 use crate::id::ProjectName;
 use std::collections::BTreeMap;
@@ -158,7 +159,7 @@ impl ProjectPaths {
     pub fn put_aside(&self) -> io::Result<Vec<PathBuf>> {
         let mut all = Vec::new();
         for dir in [&self.root, &self.run] {
-            let aside = dir.with_file_name(format!("{}{}", aside_prefix(dir), std::process::id()));
+            let aside = dir.with_file_name(aside::name(dir));
             match fs::rename(dir, &aside) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 other => {
@@ -175,16 +176,9 @@ impl ProjectPaths {
         let mut all = Vec::new();
         for dir in [&self.root, &self.run] {
             let Some(above) = dir.parent() else { continue };
-            let prefix = aside_prefix(dir);
             let entries = fs::read_dir(above).into_iter().flatten().flatten();
-            let is_aside = |e: &fs::DirEntry| {
-                let name = e.file_name().into_string().unwrap_or_default();
-                let process = name
-                    .strip_prefix(&prefix)
-                    .and_then(|p| p.parse::<i32>().ok());
-                process.is_some_and(|pid| !is_running(pid))
-            };
-            all.extend(entries.filter(is_aside).map(|e| e.path()));
+            let is_left = |e: &fs::DirEntry| aside::is_left(dir, &e.file_name().to_string_lossy());
+            all.extend(entries.filter(is_left).map(|e| e.path()));
         }
         all
     }
@@ -211,21 +205,6 @@ impl ProjectPaths {
 
 /// Name of the folder in which projects tell each other of shared networks.
 const SHARED: &str = "shared";
-
-/// Whether a process can still do something: one that was killed and waits to be reaped cannot.
-fn is_running(pid: i32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat
-        .rsplit_once(") ")
-        .and_then(|(_, rest)| rest.chars().next());
-    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
-}
-
-/// How the names of folders begin that were put aside; the process that did it follows.
-fn aside_prefix(dir: &Path) -> String {
-    let name = dir.file_name().unwrap_or_default().to_string_lossy();
-    format!(".{name}.")
-}
 
 /// The folders of one container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -384,21 +363,5 @@ mod tests {
         let dead = own[0].with_file_name(".p.99999999");
         fs::rename(&own[0], &dead).unwrap();
         assert_eq!(project.aside(), [dead]);
-    }
-
-    #[test]
-    fn a_process_that_was_killed_and_not_reaped_is_dead() {
-        use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
-        let mut child = std::process::Command::new("true").spawn().unwrap();
-        let pid = Pid::from_child(&child);
-        waitid(
-            WaitId::Pid(pid),
-            WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
-        )
-        .unwrap();
-        assert!(Path::new(&format!("/proc/{}", child.id())).exists());
-        assert!(!is_running(pid.as_raw_nonzero().get()));
-        child.wait().unwrap();
-        assert!(is_running(std::process::id() as i32));
     }
 }

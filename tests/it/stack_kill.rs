@@ -285,3 +285,77 @@ fn an_exit_code_survives_its_shim_and_supervisor() {
     assert_eq!(ended.code, 7, "{ended:?}");
     world.hoist(&["down"]).ok();
 }
+
+/// A box with a container that waits for its restart, and has no shim any more: each one it got was killed.
+fn without_a_shim(pause: &str) -> World {
+    let world = World::new("scratch");
+    world.write(
+        "compose.yaml",
+        &format!(
+            "services: {{a: {{image: host, command: [sh, -c, 'exit 1'], \
+             deploy: {{restart_policy: {{condition: any, delay: {pause}}}}}}}}}\n"
+        ),
+    );
+    world.hoist(&["up", "-d"]).ok();
+    world.until("it waits for its restart", || state(&world) == "restarting");
+    let mut killed = 0;
+    world.until("it is given no more shims", || {
+        let shims = of_role(&world, "shim");
+        for shim in &shims {
+            killed += usize::from(world.kill("-KILL", *shim));
+        }
+        // A killed shim goes before its successor comes.
+        killed > 10
+            && shims.is_empty()
+            && world.hoist(&["ps"]).code == 0
+            && of_role(&world, "shim").is_empty()
+    });
+    assert_eq!(state(&world), "restarting");
+    world
+}
+
+fn state(world: &World) -> String {
+    let all = crate::stack::ps(world);
+    all[0]["State"].as_str().expect("it has one").to_owned()
+}
+
+#[test]
+fn a_stop_ends_the_wait_for_a_restart_without_a_shim() {
+    let world = without_a_shim("100s");
+    world.hoist(&["stop"]).ok();
+    assert_eq!(state(&world), "exited");
+    world.hoist(&["start"]).ok();
+    world.until("it restarts again", || state(&world) == "restarting");
+    world.hoist(&["down"]).ok();
+}
+
+#[test]
+fn a_stop_that_meets_a_start_from_scratch_waits_for_it_and_ends_it() {
+    let world = without_a_shim("5s");
+    let events = world.start_hoist(&["events"]);
+    let zygote = of_role(&world, "zygote")[0];
+    // The order for a new shim waits in the socket of the zygote then.
+    world.kill("-STOP", zygote);
+    while !events
+        .line()
+        .expect("events go on")
+        .contains("container restart")
+    {}
+    let up = world.start_hoist(&["up", "-d"]);
+    let mut stop = Some(world.start_hoist(&["stop", "-t", "0"]));
+    for _ in 0..20 {
+        // One that does not wait says so at once.
+        if state(&world) != "restarting" {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(state(&world), "restarting", "its start is under way");
+    world.kill("-CONT", zygote);
+    stop.take().map(|stop| stop.wait().ok());
+    up.wait();
+    assert_eq!(state(&world), "exited");
+    world.kill("-KILL", events.pid);
+    events.wait();
+    world.hoist(&["down"]).ok();
+}

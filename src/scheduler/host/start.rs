@@ -26,7 +26,8 @@ use tokio::sync::oneshot;
 /// How often a launch is tried whose zygote or shim was killed on the way.
 const TRIES: usize = 3;
 
-type Started = Result<(), HostError>;
+/// How a start ends.
+pub type Started = Result<(), HostError>;
 
 /// Where a container's network namespace comes from.
 enum Netns {
@@ -63,14 +64,11 @@ impl RealHost {
     }
 
     /// Starts a container, after it ended, that has neither shim nor network any more.
-    pub async fn start_again(&self, container: &Rc<Container>) {
-        if let Err(error) = self.connect_and_launch(container).await {
-            let error = error.to_string();
-            self.project.release_endpoint(container);
-            container.status.send_modify(|s| s.phase = Phase::Exited);
-            self.project.event(container, What::Failed { error }, "");
-            self.project.at_rest();
-        }
+    ///
+    /// # Errors
+    /// It could not be started.
+    pub async fn start_again(&self, container: &Rc<Container>) -> Started {
+        self.connect_and_launch(container).await
     }
 
     async fn connect_and_launch(&self, container: &Rc<Container>) -> Started {

@@ -162,7 +162,10 @@ fn settle(project: &Project, container: &Container) {
     project.sweep_after(container);
     project.release_endpoint(container);
     if life.due && this_boot {
-        let _ = container.commands.send(Command::Due);
+        // Unless whoever was told to stop it instead did not get that far.
+        if !life.stopped_by_user {
+            let _ = container.commands.send(Command::Due);
+        }
     } else if life.started > life.finished || life.due {
         let _ = container.commands.send(Command::Crashed);
     }

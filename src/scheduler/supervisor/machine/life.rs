@@ -27,7 +27,7 @@ impl Machine {
             (None, Some(exit)) if life.finished != exit.time.max(life.started) => {
                 self.exited(&exit);
             }
-            (None, _) if life.due => self.due(),
+            (None, _) if life.due && !life.stopped_by_user => self.due(),
             (None, _) => {
                 self.set(|s| s.phase = at_rest(s));
                 self.release();
@@ -42,6 +42,16 @@ impl Machine {
         self.by_user = life.stopped_by_user;
         self.halted = life.halted;
         life
+    }
+
+    /// A shim is on its way.
+    pub(super) fn launched(&mut self) {
+        if !self.from_scratch {
+            self.set(|s| s.phase = Phase::Starting);
+        }
+        if self.stopping.is_empty() {
+            (self.by_user, self.halted) = (false, false);
+        }
     }
 
     pub(super) fn started(&mut self, pid: i32, start_time: u64) {
@@ -62,11 +72,16 @@ impl Machine {
         self.watch_health(Input::Started);
         self.project.event(&self.container, What::Started, "");
         self.remember();
-        if let Some(answer) = self.starting.take() {
+        self.from_scratch = false;
+        for answer in self
+            .starting
+            .take()
+            .into_iter()
+            .chain(self.hurrying.drain(..))
+        {
             let _ = answer.send(Ok(()));
         }
         if !self.stopping.is_empty() {
-            self.by_user = true;
             let patience = self.patience.take();
             self.ask_to_stop(patience);
         }
@@ -113,8 +128,11 @@ impl Machine {
     }
 
     pub(super) fn failed_to_start(&mut self, error: HostError) {
+        let tries_on = self.from_scratch;
         self.set(|s| {
-            s.phase = at_rest(s);
+            if !tries_on {
+                s.phase = at_rest(s);
+            }
             s.process = None;
         });
         match self.starting.take() {
@@ -229,6 +247,9 @@ impl Machine {
     }
 
     pub(super) fn is_down(&mut self) {
+        if self.from_scratch {
+            return; // that is not over
+        }
         self.project.release_endpoint(&self.container);
         self.project.at_rest();
         for answer in self.stopping.drain(..) {

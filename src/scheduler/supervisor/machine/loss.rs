@@ -10,7 +10,7 @@ use crate::runtime::ShimLink;
 use crate::runtime::shim::kept;
 use crate::runtime::shim::protocol::ShimCommand;
 use crate::runtime::shim::record;
-use crate::scheduler::execute::HostError;
+use crate::scheduler::execute::{HostError, chain};
 use crate::scheduler::host::RealHost;
 use crate::scheduler::supervisor::adopt;
 use crate::scheduler::supervisor::container::Phase;
@@ -46,7 +46,9 @@ impl Machine {
             return self.wait_with_another();
         }
         if let Some(answer) = self.starting.take() {
-            self.set(|s| s.phase = at_rest(s));
+            if !self.from_scratch {
+                self.set(|s| s.phase = at_rest(s));
+            }
             let _ = answer.send(Err(HostError::new(self.sentence(SHIM_LOST))));
         }
         self.project.sweep_after(&self.container);
@@ -114,11 +116,26 @@ impl Machine {
         }
     }
 
-    /// A restart without a shim: network and all.
+    /// A restart without a shim: network and all. Until it is over, the container counts as one that is restarted.
     pub(super) fn start_from_scratch(&mut self) {
-        self.set(|s| s.phase = Phase::Starting);
+        self.from_scratch = true;
         let host = RealHost::new(self.project.clone(), None, HashMap::new());
         let container = self.container.clone();
-        tokio::task::spawn_local(async move { host.start_again(&container).await });
+        tokio::task::spawn_local(async move {
+            if let Err(error) = host.start_again(&container).await {
+                let _ = container.commands.send(Command::Unstarted(error));
+            }
+        });
+    }
+
+    /// What a restart from scratch ends with that nobody can make.
+    pub(super) fn unstarted(&mut self, error: &HostError) {
+        self.from_scratch = false;
+        self.failed_to_start(HostError::new(error.to_string()));
+        self.remember();
+        for answer in self.hurrying.drain(..) {
+            let _ = answer.send(Err(HostError::new(chain(error))));
+        }
+        self.is_down();
     }
 }

@@ -26,7 +26,7 @@ use crate::runtime::shim::ShimLink;
 use crate::runtime::shim::orphan::UNBORN;
 use crate::runtime::shim::protocol::{Attachment, Exit, ShimCommand, ShimEvent};
 use crate::scheduler::execute::HostError;
-use crate::scheduler::supervisor::container::{Answer, Container, Phase, Status};
+use crate::scheduler::supervisor::container::{Answer, Container, Status};
 use crate::scheduler::supervisor::health::{Input, Monitor, Probe};
 use crate::scheduler::supervisor::probe;
 use crate::scheduler::supervisor::project::Project;
@@ -58,6 +58,8 @@ pub enum Command {
     Crashed,
     /// Adoption found that its next start is due, and no shim.
     Due,
+    /// The start from scratch has come to nothing.
+    Unstarted(HostError),
     /// Start again now, if a restart is scheduled; otherwise it is not started.
     Hurry(Answer),
     /// Stop gracefully, kill after this time (`None` = the container's own grace period).
@@ -106,6 +108,10 @@ pub struct Machine {
     ailing: bool,
     /// Who waits for the start.
     starting: Option<Answer>,
+    /// It is being started without a shim from before, network and all.
+    from_scratch: bool,
+    /// Who else waits for that.
+    hurrying: Vec<Answer>,
     /// Who waits until it is down.
     stopping: Vec<Answer>,
     /// How long its stop may take, should it be starting now (`None` = its own grace period).
@@ -159,6 +165,8 @@ impl Machine {
             halted: false,
             ailing: false,
             starting: None,
+            from_scratch: false,
+            hurrying: Vec::new(),
             stopping: Vec::new(),
             patience: None,
             probe: None,
@@ -211,12 +219,13 @@ impl Machine {
     fn told(&mut self, command: Command) {
         match command {
             Command::Launched(link, answer) => {
-                self.set(|s| s.phase = Phase::Starting);
+                self.launched();
                 self.starting = Some(answer);
-                (self.by_user, self.halted) = (false, false);
                 self.attach(link);
             }
             Command::Adopted(link) => self.attach(link),
+            Command::Unstarted(error) => self.unstarted(&error),
+            Command::Hurry(answer) if self.from_scratch => self.hurrying.push(answer),
             Command::Hurry(answer) => {
                 self.starting = Some(answer);
                 self.start_again();

@@ -14,7 +14,8 @@ impl Machine {
             let status = self.container.status.borrow();
             (status.phase, status.lingers)
         };
-        if (self.link.is_none() || lingers) && !self.container.lives() {
+        let is_down = (self.link.is_none() || lingers) && !self.container.lives();
+        if is_down && self.restart_at.is_none() && !self.from_scratch {
             let _ = answer.send(Ok(()));
             return;
         }
