@@ -107,6 +107,23 @@ impl Call<'_> {
     }
 }
 
+/// Keeps the supervisor of a project while a command asks it several things: one at rest leaves with its last client, and
+/// to start the next takes longer than to answer.
+pub struct Hold(#[expect(dead_code, reason = "it is there to be open")] Option<UnixStream>);
+
+impl Hold {
+    /// Of a project with state; to hold nothing is no mistake.
+    pub fn on(engine: &Engine, project: &ProjectName) -> Self {
+        let paths = engine.paths.project(project);
+        let is_there = rustix::process::geteuid().is_root() && paths.root.exists();
+        let held = || {
+            paths.make().ok()?;
+            connect_or_start(engine, project, &paths).ok()
+        };
+        Self(is_there.then(held).flatten())
+    }
+}
+
 /// The second answer to a request. `None`: the supervisor went away before.
 pub(super) fn second(channel: &mut Channel) -> Result<Option<Reply>, Error> {
     loop {

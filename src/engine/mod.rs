@@ -59,6 +59,7 @@ pub use artifacts::Registries;
 pub use attach::attach;
 pub use boot::{boot, halt};
 pub use commit::{CommitRequest, commit, export};
+pub use connection::Hold;
 pub use digests::digests;
 pub use disk::{DiskUsage, df, prune_images};
 pub use doctor::{Check, Verdict, doctor};

@@ -292,7 +292,7 @@ fn without_a_shim(pause: &str) -> World {
     world.write(
         "compose.yaml",
         &format!(
-            "services: {{a: {{image: host, command: [sh, -c, 'exit 1'], \
+            "services: {{a: {{image: host, command: [sh, -c, 'echo run; exit 1'], \
              deploy: {{restart_policy: {{condition: any, delay: {pause}}}}}}}}}\n"
         ),
     );
@@ -329,33 +329,58 @@ fn a_stop_ends_the_wait_for_a_restart_without_a_shim() {
     world.hoist(&["down"]).ok();
 }
 
-#[test]
-fn a_stop_that_meets_a_start_from_scratch_waits_for_it_and_ends_it() {
+/// The same at the time of its restart, which the zygote's being stopped keeps from going on; the zygote.
+fn starting_from_scratch() -> (World, i32) {
     let world = without_a_shim("5s");
     let events = world.start_hoist(&["events"]);
     let zygote = of_role(&world, "zygote")[0];
-    // The order for a new shim waits in the socket of the zygote then.
     world.kill("-STOP", zygote);
     while !events
         .line()
         .expect("events go on")
         .contains("container restart")
     {}
-    let up = world.start_hoist(&["up", "-d"]);
-    let mut stop = Some(world.start_hoist(&["stop", "-t", "0"]));
-    for _ in 0..20 {
-        // One that does not wait says so at once.
-        if state(&world) != "restarting" {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    assert_eq!(state(&world), "restarting", "its start is under way");
-    world.kill("-CONT", zygote);
-    stop.take().map(|stop| stop.wait().ok());
-    up.wait();
-    assert_eq!(state(&world), "exited");
     world.kill("-KILL", events.pid);
     events.wait();
+    (world, zygote)
+}
+
+/// One that does not wait says so at once.
+fn assert_it_waits(world: &World) {
+    for _ in 0..20 {
+        assert_eq!(state(world), "restarting", "its start is under way");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_stop_that_meets_a_start_from_scratch_waits_for_it_and_ends_it() {
+    let (world, zygote) = starting_from_scratch();
+    let stop = world.start_hoist(&["stop", "-t", "0"]);
+    assert_it_waits(&world);
+    world.kill("-CONT", zygote);
+    stop.wait().ok();
+    assert_eq!(state(&world), "exited");
     world.hoist(&["down"]).ok();
+}
+
+#[test]
+fn an_up_that_meets_a_start_from_scratch_waits_for_it_and_starts_nothing_twice() {
+    let (world, zygote) = starting_from_scratch();
+    let before = starts(&world);
+    let up = world.start_hoist(&["up", "-d"]);
+    assert_it_waits(&world);
+    world.kill("-CONT", zygote);
+    up.wait().ok();
+    world.until("it has run, and waits again", || {
+        starts(&world) > before && state(&world) == "restarting"
+    });
+    assert_eq!(starts(&world), before + 1);
+    world.hoist(&["down"]).ok();
+}
+
+/// How often the container has run.
+fn starts(world: &World) -> usize {
+    let log = world.hoist(&["logs", "--no-log-prefix"]).ok();
+    log.stdout.matches("run\n").count()
 }

@@ -43,6 +43,7 @@ pub fn run(context: &Context, args: &Logs) -> Result<Exit, Error> {
         style: context.view.log_style(args.no_color),
     };
     let mut prefixer = Prefixer::new(project.as_str(), order(context)?, style);
+    let _supervisor = (!args.follow).then(|| engine::Hold::on(&engine, &project));
     for (name, service, number) in engine::log_sources(&engine, &project, &request)? {
         prefixer.expect(&name, &service, number);
     }

@@ -1,14 +1,13 @@
 //! The reading side: any process, while the log is written and rotated.
 
+use super::seek::{LineCounter, halve, newest_record};
 use super::{
-    Decoded, HEADER, LONGEST, PARTIAL, Record, TRAILER, decode, segment_path, segments, u32_at,
+    CHUNK, Decoded, Found, HEADER, LONGEST, Record, Stream, TRAILER, decode, segment_path, segments,
 };
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-
-const CHUNK: usize = 64 << 10;
 
 /// Reads records in the order they were written. To follow: at `None`, wait for the folder to change (inotify) and go on.
 #[derive(Debug)]
@@ -22,6 +21,57 @@ pub struct LogReader {
     buffer: Vec<u8>,
     /// How much of `buffer` was given out.
     taken: usize,
+    /// The record that is being given out, line by line.
+    open: Option<Open>,
+    /// How much of the text of the next one is passed over.
+    skip: usize,
+}
+
+/// A record of which not all lines were given out.
+#[derive(Debug)]
+struct Open {
+    time: i64,
+    stream: Stream,
+    /// As in the record.
+    has_lines: bool,
+    is_partial: bool,
+    /// Where what is left of its text begins in the buffer.
+    at: usize,
+    /// Where that ends.
+    end: usize,
+}
+
+impl Open {
+    /// For a record at this place in the buffer.
+    fn new(found: &Found<'_>, at: usize, skip: usize) -> Self {
+        let text = at + HEADER;
+        Self {
+            time: found.time,
+            stream: found.stream,
+            has_lines: found.has_lines(),
+            is_partial: found.is_partial(),
+            at: text + skip.min(found.text.len()),
+            end: text + found.text.len(),
+        }
+    }
+
+    /// The next line, and whether it is the last.
+    fn line(&mut self, buffer: &[u8]) -> (Record, bool) {
+        let rest = &buffer[self.at..self.end];
+        let end = match self.has_lines {
+            true => memchr::memchr(b'\n', rest),
+            false => None,
+        };
+        let bytes = &rest[..end.unwrap_or(rest.len())];
+        self.at += end.map_or(rest.len(), |end| end + 1);
+        let record = Record {
+            time: self.time,
+            stream: self.stream,
+            partial: end.is_none() && (self.has_lines || self.is_partial),
+            bytes: bytes.to_vec(),
+        };
+        (record, self.at == self.end)
+    }
 }
 
 impl LogReader {
@@ -34,24 +84,22 @@ impl LogReader {
             offset: 0,
             buffer: Vec::new(),
             taken: 0,
+            open: None,
+            skip: 0,
         }
     }
 
     /// Reads from the beginning of the last `lines` lines on, found from the end without reading the rest.
     pub fn tail(dir: &Path, lines: usize) -> io::Result<Self> {
         let mut reader = Self::open(dir);
-        let mut counter = LineCounter {
-            wanted: lines,
-            seen: 0,
-            any: false,
-        };
+        let mut counter = LineCounter::new(lines);
         for number in existing_segments(dir)?.into_iter().rev() {
             let Some(file) = open_segment(dir, number)? else {
                 break;
             };
             let start = counter.walk_back(&file)?;
             reader.number = number;
-            reader.offset = start.unwrap_or(0);
+            (reader.offset, reader.skip) = start.unwrap_or((0, 0));
             reader.file = Some(file);
             if start.is_some() {
                 break;
@@ -94,15 +142,12 @@ impl LogReader {
         &self.dir
     }
 
-    /// The next record, `None` at the end of what is there now.
+    /// The next line or part of one, `None` at the end of what is there now.
     pub fn next_record(&mut self) -> io::Result<Option<Record>> {
         let mut last_look = false;
         loop {
             match self.buffered() {
-                Some((record, size)) => {
-                    self.taken += size;
-                    return Ok(Some(record));
-                }
+                Some(record) => return Ok(Some(record)),
                 None if self.fill()? => {}
                 None => {
                     // A record may have been written before its segment got a successor: look again, then leave.
@@ -122,11 +167,23 @@ impl LogReader {
         }
     }
 
-    fn buffered(&self) -> Option<(Record, usize)> {
-        match decode(&self.buffer[self.taken..]) {
-            Decoded::Record(record, size) => Some((record, size)),
-            Decoded::Short | Decoded::Broken => None,
+    fn buffered(&mut self) -> Option<Record> {
+        let mut open = match self.open.take() {
+            Some(open) => open,
+            None => match decode(&self.buffer[self.taken..]) {
+                Decoded::Record(found) => {
+                    let skip = std::mem::take(&mut self.skip);
+                    Open::new(&found, self.taken, skip)
+                }
+                Decoded::Short | Decoded::Broken => return None,
+            },
+        };
+        let (record, is_last) = open.line(&self.buffer);
+        match is_last {
+            true => self.taken = open.end + TRAILER,
+            false => self.open = Some(open),
         }
+        Some(record)
     }
 
     /// Reads on; whether there was anything new.
@@ -170,6 +227,8 @@ impl LogReader {
         }
         self.offset = 0;
         self.taken = 0;
+        self.skip = 0;
+        self.open = None;
         self.buffer.clear();
         Ok(())
     }
@@ -182,36 +241,6 @@ fn existing_segments(dir: &Path) -> io::Result<Vec<u64>> {
     }
 }
 
-/// An offset where a record begins that is older than `time`, not far before the first that is not.
-fn halve(file: &File, time: i64) -> io::Result<u64> {
-    let (mut old, mut young) = (0, file.metadata()?.len());
-    while young - old > CHUNK as u64 {
-        let middle = old + (young - old) / 2;
-        match record_after(file, middle)? {
-            Some((offset, found)) if found < time && offset < young => old = offset,
-            _ => young = middle,
-        }
-    }
-    Ok(old)
-}
-
-/// Offset and time of the first whole record at `from` or behind it.
-fn record_after(file: &File, from: u64) -> io::Result<Option<(u64, i64)>> {
-    let mut window = vec![0; 2 * (HEADER + LONGEST + TRAILER)];
-    let mut have = 0;
-    loop {
-        match file.read_at(&mut window[have..], from + have as u64)? {
-            0 => break,
-            got => have += got,
-        }
-    }
-    let found = (0..have).find_map(|at| match decode(&window[at..have]) {
-        Decoded::Record(record, _) => Some((from + at as u64, record.time)),
-        Decoded::Short | Decoded::Broken => None,
-    });
-    Ok(found)
-}
-
 /// `None` if it was rotated away meanwhile.
 fn open_segment(dir: &Path, number: u64) -> io::Result<Option<File>> {
     match File::open(segment_path(dir, number)) {
@@ -221,140 +250,11 @@ fn open_segment(dir: &Path, number: u64) -> io::Result<Option<File>> {
     }
 }
 
-/// Counts line ends from the end of the log backwards.
-struct LineCounter {
-    wanted: usize,
-    seen: usize,
-    /// Whether any record was met: the last one may be a line that is not ended.
-    any: bool,
-}
-
-impl LineCounter {
-    /// Offset at which the wanted lines begin, `None` if they begin in an earlier segment.
-    fn walk_back(&mut self, file: &File) -> io::Result<Option<u64>> {
-        let mut end = file.metadata()?.len();
-        let mut block = Block::default();
-        if end > 0 && block.record_before(file, end)?.is_none() {
-            end = valid_end(file)?;
-            block = Block::default();
-        }
-        while end > 0 {
-            let Some((start, partial)) = block.record_before(file, end)? else {
-                // Garbled in the middle: show what is after it.
-                return Ok(Some(end));
-            };
-            if !partial || !self.any {
-                if self.seen == self.wanted {
-                    return Ok(Some(end));
-                }
-                self.seen += 1;
-            }
-            self.any = true;
-            end = start;
-        }
-        Ok(None)
-    }
-}
-
-/// Where the last whole record ends, and its time.
-fn newest_record(file: &File) -> io::Result<(u64, Option<i64>)> {
-    let mut end = file.metadata()?.len();
-    let mut block = Block::default();
-    if end > 0 && block.record_before(file, end)?.is_none() {
-        end = valid_end(file)?;
-        block = Block::default();
-    }
-    let Some((start, _)) = block.record_before(file, end)? else {
-        return Ok((end, None));
-    };
-    let header = block.slice(file, start, start + HEADER as u64)?;
-    let mut time = [0u8; 8];
-    time.copy_from_slice(&header[8..16]);
-    Ok((end, Some(i64::from_le_bytes(time))))
-}
-
-/// Where the last whole record ends of a segment with a torn one behind it: looked for near the end, or else from the
-/// beginning.
-fn valid_end(file: &File) -> io::Result<u64> {
-    let length = file.metadata()?.len();
-    let from = length.saturating_sub(2 * (HEADER + LONGEST + TRAILER) as u64);
-    let mut window = vec![0; (length - from) as usize];
-    file.read_exact_at(&mut window, from)?;
-    let near = (0..window.len())
-        .rev()
-        .find_map(|at| match decode(&window[at..]) {
-            Decoded::Record(_, size) => Some(from + (at + size) as u64),
-            Decoded::Short | Decoded::Broken => None,
-        });
-    near.map_or_else(|| valid_end_from_start(file), Ok)
-}
-
-fn valid_end_from_start(file: &File) -> io::Result<u64> {
-    let (mut end, mut buffer) = (0, Vec::new());
-    loop {
-        let have = buffer.len();
-        buffer.resize(have + CHUNK, 0);
-        let got = file.read_at(&mut buffer[have..], end + have as u64)?;
-        buffer.truncate(have + got);
-        let mut taken = 0;
-        let broken = loop {
-            match decode(&buffer[taken..]) {
-                Decoded::Record(_, size) => taken += size,
-                Decoded::Short => break false,
-                Decoded::Broken => break true,
-            }
-        };
-        end += taken as u64;
-        buffer.drain(..taken);
-        if broken || got == 0 {
-            return Ok(end);
-        }
-    }
-}
-
-/// A piece of a segment in memory.
-#[derive(Default)]
-struct Block {
-    start: u64,
-    bytes: Vec<u8>,
-}
-
-impl Block {
-    /// Start and partial flag of the record that ends at `end`.
-    fn record_before(&mut self, file: &File, end: u64) -> io::Result<Option<(u64, bool)>> {
-        let smallest = (HEADER + TRAILER) as u64;
-        if end < smallest {
-            return Ok(None);
-        }
-        let trailer = self.slice(file, end - TRAILER as u64, end)?;
-        let length = u32_at(trailer, 0) as usize;
-        let size = smallest + length as u64;
-        if length > LONGEST || size > end {
-            return Ok(None);
-        }
-        let header = self.slice(file, end - size, end)?;
-        if u32_at(header, 0) as usize != length {
-            return Ok(None);
-        }
-        Ok(Some((end - size, header[17] & PARTIAL != 0)))
-    }
-
-    fn slice(&mut self, file: &File, from: u64, to: u64) -> io::Result<&[u8]> {
-        let inside = from >= self.start && to <= self.start + self.bytes.len() as u64;
-        if !inside {
-            self.start = to.saturating_sub((CHUNK + LONGEST) as u64);
-            self.bytes.resize((to - self.start) as usize, 0);
-            file.read_exact_at(&mut self.bytes, self.start)?;
-        }
-        let at = (from - self.start) as usize;
-        Ok(&self.bytes[at..at + (to - from) as usize])
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::log::{LogWriter, Stream};
+    use crate::runtime::log::seek::{valid_end, valid_end_from_start};
+    use crate::runtime::log::{LogWriter, PARTIAL, Stream};
     use crate::runtime::shim::protocol::LogLimits;
     use std::io::Write;
 
@@ -414,6 +314,66 @@ mod tests {
             texts(&mut LogReader::tail(dir.path(), 1).unwrap()),
             ["open…"]
         );
+    }
+
+    #[test]
+    fn tail_finds_the_last_lines_within_records() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = LogWriter::open(dir.path(), small()).unwrap();
+        let mut text = Vec::new();
+        for i in 0..60 {
+            text.extend_from_slice(format!("line {i}\n").as_bytes());
+            if i % 7 == 3 || i == 59 {
+                // Between two lines, or in the middle of one.
+                let cut = text.len() - if i % 2 == 0 { 3 } else { 0 };
+                writer.write(Stream::Out, &text[..cut]).unwrap();
+                text.drain(..cut);
+            }
+        }
+        let whole = |reader: &mut LogReader| -> Vec<String> {
+            let pieces = texts(reader).into_iter();
+            let joined: String = pieces
+                .map(|text| match text.strip_suffix('…') {
+                    Some(begun) => begun.to_owned(),
+                    None => text + "\n",
+                })
+                .collect();
+            joined.lines().map(str::to_owned).collect()
+        };
+        let all = whole(&mut LogReader::open(dir.path()));
+        assert!(all.len() == 60 && segments(dir.path()).unwrap().len() > 2);
+        for wanted in 0..=65 {
+            let tail = whole(&mut LogReader::tail(dir.path(), wanted).unwrap());
+            assert_eq!(tail, all[60 - wanted.min(60)..], "{wanted} lines");
+        }
+    }
+
+    #[test]
+    fn records_of_one_line_each_as_earlier_versions_wrote_them_are_read() {
+        let line = |time: i64, flags: u8, text: &[u8]| {
+            let length = (text.len() as u32).to_le_bytes();
+            let about = [&time.to_le_bytes()[..], &[0, flags]].concat();
+            let checksum = super::super::checksum(&about, text).to_le_bytes();
+            [&length[..], &checksum, &about, text, &length].concat()
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let old = [
+            line(1, 0, b"one"),
+            line(2, 0, b""),
+            line(3, PARTIAL, b"be"),
+            line(4, 0, b"gun"),
+        ];
+        std::fs::write(segment_path(dir.path(), 1), old.concat()).unwrap();
+        let mut writer = LogWriter::open(dir.path(), LogLimits::default()).unwrap();
+        writer.write(Stream::Out, b"new\nnewer\n").unwrap();
+        let all = ["one", "", "be…", "gun", "new", "newer"];
+        assert_eq!(texts(&mut LogReader::open(dir.path())), all);
+        for (wanted, records) in [(1, 1), (2, 2), (3, 4), (4, 5), (5, 6)] {
+            let tail = texts(&mut LogReader::tail(dir.path(), wanted).unwrap());
+            assert_eq!(tail, all[6 - records..], "{wanted} lines");
+        }
+        let since = texts(&mut LogReader::since(dir.path(), 4).unwrap());
+        assert_eq!(since[since.len() - 3..], ["gun", "new", "newer"]);
     }
 
     #[test]

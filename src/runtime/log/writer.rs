@@ -1,14 +1,12 @@
 //! The writing side: one process, no locks.
 
-use super::{Decoded, LONGEST, Stream, decode, encode, segment_path, segments};
+use super::{Decoded, Frame, HEADER, LONGEST, Stream, TRAILER, decode, segment_path, segments};
 use crate::runtime::shim::protocol::LogLimits;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, IoSlice, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Room for encoded records that is kept between two writes of a busy log.
-const ROOM: usize = 1 << 20;
 /// A clock that goes back by no more is being corrected: time stands still meanwhile. By more, it was set.
 const CORRECTION: i64 = 1_000_000_000;
 
@@ -23,7 +21,6 @@ pub struct LogWriter {
     written: u64,
     /// Time of the newest record in it.
     newest: i64,
-    batch: Vec<u8>,
 }
 
 /// Where in a log something is.
@@ -51,7 +48,6 @@ impl LogWriter {
             file: None,
             written: 0,
             newest: i64::MIN,
-            batch: Vec::new(),
         })
     }
 
@@ -71,7 +67,7 @@ impl LogWriter {
         })
     }
 
-    /// Writes what one read gave, as one record a line, in one system call.
+    /// Writes what one read gave, in one system call.
     pub fn write(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
         self.write_at(now(), stream, bytes)
     }
@@ -90,24 +86,24 @@ impl LogWriter {
     fn append_at(&mut self, now: i64, stream: Stream, bytes: &[u8]) -> io::Result<()> {
         let time = now.max(self.newest);
         self.newest = time;
-        let mut encode =
-            |text: &[u8], partial| encode(&mut self.batch, time, stream, partial, text);
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let window = &rest[..rest.len().min(LONGEST + 1)];
-            match memchr::memchr(b'\n', window) {
-                Some(end) => {
-                    encode(&rest[..end], false);
-                    rest = &rest[end + 1..];
-                }
-                None => {
-                    let (text, after) = rest.split_at(rest.len().min(LONGEST));
-                    encode(text, true);
-                    rest = after;
-                }
-            }
+        let frame = |text| (Frame::of(time, stream, text), text);
+        let records: Vec<(Frame, &[u8])> = texts(bytes).map(frame).collect();
+        let mut slices = Vec::with_capacity(3 * records.len());
+        for (frame, text) in &records {
+            slices.extend([&frame.before[..], *text, &frame.after[..]].map(IoSlice::new));
         }
-        self.flush()
+        let written = match &mut self.file {
+            Some(file) => write_all(file, &mut slices),
+            None => Err(io::ErrorKind::NotFound.into()),
+        };
+        let sizes = records
+            .iter()
+            .map(|(_, text)| HEADER + text.len() + TRAILER);
+        match &written {
+            Ok(()) => self.written += sizes.sum::<usize>() as u64,
+            Err(_) => self.mend(sizes),
+        }
+        written
     }
 
     /// The folder.
@@ -115,36 +111,22 @@ impl LogWriter {
         &self.dir
     }
 
-    /// Gives memory back that a burst has taken.
-    pub fn rest(&mut self) {
-        self.batch = Vec::new();
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let written = match &mut self.file {
-            Some(file) => file.write_all(&self.batch),
-            None => Err(io::ErrorKind::NotFound.into()),
-        };
-        match &written {
-            Ok(()) => self.written += self.batch.len() as u64,
-            Err(_) => self.mend(),
-        }
-        self.batch.clear();
-        self.batch.shrink_to(ROOM);
-        written
-    }
-
     /// After a write that was cut short (disk full): what is torn goes, whole records count, the segment goes on. If that
     /// fails, too, whatever comes next goes to a segment of its own.
-    fn mend(&mut self) {
+    fn mend(&mut self, sizes: impl Iterator<Item = usize>) {
         let whole = self.file.as_ref().map(|file| -> io::Result<u64> {
-            let there = file.metadata()?.len().saturating_sub(self.written) as usize;
-            let whole = whole_records(&self.batch[..there.min(self.batch.len())]);
-            file.set_len(self.written + whole)?;
+            let there = file.metadata()?.len();
+            let ends = sizes.scan(self.written, |end, size| {
+                *end += size as u64;
+                Some(*end)
+            });
+            let whole = ends.take_while(|end| *end <= there).last();
+            let whole = whole.unwrap_or(self.written);
+            file.set_len(whole)?;
             Ok(whole)
         });
         match whole {
-            Some(Ok(whole)) => self.written += whole,
+            Some(Ok(whole)) => self.written = whole,
             _ => self.file = None,
         }
     }
@@ -184,26 +166,95 @@ pub(in crate::runtime) fn written_since(dir: &Path, from: Position) -> io::Resul
     file.seek(SeekFrom::Start(from.offset))?;
     let (mut encoded, mut bytes, mut at) = (Vec::new(), Vec::new(), 0);
     file.read_to_end(&mut encoded)?;
-    while let Decoded::Record(record, size) = decode(&encoded[at..]) {
-        bytes.extend_from_slice(&record.bytes);
-        if !record.partial {
+    while let Decoded::Record(record) = decode(&encoded[at..]) {
+        bytes.extend_from_slice(record.text);
+        if !record.has_lines() && !record.is_partial() {
             bytes.push(b'\n');
         }
-        at += size;
+        at += record.size;
     }
     Ok(bytes)
 }
 
-/// Bytes of the whole records that encoded ones begin with.
-fn whole_records(batch: &[u8]) -> u64 {
-    let mut at = 0;
-    while let Decoded::Record(_, size) = decode(&batch[at..]) {
-        at += size;
+/// Cuts what one read gave into texts of records, behind a line feed where there is one.
+fn texts(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let window = &rest[..rest.len().min(LONGEST)];
+        let end = match memchr::memrchr(b'\n', window) {
+            Some(last) if window.len() < rest.len() => last + 1,
+            _ => window.len(),
+        };
+        let (text, after) = rest.split_at(end);
+        rest = after;
+        (!text.is_empty()).then_some(text)
+    })
+}
+
+/// All of it, also if the kernel takes it in pieces.
+fn write_all(file: &mut File, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+    while !slices.is_empty() {
+        match file.write_vectored(slices) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => IoSlice::advance_slices(&mut slices, count),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
     }
-    at as u64
+    Ok(())
 }
 
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_nanos() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_cut_behind_line_feeds_where_there_are_some() {
+        let long = [
+            &vec![b'a'; LONGEST - 10][..],
+            b"\n",
+            &[b'b'; 100][..],
+            b"\n",
+        ]
+        .concat();
+        let lengths = |bytes: &[u8]| texts(bytes).map(<[u8]>::len).collect::<Vec<_>>();
+        assert_eq!(lengths(&long), [LONGEST - 9, 101]);
+        assert_eq!(lengths(&vec![b'x'; LONGEST + 10]), [LONGEST, 10]);
+        assert_eq!(lengths(b"a\nb\nc"), [5], "nothing is cut that fits");
+        assert!(lengths(b"").is_empty());
+        for bytes in [&long[..], b"a\n\n", &[b'\n'; 3 * LONGEST + 7]] {
+            let together: Vec<u8> = texts(bytes).flatten().copied().collect();
+            assert!(together == bytes);
+        }
+    }
+
+    #[test]
+    fn what_a_torn_write_left_in_whole_records_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = LogWriter::open(dir.path(), LogLimits::default()).unwrap();
+        writer.write(Stream::Out, b"one\n").unwrap();
+        let at = writer.position().unwrap();
+        let whole = HEADER + 4 + TRAILER;
+        let path = segment_path(dir.path(), at.segment);
+        // As a full disk leaves it: the first of two records, and a part of the second.
+        writer.write(Stream::Out, b"two\n").unwrap();
+        writer.write(Stream::Out, b"three\n").unwrap();
+        let torn = at.offset + whole as u64 + 7;
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len(torn)
+            .unwrap();
+        writer.written = at.offset;
+        writer.mend([whole, whole + 2].into_iter());
+        assert_eq!(writer.written, at.offset + whole as u64);
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), writer.written);
+        assert_eq!(written_since(dir.path(), at).unwrap(), b"two\n");
+    }
 }

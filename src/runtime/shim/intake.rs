@@ -11,7 +11,7 @@ use crate::runtime::sys::words::Words;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, tee};
+use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice, tee};
 use std::io;
 use std::path::Path;
 
@@ -20,7 +20,7 @@ pub(super) const MARK: &str = "intake";
 /// Copied at once at first, and by a process that mostly sleeps.
 const LITTLE: usize = 16 << 10;
 /// Copied at once of a container that floods.
-const MUCH: usize = 256 << 10;
+const MUCH: usize = 1 << 20;
 
 /// What every pipe holds.
 const SMALLEST_PIPE: usize = 64 << 10;
@@ -32,6 +32,8 @@ pub(super) struct Intake {
     scratch: Option<(OwnedFd, OwnedFd)>,
     scratch_size: usize,
     buffer: Vec<u8>,
+    /// Where bytes go that are in the log.
+    null: Option<OwnedFd>,
 }
 
 /// How a turn ended.
@@ -60,6 +62,8 @@ impl Intake {
             scratch: None,
             scratch_size: SMALLEST_PIPE,
             buffer: Vec::new(),
+            null: rustix::fs::open("/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+                .ok(),
         }
     }
 
@@ -159,8 +163,7 @@ impl Intake {
     fn take(&mut self, fifo: &OwnedFd, count: usize) -> Turn {
         let mut left = count;
         while left > 0 {
-            // Into the buffer again: the very same bytes.
-            match rustix::io::read(fifo, &mut self.buffer[count - left..count]) {
+            match self.drop_from(fifo, left) {
                 Ok(got) if got > 0 => left -= got,
                 Err(Errno::INTR) => {}
                 // The container has read its own output.
@@ -168,6 +171,18 @@ impl Intake {
             }
         }
         Turn::Took(count)
+    }
+
+    /// Takes up to so many bytes from a FIFO, if possible without looking at them again.
+    fn drop_from(&self, fifo: &OwnedFd, count: usize) -> rustix::io::Result<usize> {
+        match &self.null {
+            Some(null) => splice(fifo, None, null, None, count, SpliceFlags::NONBLOCK),
+            None => {
+                let mut known = [0; 4 << 10];
+                let count = count.min(known.len());
+                rustix::io::read(fifo, &mut known[..count])
+            }
+        }
     }
 
     fn begin(&self, stream: Stream, count: usize, at: Position) {

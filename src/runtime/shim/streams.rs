@@ -260,7 +260,6 @@ impl Streams {
         let busy = self.read_fifos(4);
         if !busy {
             self.intake.rest();
-            self.log.rest();
         }
     }
 
