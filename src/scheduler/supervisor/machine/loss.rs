@@ -119,6 +119,8 @@ impl Machine {
     /// A restart without a shim: network and all. Until it is over, the container counts as one that is restarted.
     pub(super) fn start_from_scratch(&mut self) {
         self.from_scratch = true;
+        // Processes that are cloned into a cgroup that was killed once may be killed, too (Linux 6.18).
+        self.project.sweep_after(&self.container);
         let host = RealHost::new(self.project.clone(), None, HashMap::new());
         let container = self.container.clone();
         tokio::task::spawn_local(async move {
@@ -131,7 +133,7 @@ impl Machine {
     /// What a restart from scratch ends with that nobody can make.
     pub(super) fn unstarted(&mut self, error: &HostError) {
         self.from_scratch = false;
-        self.failed_to_start(HostError::new(error.to_string()));
+        self.failed_to_start(HostError::new(chain(error)));
         self.remember();
         for answer in self.hurrying.drain(..) {
             let _ = answer.send(Err(HostError::new(chain(error))));
