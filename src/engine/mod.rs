@@ -52,7 +52,8 @@ pub use crate::image::{
 };
 pub use crate::scheduler::supervisor::control::{
     Attach, Attached as AttachedTo, ContainerState, ContainerSummary, Down, Exec, HealthState,
-    Kill, OneOff, Place, PortSummary, Processes, Remove, Run, Select, Start, Up, Usage,
+    Kill, OneOff, Place, PortSummary, ProbeSummary, Processes, Remove, Run, Select, Start, Up,
+    Usage,
 };
 pub use crate::state::paths::Paths;
 pub use artifacts::Registries;

@@ -473,3 +473,54 @@ fn a_stop_that_meets_a_restart_waits_for_it_and_ends_it() {
     events.wait();
     world.hoist(&["down"]).ok();
 }
+
+#[test]
+fn a_start_by_a_user_is_the_first_of_its_attempts_again() {
+    let world = World::new("attempts");
+    world.write(
+        "compose.yaml",
+        "services:\n  a: {image: host, command: [sh, -c, 'echo run; exit 3'], restart: 'on-failure:2'}\n  \
+         b: {image: host, command: [sleep, '1000'], init: true, stop_grace_period: 0s}\n",
+    );
+    let runs = || {
+        let log = world.hoist(&["logs", "--no-log-prefix", "a"]).ok();
+        log.stdout.matches("run\n").count()
+    };
+    let is_over = || names(&world, "-a").contains("a exited");
+    world.hoist(&["up", "-d"]).ok();
+    world.until("it gives up", || is_over() && runs() == 3);
+    let inspected = world.hoist(&["inspect", "project-a-1", "-f", "{{.RestartCount}}"]);
+    assert_eq!(inspected.ok().stdout, "2\n");
+    // The same supervisor, since `b` runs.
+    world.hoist(&["start", "a"]).ok();
+    world.until("it gives up again", is_over);
+    assert_eq!(runs(), 6);
+    down(&world);
+}
+
+#[test]
+fn inspect_tells_the_last_five_probes() {
+    let world = World::new("probes");
+    world.write(
+        "compose.yaml",
+        "services:\n  a: {image: host, command: [sleep, '1000'], init: true, stop_grace_period: 0s,\n    \
+         healthcheck: {test: 'echo trying; exit 4', interval: 20ms, retries: 6}}\n",
+    );
+    world.hoist(&["up", "-d"]).ok();
+    let health = || {
+        let shown = world.hoist(&["container", "inspect", "project-a-1"]).ok();
+        let all: serde_json::Value = serde_json::from_str(&shown.stdout).expect("it is JSON");
+        all[0]["State"]["Health"].clone()
+    };
+    world.until("it is unhealthy", || health()["Status"] == "unhealthy");
+    let health = health();
+    assert!(health["FailingStreak"].as_i64() >= Some(6), "{health}");
+    let log = health["Log"].as_array().expect("it is a list");
+    assert_eq!(log.len(), 5);
+    for probe in log {
+        let told = (&probe["ExitCode"], &probe["Output"]);
+        assert_eq!(told, (&4.into(), &"trying\n".into()));
+        assert!(probe["Start"].as_str() < probe["End"].as_str());
+    }
+    down(&world);
+}

@@ -12,11 +12,11 @@ use crate::cli::exit::{Error, Exit};
 use crate::cli::signals::Signals;
 use crate::cli::term;
 use crate::cli::view::containers;
+use crate::cli::view::inspected;
 use crate::cli::view::lines::{LineStyle, Prefixer};
 use crate::cli::view::processes;
 use crate::engine;
 use crate::engine::{ContainerState, ContainerSummary, Engine, Kill, Remove, Select, Start};
-use serde_json::Value;
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;
 
@@ -167,7 +167,7 @@ fn inspect(context: &Context, args: &Inspect) -> Result<Exit, Error> {
     let mut found = Vec::new();
     for name in &args.names {
         let it = engine::container(&engine, name)?;
-        found.push(serde_json::to_value(&it).unwrap_or(Value::Null));
+        found.push(inspected::container(&it));
     }
     show(context, &format.render(&found)?)
 }

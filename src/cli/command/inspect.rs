@@ -5,6 +5,7 @@ use super::show;
 use crate::cli::args::{InspectAny, InspectKind as Kind};
 use crate::cli::context::Context;
 use crate::cli::exit::{Error, Exit};
+use crate::cli::view::inspected;
 use crate::cli::view::resources::{inspect_network, inspect_volume};
 use crate::engine::{self, Engine};
 use serde_json::Value;
@@ -38,7 +39,7 @@ fn find(engine: &Engine, name: &str, only: Option<Kind>) -> Result<Option<Value>
     if wanted(Kind::Container)
         && let Ok(it) = engine::container(engine, name)
     {
-        return Ok(serde_json::to_value(&it).ok());
+        return Ok(Some(inspected::container(&it)));
     }
     if wanted(Kind::Image) {
         match engine::inspect(engine, name) {

@@ -101,7 +101,7 @@ pub fn state(state: ContainerState) -> &'static str {
     }
 }
 
-fn health(health: HealthState) -> &'static str {
+pub(super) fn health(health: HealthState) -> &'static str {
     match health {
         HealthState::Starting => "starting",
         HealthState::Healthy => "healthy",
@@ -236,6 +236,9 @@ pub mod tests {
             finished: 0,
             state: ContainerState::Running,
             health: Some(HealthState::Healthy),
+            probes: vec![],
+            failing: 0,
+            restarts: 0,
             exit_code: None,
             pid: Some(1),
             ports: vec![],

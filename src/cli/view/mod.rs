@@ -14,6 +14,7 @@ pub mod facts;
 pub mod happening;
 pub mod human;
 pub mod images;
+pub mod inspected;
 pub mod json;
 pub mod lines;
 pub mod listing;

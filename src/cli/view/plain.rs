@@ -60,7 +60,7 @@ mod tests {
                 "db",
                 0,
                 What::Failed {
-                    error: "no space".into(),
+                    error: "no space\n    db-1 | its last words".into(),
                 },
             ),
             event(

@@ -145,6 +145,10 @@ const EVIDENT: [&str; 10] = [
 
 /// What an event adds to its word for a human: the error, the text, the condition, the cause unless it is evident.
 pub fn detail(event: &Event) -> String {
+    if let What::Failed { error } = &event.what {
+        // The rest, a container's last words, is told at the end.
+        return super::style::single_line(error.split("\n    ").next().unwrap_or_default());
+    }
     let detail = full_detail(event);
     if EVIDENT.contains(&detail.as_str()) {
         return String::new();

@@ -62,6 +62,8 @@ pub struct Status {
     pub complaint: Option<String>,
     /// The last five health probes, oldest first.
     pub probes: VecDeque<Probe>,
+    /// How many of them, and of those before, have failed in a row.
+    pub failing: u32,
 }
 
 /// Lifecycle of a container. `Starting` ends in `Running`, or falls back to where it came from.

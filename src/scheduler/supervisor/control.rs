@@ -4,6 +4,7 @@
 //! [`Frame::Error`]; descriptors (of an exec) travel with the reply. A client that goes away cancels nothing. A
 //! [`Reply::Attached`] is followed by a second reply, [`Reply::Exits`], once the container has ended.
 
+mod probe;
 mod single;
 mod verbs;
 
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use self::probe::ProbeSummary;
 pub use self::single::{
     Attach, Attached, OneOff, Place, Processes, Root, Run, Signal, TerminalSize, Usage, WaitFor,
 };
@@ -311,6 +313,15 @@ pub struct ContainerSummary {
     pub state: ContainerState,
     /// Health, if it has a check.
     pub health: Option<HealthState>,
+    /// Its last five probes, oldest first.
+    #[serde(default)]
+    pub probes: Vec<ProbeSummary>,
+    /// How many probes have failed in a row.
+    #[serde(default)]
+    pub failing: u32,
+    /// How often it was started again since a user started it.
+    #[serde(default)]
+    pub restarts: u32,
     /// Exit code of the last run; `None` while running, or if nobody could know it.
     pub exit_code: Option<i32>,
     /// PID 1 in the host's namespace while running.

@@ -1,7 +1,8 @@
 //! Containers as tables show them.
 
 use super::container::{Container, Status};
-use super::control::{ContainerSummary, PortSummary};
+use super::control::{ContainerSummary, PortSummary, ProbeSummary};
+use super::health::{Outcome, Probe};
 use super::project::Project;
 use crate::network::spec::PublishedPort;
 use crate::runtime::identity;
@@ -32,6 +33,9 @@ fn one(project: &Project, container: &Container) -> ContainerSummary {
         finished: status.finished,
         state: status.phase.state(),
         health: status.health,
+        probes: status.probes.iter().map(probe).collect(),
+        failing: status.failing,
+        restarts: container.life.borrow().attempts,
         exit_code: status.exit_code,
         pid: status.process.map(|(pid, _)| pid),
         ports: endpoint
@@ -55,6 +59,19 @@ fn one(project: &Project, container: &Container) -> ContainerSummary {
         mounts: mounts(container),
         log_dir: container.paths.log(),
         attach: record.launch.attach,
+    }
+}
+
+fn probe(probe: &Probe) -> ProbeSummary {
+    ProbeSummary {
+        start: probe.start,
+        end: probe.end,
+        code: match probe.outcome {
+            Outcome::Ok => 0,
+            Outcome::Failed { code } => code,
+            Outcome::TimedOut => -1,
+        },
+        output: probe.output.clone(),
     }
 }
 

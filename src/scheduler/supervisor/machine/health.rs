@@ -42,7 +42,11 @@ impl Machine {
             return;
         };
         let changed = monitor.on(input, Instant::now());
-        let verdict = monitor.health();
+        let (verdict, failing) = (monitor.health(), monitor.failing_streak());
+        self.container.status.send_if_modified(|s| {
+            s.failing = failing;
+            false // nobody waits for that
+        });
         if self.container.status.borrow().phase != Phase::Running {
             if let Some(probe) = self.probe.take() {
                 probe.abort();

@@ -47,6 +47,7 @@ impl Machine {
     /// A shim is on its way.
     pub(super) fn launched(&mut self) {
         if !self.from_scratch {
+            self.restarts.forget();
             self.set(|s| s.phase = Phase::Starting);
         }
         if self.stopping.is_empty() {
