@@ -237,10 +237,15 @@ fn a_container_whose_shim_or_shim_and_supervisor_were_killed_keeps_ports_and_nam
 fn a_restart_is_not_forgotten_by_whoever_was_to_do_it() {
     for roles in [&["shim"][..], &["supervisor", "shim"], &["supervisor"]] {
         let world = World::new("due");
-        world.write("compose.yaml", &format!("services:\n{COUNTED}"));
+        // Lest the supervisor leaves when a start has failed, and its successor tries again.
+        let other =
+            "other: {image: host, command: [sleep, '1000'], init: true, stop_grace_period: 0s}";
+        world.write("compose.yaml", &format!("services:\n{COUNTED}  {other}\n"));
         world.hoist(&["up", "-d"]).ok();
         let started = |count: usize| {
-            let log = world.hoist(&["logs", "--no-color", "--no-log-prefix"]).ok();
+            let log = world
+                .hoist(&["logs", "--no-color", "--no-log-prefix", "counted"])
+                .ok();
             log.stdout.contains(&format!("start {count}\n"))
         };
         // What nobody has read yet is lost with everybody who could have.
@@ -252,11 +257,16 @@ fn a_restart_is_not_forgotten_by_whoever_was_to_do_it() {
         while !started(4) {
             assert!(
                 std::time::Instant::now() < deadline,
-                "no restart after {roles:?}"
+                "no restart after {roles:?}: {}",
+                world
+                    .run(&["sh", "-c", "tail -n 12 /run/hoist/projects/*/journal"])
+                    .stdout
             );
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
-        let log = world.hoist(&["logs", "--no-color", "--no-log-prefix"]).ok();
+        let log = world
+            .hoist(&["logs", "--no-color", "--no-log-prefix", "counted"])
+            .ok();
         assert_eq!(
             log.stdout, "start 1\nstart 2\nstart 3\nstart 4\n",
             "{roles:?}"

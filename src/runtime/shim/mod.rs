@@ -248,6 +248,14 @@ impl Parts {
         })
     }
 
+    /// Removes the cgroup that a killed shim has left: see [`Self::renew`].
+    fn clear_away(request: &LaunchRequest) {
+        if let Ok(left) = Cgroup::open(&request.spec.cgroup.path) {
+            let _ = left.kill();
+            let _ = left.remove();
+        }
+    }
+
     /// A fresh cgroup for the next start: nothing of the last run is in it, its counters are at zero, and processes can be
     /// cloned into it (Linux 6.18 kills those that are cloned into one on which `cgroup.kill` was ever used).
     fn renew(&mut self, request: &LaunchRequest) -> Result<(), StartFailure> {

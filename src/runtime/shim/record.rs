@@ -26,6 +26,11 @@ pub fn read_exit(run_dir: &Path) -> io::Result<Option<Exit>> {
     read(&run_dir.join(EXIT))
 }
 
+/// Whether a container was made in this run folder before.
+pub(super) fn is_there(run_dir: &Path) -> bool {
+    [PID, EXIT].iter().any(|name| run_dir.join(name).exists())
+}
+
 fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
     match std::fs::read(path) {
         Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),

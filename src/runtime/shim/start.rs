@@ -39,7 +39,12 @@ impl Shim {
         // Its writable layer cannot be mounted twice.
         self.root = None;
         match &mut self.parts {
-            None => self.parts = Some(Parts::make(&self.request)?),
+            None => {
+                if record::is_there(&self.request.run_dir) {
+                    Parts::clear_away(&self.request);
+                }
+                self.parts = Some(Parts::make(&self.request)?);
+            }
             Some(parts) => parts.renew(&self.request)?,
         }
         let (parent, child) = sync::pair().at(Step::Prepare, || "make a socket pair".into())?;

@@ -6,7 +6,7 @@ use crate::runtime::Fifos;
 use crate::runtime::LaunchFds;
 use crate::runtime::identity;
 use crate::runtime::shim::protocol::{Exit, ShimCommand, ShimStatus};
-use crate::scheduler::execute::HostError;
+use crate::scheduler::execute::{HostError, chain};
 use crate::scheduler::observed;
 use crate::scheduler::supervisor::container::{Phase, Status};
 use crate::scheduler::supervisor::health::Input;
@@ -141,7 +141,7 @@ impl Machine {
             None => self.project.event(
                 &self.container,
                 What::Failed {
-                    error: error.to_string(),
+                    error: chain(&error),
                 },
                 "",
             ),
@@ -243,6 +243,8 @@ impl Machine {
             self.set(|s| s.lingers = false);
         }
         if self.link.is_none() {
+            // Of a shim that was killed, nobody else clears away what it had.
+            self.project.sweep_after(&self.container);
             self.is_down();
         }
     }
