@@ -352,7 +352,7 @@ mod tests {
             "{included}"
         );
         assert!(
-            included.to_string().contains("compose.yaml:1:31"),
+            included.to_string().contains("compose.yaml:1:32"),
             "{included}"
         );
         let missing = one("services: {a: {env_file: none}}\n");
