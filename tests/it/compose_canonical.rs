@@ -247,3 +247,19 @@ proptest! {
         }
     }
 }
+
+/// Found by fuzzing: an empty target is not printed, and the one that is there instead was not known yet.
+#[test]
+fn what_has_an_empty_target_reads_back() {
+    let folder = tempfile::tempdir().unwrap();
+    for text in [
+        "services: {a: {image: x, secrets: [{source: s, target: ''}]}}\nsecrets: {s: {file: s}}\n",
+        "services: {a: {image: x, configs: [{source: c, target: ''}]}}\nconfigs: {c: {file: c}}\n",
+        "services: {a: {image: x, devices: ['/dev/null:', '/dev/zero::r', {source: /dev/fuse, target: ''}]}}\n",
+    ] {
+        let first = loaded(folder.path(), text).unwrap();
+        let again = loaded(folder.path(), &render::yaml(&first.canonical)).unwrap();
+        assert_eq!(tree(&again), tree(&first), "{text}");
+        assert_eq!(again.project, first.project, "{text}");
+    }
+}

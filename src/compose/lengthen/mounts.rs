@@ -94,7 +94,9 @@ pub fn file(node: &mut Node, folder: Option<&str>) {
     let Some(name) = node.text_at("source").map(str::to_owned) else {
         return;
     };
-    if let (Some(folder), None) = (folder, node.get("target")) {
+    // One that is empty is not printed, and would be another one when that is read.
+    let has_none = matches!(node.text_at("target"), Some("")) || node.get("target").is_none();
+    if let (Some(folder), true) = (folder, has_none) {
         node.put("target", Node::text(format!("{folder}{name}"), node.span));
     }
 }
@@ -104,6 +106,10 @@ pub fn device(walk: &mut Lengthen<'_>, node: &mut Node) {
     if let Value::String(text) = &node.value {
         let long = short_device(text, node);
         walk.replace(node, long);
+    }
+    if let (Some(source), Some("")) = (node.text_at("source"), node.text_at("target")) {
+        let same = Node::text(source, node.span);
+        node.put("target", same);
     }
 }
 
