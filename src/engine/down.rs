@@ -6,6 +6,10 @@ use crate::id::ProjectName;
 use crate::scheduler::supervisor::control::{Down, Request};
 use crate::state::event::{Event, Subject, What};
 use crate::state::kept_logs;
+use std::time::Duration;
+
+/// A supervisor takes this long at most to empty the folders of what is gone, or to die.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Takes the project down. A project without any state is a warning, as in docker compose.
 pub fn down(
@@ -20,9 +24,9 @@ pub fn down(
         kept_logs::remove(&kept).map_err(Error::io("remove", &kept))?;
     }
     if !paths.root.exists() && !request.volumes {
-        // Its last supervisor may have been killed when all was done but the emptying of folders.
+        // Its last supervisor may have been killed when all was done but the emptying of folders, or is still at it.
         paths
-            .remove_aside(&paths.aside())
+            .remove_aside(&paths.aside_in_the_end(PATIENCE))
             .map_err(Error::io("remove what is left in", &paths.root))?;
         on_event(&Event {
             time: 0,

@@ -1,8 +1,11 @@
 //! Names of folders that were put aside to be emptied: they tell which process does that, so that another one does if
 //! it was killed. Its PID is not enough, since that is given to others: its start time and the boot belong to it.
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 /// What the name of a folder begins with when it is put aside; who did it follows.
 fn prefix(dir: &Path) -> String {
@@ -12,33 +15,58 @@ fn prefix(dir: &Path) -> String {
 
 /// What `dir` is called once this process has put it aside.
 pub(super) fn name(dir: &Path) -> String {
-    let pid = std::process::id() as i32;
+    name_by(dir, std::process::id() as i32)
+}
+
+fn name_by(dir: &Path, pid: i32) -> String {
     let start = stat(pid).map_or(0, |stat| stat.start);
     format!("{}{pid}.{start}.{}", prefix(dir), boot())
 }
 
-/// Whether `name` is that of a `dir` that was put aside by somebody who will not empty it any more.
-pub(super) fn is_left(dir: &Path, name: &str) -> bool {
-    let Some(maker) = name.strip_prefix(&prefix(dir)) else {
-        return false;
-    };
-    let words: Vec<&str> = maker.split('.').collect();
-    let (pid, start, of_boot) = match words[..] {
-        [pid, start, of_boot] => (
-            pid.parse::<i32>(),
-            start.parse::<u64>().map(Some),
-            Some(of_boot),
-        ),
-        // As hoist 0.1 wrote it.
-        [pid] => (pid.parse::<i32>(), Ok(None), None),
-        _ => return false,
-    };
-    let (Ok(pid), Ok(start)) = (pid, start) else {
-        return false;
-    };
-    let in_this_boot = of_boot.is_none_or(|of| of == boot());
-    let runs = |stat: Stat| stat.runs && start.is_none_or(|start| start == stat.start);
-    !(in_this_boot && stat(pid).is_some_and(runs))
+/// Who put a folder aside.
+pub(super) struct Maker {
+    pid: i32,
+    /// Of the process, and the boot it was in; hoist 0.1 wrote neither.
+    since: Option<(u64, String)>,
+}
+
+impl Maker {
+    /// By the name of a `dir` that was put aside; `None` for any other name.
+    pub(super) fn of(dir: &Path, name: &str) -> Option<Self> {
+        let words: Vec<&str> = name.strip_prefix(&prefix(dir))?.split('.').collect();
+        let (pid, since) = match words[..] {
+            [pid, start, boot] => (pid, Some((start.parse().ok()?, boot.to_owned()))),
+            [pid] => (pid, None),
+            _ => return None,
+        };
+        let pid = pid.parse().ok()?;
+        Some(Self { pid, since })
+    }
+
+    /// It may still empty the folder.
+    pub(super) fn lives(&self) -> bool {
+        let is_it = |stat: &Stat| match &self.since {
+            Some((start, of)) => *start == stat.start && *of == boot(),
+            None => true,
+        };
+        stat(self.pid).is_some_and(|stat| stat.runs && is_it(&stat))
+    }
+
+    /// Waits until it has ended, which takes a while even after it was killed, or until `patience` is over.
+    pub(super) fn wait(&self, patience: Duration) {
+        let pid = Pid::from_raw(self.pid);
+        let Some(Ok(process)) = pid.map(|pid| pidfd_open(pid, PidfdFlags::empty())) else {
+            return;
+        };
+        // Opened first: what lives now is the process that the descriptor stands for.
+        if self.lives() {
+            let patience = Timespec::try_from(patience).ok();
+            let _ = poll(
+                &mut [PollFd::new(&process, PollFlags::IN)],
+                patience.as_ref(),
+            );
+        }
+    }
 }
 
 /// What the kernel tells of a process.
@@ -68,6 +96,30 @@ fn boot() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn is_left(dir: &Path, name: &str) -> bool {
+        Maker::of(dir, name).is_some_and(|maker| !maker.lives())
+    }
+
+    #[test]
+    fn who_was_killed_is_waited_for() {
+        let dir = Path::new("/projects/p");
+        let mut child = std::process::Command::new("sleep")
+            .arg("1000")
+            .spawn()
+            .unwrap();
+        let name = name_by(dir, child.id() as i32);
+        let maker = Maker::of(dir, &name).unwrap();
+        assert!(maker.lives());
+        let waiting = std::thread::spawn(move || {
+            maker.wait(Duration::from_secs(60));
+            maker.lives()
+        });
+        child.kill().unwrap();
+        assert!(!waiting.join().unwrap());
+        assert!(is_left(dir, &name));
+        child.wait().unwrap();
+    }
 
     #[test]
     fn who_has_the_pid_of_a_dead_process_keeps_nothing_that_it_put_aside() {

@@ -1,6 +1,6 @@
 //! Where things are kept. The state root outlives a boot; the run folder need not (it is on a tmpfs by default).
 
-use super::aside;
+use super::aside::{self, Maker};
 use crate::id::ContainerId;
 use crate::id::ProjectName;
 use std::collections::BTreeMap;
@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// State root and run folder of one installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -173,12 +174,28 @@ impl ProjectPaths {
 
     /// What was put aside by processes that were killed before they had removed it.
     pub fn aside(&self) -> Vec<PathBuf> {
+        let all = self.all_aside().into_iter();
+        let left = all.filter(|(_, maker)| !maker.lives());
+        left.map(|(path, _)| path).collect()
+    }
+
+    /// [`Self::aside`], after whoever still has something to remove has ended, or `patience` is over.
+    pub fn aside_in_the_end(&self, patience: Duration) -> Vec<PathBuf> {
+        for (_, maker) in self.all_aside() {
+            maker.wait(patience);
+        }
+        self.aside()
+    }
+
+    fn all_aside(&self) -> Vec<(PathBuf, Maker)> {
         let mut all = Vec::new();
         for dir in [&self.root, &self.run] {
             let Some(above) = dir.parent() else { continue };
             let entries = fs::read_dir(above).into_iter().flatten().flatten();
-            let is_left = |e: &fs::DirEntry| aside::is_left(dir, &e.file_name().to_string_lossy());
-            all.extend(entries.filter(is_left).map(|e| e.path()));
+            all.extend(entries.filter_map(|entry| {
+                let maker = Maker::of(dir, &entry.file_name().to_string_lossy())?;
+                Some((entry.path(), maker))
+            }));
         }
         all
     }
