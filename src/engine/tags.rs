@@ -6,32 +6,32 @@ use crate::image::{Filter, Name, Store};
 
 /// The names that a repository has at its registry.
 pub fn tags_there(settings: Settings, repository: &str) -> Result<Vec<String>, Error> {
-    let failed = |source: crate::image::Error| Error::Transfer {
-        verb: "pull",
-        image: repository.to_owned(),
-        place: None,
-        source: Box::new(source),
+    let found = || -> Result<Vec<String>, crate::image::Error> {
+        let tags = Client::new(settings).tags(&parse(repository)?)?;
+        some(tags.iter().map(Name::familiar).collect(), repository)
     };
-    let name = parse(repository).map_err(failed)?;
-    let tags = Client::new(settings).tags(&name);
-    let tags = tags.map_err(|error| failed(error.into()))?;
-    found(tags.iter().map(Name::familiar).collect(), repository).map_err(failed)
+    found().map_err(|source| failed("pull", repository, source))
 }
 
 /// The names that a repository has in the store.
 pub fn tags_here(engine: &Engine, repository: &str) -> Result<Vec<String>, Error> {
-    let failed = |source: crate::image::Error| Error::Transfer {
-        verb: "push",
+    let found = || -> Result<Vec<String>, crate::image::Error> {
+        let wanted = parse(repository)?.repository();
+        let images = Store::open(&engine.paths.root)?.filtered(&Filter::default())?;
+        let names = images.into_iter().flat_map(|image| image.names);
+        let of_it = |name: &String| Name::parse(name).is_ok_and(|it| it.repository() == wanted);
+        some(names.filter(of_it).collect(), repository)
+    };
+    found().map_err(|source| failed("push", repository, source))
+}
+
+fn failed(verb: &'static str, repository: &str, source: crate::image::Error) -> Error {
+    Error::Transfer {
+        verb,
         image: repository.to_owned(),
         place: None,
         source: Box::new(source),
-    };
-    let wanted = parse(repository).map_err(failed)?.repository();
-    let store = Store::open(&engine.paths.root)?;
-    let images = store.filtered(&Filter::default())?;
-    let names = images.into_iter().flat_map(|image| image.names);
-    let of_it = |name: &String| Name::parse(name).is_ok_and(|it| it.repository() == wanted);
-    found(names.filter(of_it).collect(), repository).map_err(failed)
+    }
 }
 
 /// A name that says no tag and no digest.
@@ -46,7 +46,7 @@ fn parse(repository: &str) -> Result<Name, crate::image::Error> {
     Name::parse(repository)
 }
 
-fn found(names: Vec<String>, repository: &str) -> Result<Vec<String>, crate::image::Error> {
+fn some(names: Vec<String>, repository: &str) -> Result<Vec<String>, crate::image::Error> {
     match names.is_empty() {
         true => Err(crate::image::Error::NotFound {
             name: repository.to_owned(),
