@@ -225,9 +225,12 @@ impl<'a> Follower<'a> {
             (None, Some(since)) if !self.caught_up => LogLines::since(dir, since),
             (tail, _) => LogLines::open(dir, tail),
         };
-        Ok(lines
-            .map_err(Error::io("read", dir))?
-            .until(self.request.until))
+        let lines = lines.and_then(|lines| match self.request.follow {
+            true => Ok(lines),
+            false => lines.bounded(),
+        });
+        let lines = lines.map_err(Error::io("read", dir))?;
+        Ok(lines.until(self.request.until))
     }
 
     /// Sleeps until something changes; false if `cancel` came first.

@@ -311,8 +311,9 @@ fn timings_tell_of_the_last_up_at_once_and_afterwards() {
     for page in [&page, &again] {
         assert!(page.starts_with("<!doctype html>"), "{page}");
         for service in ["db", "web"] {
-            assert!(page.contains(&format!("-{service}-1 started")), "{page}");
+            assert!(page.contains(&format!(">vb-{service}-1</text>")), "{page}");
         }
+        assert!(page.contains("vb-web-1 started"), "{page}");
     }
     let nothing = world.hoist(&["up", "-d", "--timings=none.html"]).ok();
     assert!(

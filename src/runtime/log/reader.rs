@@ -25,6 +25,17 @@ pub struct LogReader {
     open: Option<Open>,
     /// How much of the text of the next one is passed over.
     skip: usize,
+    /// Where the log ended when it was opened for its last lines.
+    seen: Option<End>,
+    /// Nothing behind this is read.
+    end: Option<End>,
+}
+
+/// A place in a log: the number of a segment, and how much of it comes before.
+#[derive(Debug, Clone, Copy)]
+struct End {
+    number: u64,
+    length: u64,
 }
 
 /// A record of which not all lines were given out.
@@ -86,7 +97,33 @@ impl LogReader {
             taken: 0,
             open: None,
             skip: 0,
+            seen: None,
+            end: None,
         }
+    }
+
+    /// Reads no further than the log goes now: one that grows faster than it is read would never end. After
+    /// [`Self::tail`], no further than it went then.
+    pub fn bounded(mut self) -> io::Result<Self> {
+        let newest = || -> io::Result<Option<End>> {
+            for number in existing_segments(&self.dir)?.into_iter().rev() {
+                if let Some(file) = open_segment(&self.dir, number)? {
+                    let length = file.metadata()?.len();
+                    return Ok(Some(End { number, length }));
+                }
+            }
+            Ok(None)
+        };
+        let nothing = End {
+            number: 0,
+            length: 0,
+        };
+        let end = match self.seen {
+            Some(seen) => Some(seen),
+            None => newest()?,
+        };
+        self.end = Some(end.unwrap_or(nothing));
+        Ok(self)
     }
 
     /// Reads from the beginning of the last `lines` lines on, found from the end without reading the rest.
@@ -97,7 +134,9 @@ impl LogReader {
             let Some(file) = open_segment(dir, number)? else {
                 break;
             };
-            let start = counter.walk_back(&file)?;
+            let length = file.metadata()?.len();
+            reader.seen.get_or_insert(End { number, length });
+            let start = counter.walk_back(&file, length)?;
             reader.number = number;
             (reader.offset, reader.skip) = start.unwrap_or((0, 0));
             reader.file = Some(file);
@@ -199,7 +238,14 @@ impl LogReader {
             return Ok(false);
         }
         let have = self.buffer.len();
-        self.buffer.resize(have + CHUNK, 0);
+        let left = match self.end {
+            Some(end) if end.number == self.number => {
+                end.length.saturating_sub(self.offset + have as u64)
+            }
+            _ => u64::MAX,
+        };
+        let more = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
+        self.buffer.resize(have + more, 0);
         let got = file.read_at(&mut self.buffer[have..], self.offset + have as u64)?;
         self.buffer.truncate(have + got);
         Ok(got > 0)
@@ -214,7 +260,8 @@ impl LogReader {
 
     fn successor(&self) -> io::Result<Option<u64>> {
         let all = existing_segments(&self.dir)?;
-        Ok(all.into_iter().find(|n| *n > self.number))
+        let last = self.end.map_or(u64::MAX, |end| end.number);
+        Ok(all.into_iter().find(|n| *n > self.number && *n <= last))
     }
 
     fn step_over(&mut self) -> io::Result<()> {
@@ -314,6 +361,30 @@ mod tests {
             texts(&mut LogReader::tail(dir.path(), 1).unwrap()),
             ["open…"]
         );
+    }
+
+    #[test]
+    fn a_bounded_reader_ends_whatever_comes() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = LogWriter::open(dir.path(), small()).unwrap();
+        let mut write = |text: &str| writer.write(Stream::Out, text.as_bytes()).unwrap();
+        (0..20).for_each(|i| write(&format!("line {i}\n")));
+        let open = || LogReader::open(dir.path()).bounded().unwrap();
+        let tail = || LogReader::tail(dir.path(), 2).unwrap();
+        let since = || LogReader::since(dir.path(), 0).unwrap().bounded().unwrap();
+        let (mut all, last, mut later) = (open(), tail(), since());
+        (0..30).for_each(|i| write(&format!("later {i}\n")));
+        let mut last = last.bounded().unwrap();
+        // Old segments may be gone by now.
+        assert_eq!(texts(&mut all).last().unwrap(), "line 19");
+        assert_eq!(texts(&mut later).last().unwrap(), "line 19");
+        assert_eq!(texts(&mut last), ["line 18", "line 19"]);
+        assert_eq!(all.next_record().unwrap(), None, "and stays at its end");
+        let empty = tempfile::tempdir().unwrap();
+        let mut none = LogReader::open(empty.path()).bounded().unwrap();
+        let mut other = LogWriter::open(empty.path(), small()).unwrap();
+        other.write(Stream::Out, b"late\n").unwrap();
+        assert_eq!(none.next_record().unwrap(), None);
     }
 
     #[test]

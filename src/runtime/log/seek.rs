@@ -53,10 +53,14 @@ impl LineCounter {
         }
     }
 
-    /// Offset of the record in which the wanted lines begin, and how much of its text comes before; `None` if they begin
+    /// In the first `length` bytes: offset of the record in which the wanted lines begin, and how much of its text comes before; `None` if they begin
     /// in an earlier segment.
-    pub(super) fn walk_back(&mut self, file: &File) -> io::Result<Option<(u64, usize)>> {
-        let mut end = file.metadata()?.len();
+    pub(super) fn walk_back(
+        &mut self,
+        file: &File,
+        length: u64,
+    ) -> io::Result<Option<(u64, usize)>> {
+        let mut end = length;
         let mut block = Block::default();
         if end > 0 && block.record_before(file, end)?.is_none() {
             end = valid_end(file)?;

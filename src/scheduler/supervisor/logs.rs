@@ -55,6 +55,12 @@ impl LogLines {
         }
     }
 
+    /// No further than the log goes now, however fast it grows.
+    pub fn bounded(mut self) -> io::Result<Self> {
+        self.reader = self.reader.bounded()?;
+        Ok(self)
+    }
+
     /// Nothing that was written after this time, if one is given: the rest of a long log is not read for it.
     pub fn until(mut self, time: Option<i64>) -> Self {
         self.until = time;
