@@ -105,25 +105,28 @@ impl LogReader {
     /// Reads no further than the log goes now: one that grows faster than it is read would never end. After
     /// [`Self::tail`], no further than it went then.
     pub fn bounded(mut self) -> io::Result<Self> {
-        let newest = || -> io::Result<Option<End>> {
-            for number in existing_segments(&self.dir)?.into_iter().rev() {
-                if let Some(file) = open_segment(&self.dir, number)? {
-                    let length = file.metadata()?.len();
-                    return Ok(Some(End { number, length }));
-                }
-            }
-            Ok(None)
-        };
+        match self.seen {
+            Some(seen) => self.end = Some(seen),
+            None => self.bound()?,
+        }
+        Ok(self)
+    }
+
+    /// Reads on, and no further than the log goes now.
+    pub fn bound(&mut self) -> io::Result<()> {
         let nothing = End {
             number: 0,
             length: 0,
         };
-        let end = match self.seen {
-            Some(seen) => Some(seen),
-            None => newest()?,
-        };
-        self.end = Some(end.unwrap_or(nothing));
-        Ok(self)
+        self.end = Some(nothing);
+        for number in existing_segments(&self.dir)?.into_iter().rev() {
+            if let Some(file) = open_segment(&self.dir, number)? {
+                let length = file.metadata()?.len();
+                self.end = Some(End { number, length });
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Reads from the beginning of the last `lines` lines on, found from the end without reading the rest.
@@ -380,6 +383,8 @@ mod tests {
         assert_eq!(texts(&mut later).last().unwrap(), "line 19");
         assert_eq!(texts(&mut last), ["line 18", "line 19"]);
         assert_eq!(all.next_record().unwrap(), None, "and stays at its end");
+        all.bound().unwrap();
+        assert_eq!(texts(&mut all).last().unwrap(), "later 29");
         let empty = tempfile::tempdir().unwrap();
         let mut none = LogReader::open(empty.path()).bounded().unwrap();
         let mut other = LogWriter::open(empty.path(), small()).unwrap();

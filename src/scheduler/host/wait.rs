@@ -102,7 +102,8 @@ fn code_of(status: &Status) -> String {
 /// The end of what a container that failed has written, below the reason.
 fn last_words(container: &Container) -> String {
     let mut text = String::new();
-    let Ok(mut lines) = LogLines::open(&container.paths.log(), Some(LAST_WORDS)) else {
+    let lines = LogLines::open(&container.paths.log(), Some(LAST_WORDS));
+    let Ok(mut lines) = lines.and_then(LogLines::bounded) else {
         return text;
     };
     let mut say = |line: &Line| {

@@ -61,6 +61,11 @@ impl LogLines {
         Ok(self)
     }
 
+    /// Goes on, and no further than the log goes now.
+    pub fn bound(&mut self) -> io::Result<()> {
+        self.reader.bound()
+    }
+
     /// Nothing that was written after this time, if one is given: the rest of a long log is not read for it.
     pub fn until(mut self, time: Option<i64>) -> Self {
         self.until = time;

@@ -99,6 +99,8 @@ fn log(container: &Container, pattern: &str) -> Result<String, String> {
         return Err(String::new());
     };
     let regex = Regex::new(pattern).map_err(|e| e.to_string())?;
+    // What comes while we read is for the next probe: a container that floods must not keep us.
+    seen.lines.bound().map_err(|e| e.to_string())?;
     while seen.matched.is_none()
         && let Some(line) = seen.lines.next_line().map_err(|e| e.to_string())?
     {
