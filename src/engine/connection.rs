@@ -4,6 +4,7 @@ use super::{Engine, Error};
 use crate::id::ProjectName;
 use crate::scheduler::supervisor;
 use crate::scheduler::supervisor::control::{Ask, Channel, Frame, Reply, Request};
+use crate::scheduler::supervisor::rest;
 use crate::scheduler::supervisor::succession::VERSION;
 use crate::state::event::Event;
 use crate::state::lock::Lock;
@@ -107,16 +108,19 @@ impl Call<'_> {
     }
 }
 
-/// Keeps the supervisor of a project while a command asks it several things: one at rest leaves with its last client, and
-/// to start the next takes longer than to answer.
+/// Keeps the supervisor of a project while a command asks it several things: it may leave with its last client, and to start
+/// the next takes longer than to answer.
 pub struct Hold(#[expect(dead_code, reason = "it is there to be open")] Option<UnixStream>);
 
 impl Hold {
-    /// Of a project with state; to hold nothing is no mistake.
+    /// Of a project with state that is not at rest; to hold nothing is no mistake.
     pub fn on(engine: &Engine, project: &ProjectName) -> Self {
         let paths = engine.paths.project(project);
         let is_there = rustix::process::geteuid().is_root() && paths.root.exists();
         let held = || {
+            if rest::containers(&engine.paths, project).is_some() {
+                return None;
+            }
             paths.make().ok()?;
             connect_or_start(engine, project, &paths).ok()
         };

@@ -134,6 +134,9 @@ pub struct LifeRecord {
     /// It ended with the machine, and no user was told yet.
     #[serde(default)]
     pub lost: bool,
+    /// A command made it to start it, and has not come to that.
+    #[serde(default)]
+    pub meant: bool,
     /// Restarts without a long run between them, for the back-off.
     pub restarts: u32,
     /// Restarts since a user started it, for `on-failure:N`.

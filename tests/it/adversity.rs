@@ -130,6 +130,34 @@ fn a_full_disk_loses_no_line_that_may_wait_and_owns_up_to_others() {
 }
 
 #[test]
+fn what_a_user_wished_of_a_full_disk_is_not_forgotten() {
+    let world = confined(ROOT, "size=24m");
+    let kept = format!("services: {{a: {{{SLEEP}, restart: unless-stopped}}}}\n");
+    world.write("compose.yaml", &kept);
+    world.hoist(&["up", "-d"]).ok();
+    sh(&world, &FILL.replace("FOLDER", ROOT)).ok();
+    // The page that the ledger ends in has space for some more.
+    let mut last = world.hoist(&["stop"]);
+    for _ in 0..100 {
+        if last.code != 0 {
+            break;
+        }
+        world.hoist(&["start"]);
+        last = world.hoist(&["stop"]);
+    }
+    assert_says(&last, FULL);
+    assert_eq!(ps(&world)[0]["State"], "exited");
+    sh(&world, "rm \"$HOIST_ROOT\"/filler*").ok();
+    world.until("it is noted", || world.processes().is_empty());
+    let noted = "tail -n 1 \"$HOIST_ROOT\"/projects/project/ledger";
+    let noted = sh(&world, noted).ok().stdout;
+    assert!(noted.contains("\"stopped_by_user\":true"), "{noted}");
+    world.hoist(&["start"]).ok();
+    assert_runs(&world, "a");
+    leave(&world, ROOT);
+}
+
+#[test]
 fn without_inodes_nothing_new_is_made_and_nothing_old_lost() {
     let world = confined(ROOT, "nr_inodes=2000");
     world.write("compose.yaml", &one("1"));

@@ -53,6 +53,38 @@ fn an_idle_project_wakes_nobody_up() {
 }
 
 #[test]
+fn to_look_at_a_project_at_rest_starts_nobody() {
+    let world = World::new("idle-look");
+    let said = "{image: host, command: [sh, -c, 'echo said; exit 3']}";
+    world.write(
+        "compose.yaml",
+        &format!("services:\n  a: {said}\n  b: {{{SLEEP}}}\n"),
+    );
+    world.hoist(&["up", "-d"]).ok();
+    world.hoist(&["wait", "a"]).ended(3);
+    let asked = world.hoist(&["ps", "-a", "--format", "json"]).ok().stdout;
+    assert!(asked.contains("\"ExitCode\":3"), "{asked}");
+    world.hoist(&["stop"]).ok();
+    world.until("its supervisor has left", || world.processes().is_empty());
+    // Whoever has to start a supervisor waits for this lock, and fails.
+    let lock = "/run/hoist/projects/project/lock";
+    let look = |words: &[&str]| {
+        let all = [&["flock", lock, env!("CARGO_BIN_EXE_hoist")], words].concat();
+        world.run(&all)
+    };
+    let told = look(&["ps", "-a", "--format", "json"]).ok().stdout;
+    for part in ["\"ExitCode\":3", "project-b-1", "Exited"] {
+        assert!(told.contains(part), "no {part} in {told}");
+    }
+    let log = look(&["logs", "--no-log-prefix", "-n", "10"]).ok().stdout;
+    assert_eq!(log, "said\n");
+    for words in [&["ls", "-a"][..], &["images"], &["logs", "-f", "a"]] {
+        look(words).ok();
+    }
+    world.hoist(&["down"]).ok();
+}
+
+#[test]
 fn an_exec_whose_input_has_ended_sleeps() {
     let world = World::new("idle-exec");
     world.write("compose.yaml", &format!("services:\n  a: {{{SLEEP}}}\n"));

@@ -28,6 +28,7 @@ mod idle;
 mod image;
 mod image_kill;
 mod image_verbs;
+mod kill_all;
 mod leaks;
 mod logs;
 mod network;

@@ -95,6 +95,63 @@ fn a_boot_brings_back_in_order_what_ran_and_shall() {
 }
 
 #[test]
+fn a_boot_starts_what_a_command_had_made_and_not_started_yet() {
+    let world = World::new("boot");
+    let compose = "services:
+  db: {SLEEP, restart: always, volumes: ['./data:/data'], healthcheck: {test: [CMD, test, -e, /data/ok], interval: 0.1s, retries: 10000}}
+  web: {SLEEP, restart: unless-stopped, depends_on: {db: {condition: service_healthy}}}
+  once: {SLEEP, depends_on: {db: {condition: service_healthy}}}
+";
+    world.write("compose.yaml", &compose.replace("SLEEP", SLEEP));
+    world.write("data/note", "");
+    let up = world.start_hoist(&["up", "-d"]);
+    world.until("web is made", || {
+        states(&world, &["db", "web", "once"]) == ["running", "created", "created"]
+    });
+    lose_power(&world, 1);
+    up.wait().ended(137);
+    world.write("data/ok", "");
+    world.hoist(&["system", "start"]).ok();
+    let after = states(&world, &["db", "web", "once"]);
+    assert_eq!(after, ["running", "running", "created"]);
+    // What a user has said since counts more.
+    world.hoist(&["stop", "web"]).ok();
+    lose_power(&world, 2);
+    world.hoist(&["system", "start"]).ok();
+    let after = states(&world, &["db", "web", "once"]);
+    assert_eq!(after, ["running", "exited", "created"]);
+    world.hoist(&["down"]).ok();
+    settle(&world);
+}
+
+#[test]
+fn a_boot_in_the_middle_of_a_replacement_leaves_one_of_the_two() {
+    let world = World::new("boot");
+    let compose = |label: &str| {
+        let stubborn = "image: host, command: [sh, -c, \"trap '' TERM; echo deaf; while :; do sleep 0.1; done\"]";
+        format!(
+            "services: {{a: {{{stubborn}, stop_grace_period: 100s, restart: always, labels: {{v: '{label}'}}}}}}\n"
+        )
+    };
+    world.write("compose.yaml", &compose("1"));
+    world.hoist(&["up", "-d"]).ok();
+    let told = || world.hoist(&["logs", "--no-log-prefix"]).ok().stdout;
+    world.until("it is deaf", || told() == "deaf\n");
+    world.write("compose.yaml", &compose("2"));
+    let up = world.start_hoist(&["up", "-d"]);
+    world.until("both are there", || ps(&world).len() == 2);
+    lose_power(&world, 1);
+    up.wait().ended(137);
+    world.hoist(&["system", "start"]).ok();
+    let count = |state: &str| ps(&world).iter().filter(|c| c["State"] == state).count();
+    assert_eq!(count("running"), 1, "{:?}", ps(&world));
+    world.hoist(&["up", "-d", "-t", "0"]).ok();
+    assert_eq!((ps(&world).len(), count("running")), (1, 1));
+    world.hoist(&["down", "-t", "0"]).ok();
+    settle(&world);
+}
+
+#[test]
 fn a_shutdown_in_order_is_undone_by_the_next_boot() {
     let world = World::new("boot");
     world.write("compose.yaml", &POLICIES.replace("SLEEP", SLEEP));

@@ -2,16 +2,17 @@
 //!
 //! Bytes are copied out of the pipe (`tee`), written to the log, and only then taken from the pipe. Meanwhile a mark in
 //! the run folder says which bytes those are. Who takes over finds in the log how much of it is there, and takes that
-//! much from the pipe, unless it was taken already.
+//! much from the pipe, unless it was taken already: a FIFO has a time of its last access, which is put back before and
+//! which the kernel sets as it gives the bytes away, in one step.
 
 use crate::runtime::log::writer::written_since;
 use crate::runtime::log::{LogWriter, Position, Stream};
 use crate::runtime::stdio::Fifos;
 use crate::runtime::sys::words::Words;
 use rustix::fd::{BorrowedFd, OwnedFd};
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, futimens, openat};
 use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice, tee};
+use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, tee};
 use std::io;
 use std::path::Path;
 
@@ -27,13 +28,11 @@ const SMALLEST_PIPE: usize = 64 << 10;
 
 /// Reads FIFOs.
 pub(super) struct Intake {
-    mark: Option<Words<3>>,
+    mark: Option<Words<4>>,
     /// What is copied goes through here; it holds so much.
     scratch: Option<(OwnedFd, OwnedFd)>,
     scratch_size: usize,
     buffer: Vec<u8>,
-    /// Where bytes go that are in the log.
-    null: Option<OwnedFd>,
 }
 
 /// How a turn ended.
@@ -54,7 +53,7 @@ impl Intake {
         flags.set(OFlags::TRUNC, fresh);
         // Without a mark (a full tmpfs) a kill at the wrong moment repeats a few lines; it loses none.
         let mark = openat(run_dir, MARK, flags, Mode::from_raw_mode(0o600)).and_then(|file| {
-            rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, 24)?;
+            rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, 32)?;
             Words::map(file)
         });
         Self {
@@ -62,8 +61,6 @@ impl Intake {
             scratch: None,
             scratch_size: SMALLEST_PIPE,
             buffer: Vec::new(),
-            null: rustix::fs::open("/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
-                .ok(),
         }
     }
 
@@ -76,7 +73,7 @@ impl Intake {
         let Ok(at) = log.position() else {
             return Turn::Refused;
         };
-        self.begin(stream, count, at);
+        self.begin(fifo, stream, count, at);
         let written = log.append(stream, &self.buffer[..count]);
         let turn = match written {
             Ok(()) => self.take(fifo, count),
@@ -112,8 +109,10 @@ impl Intake {
             Stream::Out => &fifos.out,
             Stream::Err => &fifos.err,
         };
-        self.buffer.resize(count.max(LITTLE), 0);
-        let _ = self.settle(fifo, count, at, log_dir);
+        if !self.was_taken(fifo) {
+            self.buffer.resize(count.max(LITTLE), 0);
+            let _ = self.settle(fifo, count, at, log_dir);
+        }
         self.end();
     }
 
@@ -121,7 +120,7 @@ impl Intake {
     fn settle(&mut self, fifo: &OwnedFd, count: usize, at: Position, dir: &Path) -> Turn {
         let mut logged = written_since(dir, at).unwrap_or_default();
         logged.truncate(count);
-        // A portion that is wholly in the log may have been taken; the pipe tells by what comes next.
+        // Where times of access are not kept, a portion may have been taken; the pipe tells by what comes next.
         let waiting = self.peek(fifo).unwrap_or(0);
         if waiting < logged.len() || self.buffer[..logged.len()] != logged[..] {
             return Turn::Refused;
@@ -160,10 +159,11 @@ impl Intake {
         Ok(count)
     }
 
+    /// Takes so many bytes out of a FIFO: they are there, and it is one system call.
     fn take(&mut self, fifo: &OwnedFd, count: usize) -> Turn {
         let mut left = count;
         while left > 0 {
-            match self.drop_from(fifo, left) {
+            match rustix::io::read(fifo, &mut self.buffer[count - left..count]) {
                 Ok(got) if got > 0 => left -= got,
                 Err(Errno::INTR) => {}
                 // The container has read its own output.
@@ -173,24 +173,20 @@ impl Intake {
         Turn::Took(count)
     }
 
-    /// Takes up to so many bytes from a FIFO, if possible without looking at them again.
-    fn drop_from(&self, fifo: &OwnedFd, count: usize) -> rustix::io::Result<usize> {
-        match &self.null {
-            Some(null) => splice(fifo, None, null, None, count, SpliceFlags::NONBLOCK),
-            None => {
-                let mut known = [0; 4 << 10];
-                let count = count.min(known.len());
-                rustix::io::read(fifo, &mut known[..count])
-            }
-        }
-    }
-
-    fn begin(&self, stream: Stream, count: usize, at: Position) {
+    fn begin(&self, fifo: &OwnedFd, stream: Stream, count: usize, at: Position) {
         if let Some(mark) = &self.mark {
             mark.set(1, at.segment);
             mark.set(2, at.offset);
+            mark.set(3, u64::from(put_back(fifo).is_ok()));
             mark.set(0, (count as u64) << 1 | u64::from(stream == Stream::Err));
         }
+    }
+
+    /// Whether somebody has read from the FIFO since [`Self::begin`]; false if that is not known.
+    fn was_taken(&self, fifo: &OwnedFd) -> bool {
+        let was_put_back = self.mark.as_ref().is_some_and(|mark| mark.get(3) == 1);
+        let accessed = || rustix::fs::fstat(fifo).is_ok_and(|stat| stat.st_atime != 0);
+        was_put_back && accessed()
     }
 
     fn end(&self) {
@@ -215,5 +211,74 @@ impl Intake {
             offset: mark.get(2),
         };
         (count > 0).then_some((stream, count, at))
+    }
+}
+
+/// Puts the time of the last access back to where no clock is.
+fn put_back(fifo: &OwnedFd) -> rustix::io::Result<()> {
+    let time = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
+    let times = Timestamps {
+        last_access: time(0),
+        last_modification: time(UTIME_OMIT),
+    };
+    futimens(fifo, &times)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::log::LogReader;
+    use crate::runtime::shim::protocol::LogLimits;
+    use std::fs::File;
+    use std::os::fd::AsFd;
+
+    /// Where a shim is killed in the middle of a portion.
+    #[derive(Debug, Clone, Copy)]
+    enum Killed {
+        BeforeItIsLogged,
+        BeforeItIsTaken,
+        AfterItWasTaken,
+    }
+
+    /// A portion as far as it came.
+    fn cut(intake: &mut Intake, fifo: &OwnedFd, log: &mut LogWriter, killed: Killed) {
+        let count = intake.peek(fifo).unwrap();
+        let at = log.position().unwrap();
+        intake.begin(fifo, Stream::Out, count, at);
+        if matches!(killed, Killed::BeforeItIsLogged) {
+            return;
+        }
+        let text = intake.buffer[..count].to_vec();
+        log.append(Stream::Out, &text).unwrap();
+        if matches!(killed, Killed::AfterItWasTaken) {
+            intake.take(fifo, count);
+        }
+    }
+
+    #[test]
+    fn each_line_is_logged_once_whenever_a_shim_is_killed() {
+        use Killed::{AfterItWasTaken, BeforeItIsLogged, BeforeItIsTaken};
+        for killed in [BeforeItIsLogged, BeforeItIsTaken, AfterItWasTaken] {
+            let folder = tempfile::tempdir().unwrap();
+            let dir = File::open(folder.path()).unwrap();
+            let fifos = Fifos::make(dir.as_fd()).unwrap();
+            // All the same: what waits in the pipe does not tell whether something was taken.
+            let say = |lines: usize| rustix::io::write(&fifos.out, &b"y\n".repeat(lines)).unwrap();
+            let mut log = LogWriter::open(folder.path(), LogLimits::default()).unwrap();
+            let mut first = Intake::open(dir.as_fd(), true);
+            say(100);
+            first.turn(&fifos.out, Stream::Out, &mut log);
+            say(200);
+            cut(&mut first, &fifos.out, &mut log, killed);
+            drop(first);
+            say(300);
+            let mut next = Intake::open(dir.as_fd(), false);
+            next.recover(&fifos, folder.path());
+            let mut log = LogWriter::open(folder.path(), LogLimits::default()).unwrap();
+            while next.turn(&fifos.out, Stream::Out, &mut log) != Turn::Empty {}
+            let mut reader = LogReader::open(folder.path());
+            let lines = std::iter::from_fn(|| reader.next_record().unwrap()).count();
+            assert_eq!(lines, 600, "{killed:?}");
+        }
     }
 }

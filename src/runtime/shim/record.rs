@@ -13,6 +13,16 @@ use std::time::{Duration, Instant};
 const PID: &str = "pid.json";
 const EXIT: &str = "exit.json";
 const LOCK: &str = "shim.lock";
+/// Everything a shim makes in its run folder.
+const FILES: [&str; 7] = [
+    PID,
+    EXIT,
+    "shim.sock",
+    "out",
+    "err",
+    LOCK,
+    super::intake::MARK,
+];
 /// How long a shim may take to end after its last word.
 const ENDING: Duration = Duration::from_secs(5);
 
@@ -29,6 +39,11 @@ pub fn read_exit(run_dir: &Path) -> io::Result<Option<Exit>> {
 /// Whether a container was made in this run folder before.
 pub(super) fn is_there(run_dir: &Path) -> bool {
     [PID, EXIT].iter().any(|name| run_dir.join(name).exists())
+}
+
+/// Whether a shim has been here that has not cleared away what it makes.
+pub fn has_traces(run_dir: &Path) -> bool {
+    FILES.iter().any(|name| run_dir.join(name).exists())
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
@@ -102,15 +117,7 @@ pub fn clear(run_dir: &Path) {
 
 /// Removes everything a shim makes in its run folder.
 pub(crate) fn remove_all(run_dir: BorrowedFd<'_>) {
-    for name in [
-        PID,
-        EXIT,
-        "shim.sock",
-        "out",
-        "err",
-        LOCK,
-        super::intake::MARK,
-    ] {
+    for name in FILES {
         remove(run_dir, name);
     }
 }

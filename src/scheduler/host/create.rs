@@ -70,8 +70,11 @@ impl RealHost {
             launch,
         };
         self.project.save_container(&record)?;
-        self.project
-            .add(record, LifeRecord::default(), Status::default());
+        let life = match self.starts.contains(&of.id) {
+            true => self.project.intend(&record),
+            false => LifeRecord::default(),
+        };
+        self.project.add(record, life, Status::default());
         self.warn(&of.service, warnings);
         Ok(())
     }

@@ -33,6 +33,7 @@ use crate::runtime::signals;
 use crate::volumes::named;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::rc::Rc;
 
 /// The label of a named volume that keeps the hash of its configuration, as docker compose calls it.
@@ -65,6 +66,8 @@ pub struct RealHost {
     pub keep_logs: bool,
     /// The service of the model whose container is a one-off one of another service.
     pub one_off: Option<(ServiceName, OneOff)>,
+    /// Containers that this request starts.
+    pub starts: HashSet<ContainerId>,
     images: RefCell<HashMap<String, Rc<Image>>>,
     /// From the first image on, so that none goes before its container is on record.
     hold: RefCell<Option<crate::image::Hold>>,
@@ -97,6 +100,7 @@ impl RealHost {
             attached: RefCell::default(),
             keep_logs: false,
             one_off: None,
+            starts: HashSet::new(),
             images: RefCell::default(),
             hold: RefCell::default(),
             connector: Rc::default(),

@@ -7,6 +7,7 @@ use crate::runtime::Identity;
 use crate::runtime::LaunchFds;
 use crate::runtime::LaunchRequest;
 use crate::runtime::ShimLink;
+use crate::runtime::shim::kept;
 use crate::runtime::shim::protocol::{Proxy, Watchdog};
 use crate::runtime::spec::{ContainerSpec, Namespace};
 use crate::scheduler::action::ContainerRef;
@@ -325,7 +326,13 @@ impl RealHost {
             let text = format!("container `{name}` has lost the reservation of a port: {error}");
             self.project.event(container, What::Warning { text }, "");
         }
-        container.kept.replace(self.hand_over(container, endpoint)?);
+        let mut anew = self.hand_over(container, endpoint)?;
+        let mut kept = container.kept.borrow_mut();
+        // What tells how the process ends is not of the network.
+        let process = kept.take(kept::PROCESS);
+        let process = process.map(|fd| (kept::PROCESS.to_owned(), fd));
+        anew.keep.extend(process);
+        *kept = anew;
         Ok(())
     }
 

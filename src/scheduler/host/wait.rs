@@ -37,7 +37,9 @@ impl RealHost {
                 // Without a health check, to live on is the only sign of health there is.
                 let _ = tokio::time::timeout(rest, container.until(ended)).await;
                 let status = container.status.borrow().clone();
-                Ok(ended(&status).then(|| {
+                // What has done its work is as good as what is at it.
+                let failed = ended(&status) && status.exit_code != Some(0);
+                Ok(failed.then(|| {
                     let words = last_words(&container);
                     format!("container {name} exited ({}){words}", code(&status))
                 }))

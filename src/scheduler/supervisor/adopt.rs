@@ -99,17 +99,10 @@ fn take_in(
 ) -> Rc<Container> {
     let paths = project.paths.container(&record.id);
     let exit: Option<Exit> = store::read(&paths.run.join("exit.json")).ok().flatten();
-    let status = Status {
-        phase: if life.started == 0 {
-            Phase::Created
-        } else {
-            Phase::Exited
-        },
-        started: life.started,
-        exit_code: exit.as_ref().map(|e| e.code).or(life.exit_code),
-        finished: life.finished,
-        ..Status::default()
-    };
+    let mut status = Status::at_rest(&life);
+    if let Some(exit) = exit {
+        status.exit_code = Some(exit.code);
+    }
     let container = project.add(record, life, status);
     project.recall_endpoint(&container);
     container

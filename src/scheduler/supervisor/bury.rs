@@ -6,6 +6,23 @@ use super::watch;
 use crate::runtime::Exit;
 use crate::runtime::identity;
 use crate::runtime::shim::record as record_of_shim;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+use tokio::io::unix::AsyncFd;
+
+/// The kernel tells an exit status once the process was reaped; who inherited it does that at once.
+const REAPED_WITHIN: Duration = Duration::from_secs(1);
+
+/// Ends when nothing is left of the process.
+async fn reaped(pidfd: &AsyncFd<OwnedFd>) -> std::io::Result<()> {
+    loop {
+        let mut guard = pidfd.readable().await?;
+        if guard.ready().is_read_closed() {
+            return Ok(());
+        }
+        guard.clear_ready();
+    }
+}
 
 impl Project {
     /// Waits for the end of a container whose shim is dead, and cleans up after it.
@@ -25,6 +42,7 @@ impl Project {
             && let Ok(pidfd) = watch::readable(pidfd)
         {
             let _ = pidfd.readable().await;
+            let _ = tokio::time::timeout(REAPED_WITHIN, reaped(&pidfd)).await;
             if let Some(status) = identity::exit_status(pidfd.get_ref()) {
                 use std::os::unix::process::ExitStatusExt;
                 exit.signal = status.signal();

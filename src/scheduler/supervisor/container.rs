@@ -66,6 +66,23 @@ pub struct Status {
     pub failing: u32,
 }
 
+impl Status {
+    /// Of a container that is known to have no process.
+    pub fn at_rest(life: &LifeRecord) -> Self {
+        Self {
+            phase: if life.started == 0 {
+                Phase::Created
+            } else {
+                Phase::Exited
+            },
+            started: life.started,
+            exit_code: life.exit_code,
+            finished: life.finished,
+            ..Self::default()
+        }
+    }
+}
+
 /// Lifecycle of a container. `Starting` ends in `Running`, or falls back to where it came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Phase {

@@ -212,8 +212,7 @@ impl Verbs {
         options.containers = ids(&request.containers);
         if request.boot {
             let all = self.project.all();
-            let due = all.iter().filter(|c| restart::is_due_after_boot(c));
-            options.containers = due.map(|c| c.record.id.clone()).collect();
+            options.containers = restart::due_after_boot(&all);
         }
         let mut job = self.existing(&options, request.dry_run, None)?;
         if request.boot && options.containers.is_empty() {

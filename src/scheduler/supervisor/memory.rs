@@ -4,6 +4,7 @@ use super::container::Container;
 use super::container::Phase;
 use super::launch::Launch;
 use super::project::Project;
+use super::restart;
 use super::restart::Restarts;
 use crate::runtime::identity;
 use crate::runtime::sys::memory;
@@ -70,17 +71,18 @@ impl Project {
         });
     }
 
-    /// Notes the project's record, if it has changed.
+    /// Notes the project's record, if it has changed; and everything, if something could not be noted when it happened.
     pub fn save(&self) -> Result<(), HostError> {
         let failed = |e| HostError::because(format!("cannot save project `{}`", self.name), e);
         let record = self.record.borrow();
         let mut ledger = self.ledger.borrow_mut();
-        if ledger.is_bloated() {
+        if ledger.is_bloated() || self.unsaved.get() {
             let containers = self.containers.borrow();
             let alive = containers
                 .values()
                 .map(|c| (&c.record, c.life.borrow().clone()));
             ledger.rewrite(&record, alive).map_err(failed)?;
+            self.unsaved.set(false);
         } else if self.saved.borrow().as_ref() != Some(&*record) {
             ledger.project(&record).map_err(failed)?;
         }
@@ -94,6 +96,21 @@ impl Project {
         noted.map_err(|e| HostError::because(format!("cannot save container `{}`", record.name), e))
     }
 
+    /// Notes that a new container is to be started, if a boot in between is to do so.
+    pub fn intend(&self, record: &ContainerRecord<Launch>) -> LifeRecord {
+        if !restart::outlives_a_boot(&record.launch.restart) {
+            return LifeRecord::default();
+        }
+        let life = LifeRecord {
+            meant: true,
+            boot: identity::boot_id().unwrap_or_default(),
+            ..LifeRecord::default()
+        };
+        // Without it, the next `up` has to start the container.
+        let _ = self.ledger.borrow_mut().life(&record.id, life.clone());
+        life
+    }
+
     /// Notes that a container is gone, before its folders are: what is left of them then is swept.
     pub fn forget_container(&self, record: &ContainerRecord<Launch>) -> Result<(), HostError> {
         let name = &record.name;
@@ -101,7 +118,7 @@ impl Project {
         noted.map_err(|e| HostError::because(format!("cannot forget container `{name}`"), e))
     }
 
-    /// Keeps what must outlive us of a container with such restarts. Lost with a full disk, as the journal is.
+    /// Keeps what must outlive us of a container with such restarts. What a full disk does not take is noted later.
     pub fn remember_life(&self, container: &Container, restarts: &Restarts, wishes: Wishes) {
         let status = container.status.borrow();
         let before = container.life.borrow().clone();
@@ -113,6 +130,7 @@ impl Project {
             restarts: restarts.in_a_row(),
             attempts: restarts.attempts(),
             lost: before.lost && !alive,
+            meant: before.meant && status.started == 0 && !wishes.stopped_by_user,
             // Of its last run, not of whoever notes that it is over.
             boot: match alive || status.started != before.started {
                 true => identity::boot_id().unwrap_or_default(),
@@ -129,7 +147,9 @@ impl Project {
 
     fn note_life(&self, container: &Container, life: LifeRecord) {
         let id = &container.record.id;
-        let _ = self.ledger.borrow_mut().life(id, life.clone());
+        if self.ledger.borrow_mut().life(id, life.clone()).is_err() {
+            self.unsaved.set(true);
+        }
         container.life.replace(life);
     }
 

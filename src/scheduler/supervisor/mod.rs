@@ -31,6 +31,7 @@ pub mod observe;
 pub mod probe;
 pub mod project;
 mod reason;
+pub mod rest;
 pub mod restart;
 mod server;
 mod single;
@@ -148,6 +149,7 @@ async fn supervise(
         .run(listener)
         .await?;
     project.publish_names();
+    project.take_socket_away();
     project.clear_aside();
     Ok(())
 }

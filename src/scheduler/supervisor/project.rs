@@ -63,6 +63,8 @@ pub struct Project {
     pub(super) ledger: RefCell<Ledger>,
     /// The record as the ledger has it.
     pub(super) saved: RefCell<Option<ProjectRecord<NetworkSpec>>>,
+    /// Something that is true is not in the ledger, as the disk was full.
+    pub(super) unsaved: Cell<bool>,
     /// Folders to empty when everybody has been answered.
     aside: RefCell<Vec<PathBuf>>,
     names_stale: Cell<bool>,
@@ -114,6 +116,7 @@ impl Project {
             record: RefCell::new(parts.record),
             ledger: RefCell::new(parts.ledger),
             saved: RefCell::default(),
+            unsaved: Cell::new(false),
             containers: RefCell::default(),
             zygote: RefCell::new(None),
             aside: RefCell::default(),
@@ -347,6 +350,13 @@ impl Project {
         })?;
         self.aside.replace(aside);
         Ok(true)
+    }
+
+    /// Removes the socket, by whose absence others see that there is nothing to ask; unless its folder has left already.
+    pub fn take_socket_away(&self) {
+        if self.aside.borrow().is_empty() {
+            let _ = std::fs::remove_file(self.paths.control());
+        }
     }
 
     /// Empties what was put aside. Only space is lost with what cannot be removed: the next supervisor tries again.

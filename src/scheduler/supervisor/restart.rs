@@ -6,10 +6,13 @@
 
 use crate::compose::model::Restart;
 use crate::compose::model::RestartPolicy;
+use crate::id::ContainerId;
 use crate::runtime::identity;
 use crate::scheduler::supervisor::container::{Container, Phase};
 use crate::scheduler::supervisor::launch::RestartRule;
 use crate::state::record::LifeRecord;
+use std::collections::HashSet;
+use std::rc::Rc;
 use std::time::Duration;
 
 const FIRST_DELAY: Duration = Duration::from_millis(100);
@@ -122,18 +125,32 @@ pub fn after_boot(rule: &Restart, life: &LifeRecord) -> bool {
     }
 }
 
-/// [`after_boot`], of a container that was last run in an earlier boot, or stopped for the end of this one.
-pub fn is_due_after_boot(container: &Container) -> bool {
-    let life = container.life.borrow();
-    if !life.halted && identity::boot_id().is_ok_and(|boot| boot == life.boot) {
-        return false;
-    }
-    let rests = matches!(
-        container.status.borrow().phase,
-        Phase::Exited | Phase::Created
-    );
-    let rule = rule(&container.record.launch.restart);
-    rests && after_boot(&rule, &life)
+/// Which of a project's containers a boot starts: of those that were last run in an earlier one, or stopped for the end of
+/// this one, those of [`after_boot`]; and new ones that a command had made and not started yet, unless what they were to
+/// replace is there and starts.
+pub fn due_after_boot(all: &[Rc<Container>]) -> Vec<ContainerId> {
+    let rest = |c: &&Rc<Container>| {
+        let life = c.life.borrow();
+        let this_boot = !life.halted && identity::boot_id().is_ok_and(|boot| boot == life.boot);
+        !this_boot && matches!(c.status.borrow().phase, Phase::Exited | Phase::Created)
+    };
+    let ran = |c: &&Rc<Container>| {
+        let rule = rule(&c.record.launch.restart);
+        after_boot(&rule, &c.life.borrow())
+    };
+    let (mut due, others): (Vec<_>, Vec<_>) = all.iter().filter(rest).partition(ran);
+    let names: HashSet<&str> = due.iter().map(|c| c.record.name.as_str()).collect();
+    let is_meant = |c: &&Rc<Container>| {
+        let replaces = names.contains(c.record.name.as_str());
+        c.life.borrow().meant && !replaces
+    };
+    due.extend(others.into_iter().filter(is_meant));
+    due.into_iter().map(|c| c.record.id.clone()).collect()
+}
+
+/// Whether a container of this rule may be started by a boot.
+pub fn outlives_a_boot(record: &RestartRule) -> bool {
+    rule(record).policy != RestartPolicy::No
 }
 
 /// A container's rule, as its record has it.

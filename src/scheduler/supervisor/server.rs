@@ -19,6 +19,8 @@ use tokio::sync::{Notify, mpsc};
 
 /// How long after a command the disk is made to have the layers of new images: by then it has most of them anyway.
 const SETTLE: Duration = Duration::from_secs(40);
+/// How long after the ledger could not be written it is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
 /// How long a client may leave its socket unread.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -61,8 +63,12 @@ impl Server {
                 }
                 () = self.left.notified() => {}
                 () = self.project.quiet() => self.clone().tidy(),
+                () = tokio::time::sleep(AGAIN), if self.project.unsaved.get() => {
+                    let _ = self.project.save();
+                }
             }
-            if self.clients.get() == 0 && !self.project.is_alive() {
+            let is_over = !self.project.is_alive() && !self.project.unsaved.get();
+            if self.clients.get() == 0 && is_over {
                 // What came to rest last may not have been seen to.
                 self.verbs.sweep().await;
                 return Ok(());

@@ -1,65 +1,104 @@
 //! Containers as tables show them.
 
-use super::container::{Container, Status};
+use super::container::{Container, EndpointRecord, Status};
 use super::control::{ContainerSummary, PortSummary, ProbeSummary};
 use super::health::{Outcome, Probe};
+use super::launch::Launch;
 use super::project::Project;
+use crate::id::ProjectName;
+use crate::network::spec::InterfaceSpec;
 use crate::network::spec::PublishedPort;
 use crate::runtime::identity;
 use crate::runtime::spec::MountKind;
+use crate::state::paths::ContainerPaths;
+use crate::state::record::ContainerRecord;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// A clock that runs as it should differs by less, in nanoseconds.
+const SET: u64 = 2_000_000_000;
 
 /// All containers, by service and number.
 pub fn all(project: &Project) -> Vec<ContainerSummary> {
-    let mut all: Vec<ContainerSummary> = project.all().iter().map(|c| one(project, c)).collect();
+    let one = |container: &Rc<Container>| {
+        let known = Known {
+            project: &project.name,
+            record: &container.record,
+            paths: &container.paths,
+            restarts: container.life.borrow().attempts,
+        };
+        known.summary(
+            &container.status.borrow(),
+            container.endpoint.borrow().as_ref(),
+            project.now(),
+        )
+    };
+    sorted(project.all().iter().map(one).collect())
+}
+
+/// In the order of tables.
+pub(super) fn sorted(mut all: Vec<ContainerSummary>) -> Vec<ContainerSummary> {
     all.sort_by(|a, b| (&a.service, a.number).cmp(&(&b.service, b.number)));
     all
 }
 
-fn one(project: &Project, container: &Container) -> ContainerSummary {
-    let record = &container.record;
-    let status = container.status.borrow();
-    let endpoint = container.endpoint.borrow();
-    let endpoint = endpoint.as_ref();
-    ContainerSummary {
-        id: record.id.to_string(),
-        name: record.name.clone(),
-        project: project.name.clone(),
-        service: record.service.clone(),
-        number: record.number,
-        image: record.image.clone(),
-        command: record.launch.spec.process.args.clone(),
-        created: record.created,
-        started: since(project, &status),
-        finished: status.finished,
-        state: status.phase.state(),
-        health: status.health,
-        probes: status.probes.iter().map(probe).collect(),
-        failing: status.failing,
-        restarts: container.life.borrow().attempts,
-        exit_code: status.exit_code,
-        pid: status.process.map(|(pid, _)| pid),
-        ports: endpoint
-            .map(|e| e.ports.iter().flat_map(ports).collect())
-            .unwrap_or_default(),
-        exposed: record.launch.exposed.clone(),
-        labels: record.labels.clone(),
-        networks: endpoint
-            .map(|e| {
-                e.attachment
-                    .interfaces
-                    .iter()
-                    .map(|i| {
-                        let address = i.addresses().next();
-                        let text = address.map_or_else(String::new, |ip| ip.to_string());
-                        (i.network.to_string(), text)
-                    })
-                    .collect()
-            })
-            .unwrap_or_default(),
-        mounts: mounts(container),
-        log_dir: container.paths.log(),
-        attach: record.launch.attach,
+/// What does not change while nobody writes the ledger.
+pub(super) struct Known<'a> {
+    /// Whose container it is.
+    pub project: &'a ProjectName,
+    pub record: &'a ContainerRecord<Launch>,
+    pub paths: &'a ContainerPaths,
+    pub restarts: u32,
+}
+
+impl Known<'_> {
+    pub(super) fn summary(
+        &self,
+        status: &Status,
+        endpoint: Option<&EndpointRecord>,
+        now: i64,
+    ) -> ContainerSummary {
+        let record = self.record;
+        let ports = endpoint.map(|e| e.ports.iter().flat_map(ports).collect());
+        ContainerSummary {
+            id: record.id.to_string(),
+            name: record.name.clone(),
+            project: self.project.clone(),
+            service: record.service.clone(),
+            number: record.number,
+            image: record.image.clone(),
+            command: record.launch.spec.process.args.clone(),
+            created: record.created,
+            started: since(now, status),
+            finished: status.finished,
+            state: status.phase.state(),
+            health: status.health,
+            probes: status.probes.iter().map(probe).collect(),
+            failing: status.failing,
+            restarts: self.restarts,
+            exit_code: status.exit_code,
+            pid: status.process.map(|(pid, _)| pid),
+            ports: ports.unwrap_or_default(),
+            exposed: record.launch.exposed.clone(),
+            labels: record.labels.clone(),
+            networks: endpoint.map(addresses).unwrap_or_default(),
+            mounts: mounts(&record.launch, &self.paths.etc),
+            log_dir: self.paths.log(),
+            attach: record.launch.attach,
+        }
     }
+}
+
+/// Each network with the address on it.
+fn addresses(endpoint: &EndpointRecord) -> Vec<(String, String)> {
+    let interfaces = endpoint.attachment.interfaces.iter();
+    let one = |interface: &InterfaceSpec| {
+        let address = interface.addresses().next();
+        let text = address.map_or_else(String::new, |ip| ip.to_string());
+        (interface.network.to_string(), text)
+    };
+    interfaces.map(one).collect()
 }
 
 fn probe(probe: &Probe) -> ProbeSummary {
@@ -75,14 +114,20 @@ fn probe(probe: &Probe) -> ProbeSummary {
     }
 }
 
-/// When it was started, by the clock as it is now: one that runs was not started in the future.
-fn since(project: &Project, status: &Status) -> i64 {
-    let now = project.now();
-    match status.process {
-        Some((_, start_time)) if status.started > now => {
-            now - i64::try_from(identity::age(start_time).as_nanos()).unwrap_or(0)
-        }
-        _ => status.started,
+/// When it was started, by the clock as it is now, which may have been set since.
+fn since(now: i64, status: &Status) -> i64 {
+    let Some((_, start_time)) = status.process else {
+        return status.started;
+    };
+    by_clock(now, status.started, identity::age(start_time))
+}
+
+/// A time of the past as it was noted, unless the clock was set since: then as it is so long ago.
+fn by_clock(now: i64, noted: i64, age: Duration) -> i64 {
+    let counted = now - i64::try_from(age.as_nanos()).unwrap_or(0);
+    match noted.abs_diff(counted) {
+        0..SET => noted,
+        _ => counted,
     }
 }
 
@@ -101,10 +146,8 @@ fn ports(port: &PublishedPort) -> Vec<PortSummary> {
     hosts.into_iter().map(entry).collect()
 }
 
-fn mounts(container: &Container) -> Vec<String> {
-    let launch = &container.record.launch;
+fn mounts(launch: &Launch, etc: &Path) -> Vec<String> {
     let volumes = launch.volumes.iter().map(|v| v.name.to_string());
-    let etc = &container.paths.etc;
     let binds = launch
         .spec
         .mounts
@@ -119,4 +162,20 @@ fn mounts(container: &Container) -> Vec<String> {
             _ => None,
         });
     volumes.chain(binds).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_is_as_long_ago_as_it_is_whatever_the_clock_says() {
+        const SECOND: i64 = 1_000_000_000;
+        let age = Duration::from_secs(10);
+        let since = |now: i64, noted: i64| by_clock(now * SECOND, noted * SECOND, age) / SECOND;
+        assert_eq!(since(100, 90), 90);
+        assert_eq!(since(100, 91), 91, "the start takes its time");
+        assert_eq!(since(100, 5000), 90, "set back");
+        assert_eq!(since(9000, 90), 8990, "set forth");
+    }
 }

@@ -10,7 +10,7 @@ use super::project::Project;
 use super::single;
 use super::summary;
 use crate::id::ServiceName;
-use crate::scheduler::action::Kind;
+use crate::scheduler::action::Action;
 use crate::scheduler::execute::{Cancel, ExecuteError, HostError, execute};
 use crate::scheduler::reconcile::Verb;
 use crate::state::event::{Event, Subject, What};
@@ -183,15 +183,16 @@ impl Verbs {
     }
 
     async fn walk(&self, job: Result<Job, Failure>, cancel: &Cancel, sink: Sink<'_>) -> Done {
-        let job = job?;
+        let mut job = job?;
         if job.dry_run {
             return Ok((Reply::Plan(job.plan.to_string()), Vec::new()));
         }
-        let starts = job
-            .plan
-            .steps()
-            .filter(|(_, node)| node.action.kind() == Kind::StartContainer);
-        match starts.count() {
+        let starts = job.plan.steps().filter_map(|(_, node)| match &node.action {
+            Action::StartContainer { container } => Some(container.id.clone()),
+            _ => None,
+        });
+        job.host.starts = starts.collect();
+        match job.host.starts.len() {
             0 => {}
             starts => self.project.prepare(starts),
         }

@@ -4,6 +4,7 @@
 //! killed when it has asked the kernel for something and the kernel has not begun: so each state that can be left behind
 //! is left behind by one of the shots.
 
+use super::effects;
 use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -26,7 +27,8 @@ pub enum Role {
     Unborn,
 }
 
-/// When to kill: at the call of this number, counted over all processes of the role; `None` = only count.
+/// When to kill: at the call of this number, of those that have effects, counted over all processes of the role; `None` =
+/// only count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shot {
     pub role: Role,
@@ -36,7 +38,7 @@ pub struct Shot {
 /// What came of it.
 #[derive(Debug, Default)]
 pub struct Seen {
-    /// Calls that the role has made.
+    /// Calls with effects that the role has made.
     pub calls: usize,
     /// The number of the call that was the last.
     pub last: Option<u64>,
@@ -149,12 +151,14 @@ impl Tracing {
     fn call(&mut self, tid: i32) -> bool {
         let inside = self.inside.entry(tid).or_default();
         *inside = !*inside;
-        if *inside && self.role(tid) == Some(self.shot.role) {
+        if *inside
+            && self.role(tid) == Some(self.shot.role)
+            && let Ok(registers) = ptrace::getregs(Pid::from_raw(tid))
+            && effects::has(tid, &registers)
+        {
             self.seen.calls += 1;
             if self.shot.at == Some(self.seen.calls) {
-                self.seen.last = ptrace::getregs(Pid::from_raw(tid))
-                    .ok()
-                    .map(|registers| registers.orig_rax);
+                self.seen.last = Some(registers.orig_rax);
                 let _ = kill(Pid::from_raw(group_of(tid)), Signal::SIGKILL);
                 return true;
             }

@@ -20,6 +20,8 @@ pub enum Path {
     Remove,
 }
 
+/// So many points are walked one after the other in what was healed, before it is taken down to see that nothing is left.
+const LEG: usize = 10;
 /// How long nothing must happen after the command for it to be over.
 const QUIET: Duration = Duration::from_millis(25);
 
@@ -40,10 +42,13 @@ pub fn walk(path: Path, sample: &[(Role, usize)]) {
                 .map(String::as_str)
                 .or_else(|| panic.downcast_ref::<&str>().copied())
                 .unwrap_or("a panic without words");
-            failures.push(format!("== {path:?}, {role:?} at {at} of {total}: {text}"));
+            let failure = format!("== {path:?}, {role:?} at {at} of {total}: {text}");
+            println!("{failure}");
+            failures.push(failure);
             walker.renew();
         }
     }
+    walker.clear();
     println!("{path:?}: {walked} points");
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
@@ -73,6 +78,8 @@ struct Walker {
     world: World,
     /// Changes what the file says, for recreations.
     version: u32,
+    /// Points so far.
+    walked: usize,
 }
 
 impl Walker {
@@ -83,6 +90,7 @@ impl Walker {
             path,
             world,
             version: 0,
+            walked: 0,
         };
         walker.write();
         walker
@@ -157,7 +165,11 @@ impl Walker {
             self.world.hoist(&["up", "-d"]).ok();
             self.assert_up();
         }
-        self.clear();
+        self.walked += 1;
+        let begins_with_nothing = matches!(self.path, Path::Start | Path::Remove);
+        if begins_with_nothing || self.walked.is_multiple_of(LEG) {
+            self.clear();
+        }
     }
 
     /// Runs the command of the path, with everything of ours traced.
