@@ -17,13 +17,14 @@ use serde_json::Value;
 use sha2::Digest as _;
 use sha2::Sha256;
 
-const LEFT_OUT: [&str; 7] = [
+const LEFT_OUT: [&str; 8] = [
     "attach",
     "build",
     "depends_on",
     "develop",
     "profiles",
     "pull_policy",
+    "pull_refresh_after",
     "scale",
 ];
 
@@ -72,7 +73,7 @@ fn digest(value: &Value) -> Digest {
     Digest::new(format!("sha256:{hex}")).expect("a sha256 is 64 hex digits")
 }
 
-/// What the keys of networks and volumes stand for.
+/// What the keys of networks, volumes and models stand for.
 fn names(canonical: &Canonical, service: &Node) -> Value {
     let named = |section: &str, key: &str| {
         let resource = canonical.root.get(section)?.get(key)?;
@@ -82,7 +83,12 @@ fn names(canonical: &Canonical, service: &Node) -> Value {
     let networks = networks.filter_map(|(key, _)| named("networks", key));
     let volumes = service.get("volumes").map_or(&[][..], Node::items).iter();
     let volumes = volumes.filter_map(|mount| named("volumes", mount.text_at("source")?));
-    networks.chain(volumes).collect()
+    let models = service.get("models").into_iter().flat_map(Node::entries);
+    let models = models.filter_map(|(key, _)| {
+        let model = canonical.root.get("models")?.get(key)?;
+        Some(render::to_json(model))
+    });
+    networks.chain(volumes).chain(models).collect()
 }
 
 fn contents(canonical: &Canonical, service: &Node, section: &str) -> Value {

@@ -78,7 +78,9 @@ pub fn wanted(loaded: &Loaded, services: &[ServiceName], policy: Policy<'_>) -> 
             pin: None,
             place: place.clone(),
         });
-        wanted.extend(mounted(service).map(|image| Wanted {
+        let hooks = service.life.hooks.pre_start.iter();
+        let of_hooks = hooks.filter_map(|hook| hook.image.as_deref());
+        wanted.extend(mounted(service).chain(of_hooks).map(|image| Wanted {
             image: image.to_owned(),
             platform: None,
             when: match policy.flag {

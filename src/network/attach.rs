@@ -10,6 +10,7 @@ use super::carrier::member;
 use super::carrier::sort;
 use super::driver::Driver;
 use super::endpoint::Endpoint;
+use super::endpoint::Published;
 use super::error::Error;
 use super::names;
 use super::netlink::Batch;
@@ -92,13 +93,9 @@ impl<'a> Joining<'a> {
     }
 
     fn finish(self) -> Endpoint {
-        let ports = self.ports();
-        let mut endpoint = Endpoint {
-            ports,
-            ..endpoint(self.ready)
-        };
+        let mut endpoint = endpoint(self.ready);
         if let Some(carrier) = carrier(&self.members) {
-            sort(&mut endpoint, self.reservations, carrier.interface);
+            endpoint.published = sort(self.reservations, carrier.interface);
         }
         endpoint
     }
@@ -139,9 +136,7 @@ pub(super) fn endpoint(ready: Ready) -> Endpoint {
         netns: ready.netns,
         dns_udp: ready.dns_udp,
         dns_tcp: ready.dns_tcp,
-        ports: Vec::new(),
-        reservations: Vec::new(),
-        proxies: Vec::new(),
+        published: Published::default(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The interface of a container that its published ports lead to, and what becomes of their sockets there.
 
-use super::endpoint::Endpoint;
+use super::endpoint::Published;
 use super::nftables::ruleset::Mapping;
 use super::publish::Reservation;
 use super::spec::AttachmentSpec;
@@ -42,38 +42,28 @@ pub(super) fn mappings(
     ports: &[PublishedPort],
     networks: &[NetworkSpec],
 ) -> Vec<Mapping> {
-    let known = attachment
-        .interfaces
-        .iter()
-        .filter_map(|interface| member(interface, networks));
-    let members: Vec<_> = known.collect();
-    mappings_of(attachment, ports, carrier(&members))
+    mappings_of(attachment, ports, carrier(&members(attachment, networks)))
 }
 
-/// Gives the sockets of a container's published ports to its endpoint.
-pub(super) fn hand_out(
-    endpoint: &mut Endpoint,
-    reservations: Vec<Reservation>,
-    attachment: &AttachmentSpec,
-    networks: &[NetworkSpec],
-) {
+/// The memberships of a container in `networks`.
+pub(super) fn members<'a>(
+    attachment: &'a AttachmentSpec,
+    networks: &'a [NetworkSpec],
+) -> Vec<Membership<'a>> {
     let known = attachment.interfaces.iter();
-    let members: Vec<_> = known
+    known
         .filter_map(|interface| member(interface, networks))
-        .collect();
-    if let Some(carrier) = carrier(&members) {
-        sort(endpoint, reservations, carrier.interface);
-    }
+        .collect()
 }
 
 /// Tells the sockets that only reserve from those that a proxy serves.
-pub(super) fn sort(
-    endpoint: &mut Endpoint,
-    reservations: Vec<Reservation>,
-    carrier: &InterfaceSpec,
-) {
+pub(super) fn sort(reservations: Vec<Reservation>, carrier: &InterfaceSpec) -> Published {
+    let mut published = Published {
+        ports: reservations.iter().map(|r| r.port.clone()).collect(),
+        ..Published::default()
+    };
     for reservation in reservations {
-        endpoint.reservations.extend(reservation.ipv4);
+        published.reservations.extend(reservation.ipv4);
         let Some(socket) = reservation.ipv6 else {
             continue;
         };
@@ -81,11 +71,12 @@ pub(super) fn sort(
         match proxy_target(port, carrier) {
             Some(ip) => {
                 let target = SocketAddr::new(ip, port.container_port);
-                endpoint.proxies.push((socket, port.tcp, target));
+                published.proxies.push((socket, port.tcp, target));
             }
-            None => endpoint.reservations.push(socket),
+            None => published.reservations.push(socket),
         }
     }
+    published
 }
 
 /// The kernel mappings of ports that lead to `carrier`.

@@ -4,7 +4,10 @@ use super::attach;
 use super::bridge;
 use super::carrier;
 use super::endpoint::Endpoint;
+use super::endpoint::Published;
 use super::error::Error;
+use super::hand_on;
+use super::hand_on::Former;
 use super::names;
 use super::netlink::Socket;
 use super::netns::Pool;
@@ -123,6 +126,17 @@ impl Driver {
     ) -> Result<(), Error> {
         let mappings = carrier::mappings(attachment, ports, networks);
         ruleset::withdraw(&mut self.netfilter(), &mappings)
+    }
+
+    /// Gives a running container the ports of its specification, those of them that `former` ones have with their sockets.
+    /// What the former ones had besides is theirs no more.
+    pub fn hand_on(
+        &self,
+        former: Vec<Former>,
+        attachment: &AttachmentSpec,
+        networks: &[NetworkSpec],
+    ) -> Result<Published, Error> {
+        hand_on::hand_on(self, former, attachment, networks)
     }
 
     /// Makes the sockets of a running container anew, all of whose holders were killed. A port that somebody has taken

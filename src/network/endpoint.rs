@@ -15,7 +15,14 @@ pub struct Endpoint {
     pub dns_udp: OwnedFd,
     /// Listening TCP socket of the same; non-blocking.
     pub dns_tcp: OwnedFd,
-    /// The published ports, each with the host port it got, in the order of the specification.
+    /// Its published ports.
+    pub published: Published,
+}
+
+/// The published ports of a container, with the sockets that make them its own.
+#[derive(Debug, Default)]
+pub struct Published {
+    /// Each with the host port it got, in the order of the specification.
     pub ports: Vec<PublishedPort>,
     /// Bound sockets that keep the host ports ours.
     pub reservations: Vec<OwnedFd>,

@@ -10,6 +10,7 @@ pub mod dns;
 mod driver;
 mod endpoint;
 mod error;
+mod hand_on;
 pub mod ipam;
 pub mod names;
 mod netlink;
@@ -28,5 +29,7 @@ mod veth;
 
 pub use driver::Driver;
 pub use endpoint::Endpoint;
+pub use endpoint::Published;
 pub use error::Error;
+pub use hand_on::Former;
 pub use sweep::Swept;

@@ -3,6 +3,7 @@
 
 use super::carrier;
 use super::endpoint::Endpoint;
+use super::endpoint::Published;
 use super::error::Error;
 use super::netns;
 use super::publish;
@@ -24,9 +25,7 @@ pub(super) fn restore(
         netns,
         dns_udp,
         dns_tcp,
-        ports: ports.to_vec(),
-        reservations: Vec::new(),
-        proxies: Vec::new(),
+        published: Published::default(),
     };
     let (mut reservations, mut refused) = (Vec::new(), Vec::new());
     for port in ports {
@@ -35,7 +34,11 @@ pub(super) fn restore(
             Err(error) => refused.push(error),
         }
     }
-    carrier::hand_out(&mut endpoint, reservations, attachment, networks);
+    if let Some(carrier) = carrier::carrier(&carrier::members(attachment, networks)) {
+        endpoint.published = carrier::sort(reservations, carrier.interface);
+    }
+    // A port without its socket is mapped all the same.
+    endpoint.published.ports = ports.to_vec();
     Ok((endpoint, refused))
 }
 

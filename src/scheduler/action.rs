@@ -62,11 +62,20 @@ pub enum Action {
         keep_volumes: bool,
         /// The containers whose namespaces it shares (`network_mode: service:…` and its kin), one of each such service.
         joins: Vec<ContainerRef>,
+        /// It will run beside the container it replaces, and nobody is sent to it before it [takes over](Self::TakeOver).
+        apart: bool,
     },
     /// Start a container that is created or has exited; resume a paused one.
     StartContainer {
         /// Which.
         container: ContainerRef,
+    },
+    /// Give a container that runs the names and the host ports of its place, which others had.
+    TakeOver {
+        /// Which.
+        container: ContainerRef,
+        /// Who had them.
+        from: Vec<ContainerRef>,
     },
     /// Ask a container to stop, and kill it when it takes too long.
     StopContainer {
@@ -109,6 +118,22 @@ pub enum Action {
         /// What must hold.
         condition: Condition,
     },
+    /// Look for a while whether a container stays up, and healthy if it can be.
+    Watch {
+        /// Which.
+        container: ContainerRef,
+        /// For how long.
+        duration: Duration,
+    },
+    /// Count how many of the steps that this one comes directly after have failed, or were left out for that.
+    Tally {
+        /// The service that is updated.
+        service: ServiceName,
+        /// Its containers so far.
+        of: u32,
+        /// It fails if more of them failed.
+        allowed: u32,
+    },
 }
 
 /// The kind of an action, for a host that takes several of one kind at once.
@@ -126,7 +151,10 @@ pub enum Kind {
     PauseContainer,
     UnpauseContainer,
     RemoveContainer,
+    TakeOver,
     Await,
+    Watch,
+    Tally,
 }
 
 impl Action {
@@ -144,7 +172,10 @@ impl Action {
             Self::PauseContainer { .. } => Kind::PauseContainer,
             Self::UnpauseContainer { .. } => Kind::UnpauseContainer,
             Self::RemoveContainer { .. } => Kind::RemoveContainer,
+            Self::TakeOver { .. } => Kind::TakeOver,
             Self::Await { .. } => Kind::Await,
+            Self::Watch { .. } => Kind::Watch,
+            Self::Tally { .. } => Kind::Tally,
         }
     }
 
@@ -165,6 +196,8 @@ impl Action {
             | Self::KillContainer { container, .. }
             | Self::PauseContainer { container }
             | Self::UnpauseContainer { container }
+            | Self::TakeOver { container, .. }
+            | Self::Watch { container, .. }
             | Self::RemoveContainer { container, .. } => Some(container),
             _ => None,
         }
@@ -220,9 +253,21 @@ impl fmt::Display for Action {
                     ""
                 })
             }
+            Self::TakeOver { container, .. } => {
+                write!(f, "send clients to container {}", container.name)
+            }
             Self::Await {
                 service, condition, ..
             } => write!(f, "wait until {service} {}", in_words(*condition)),
+            Self::Watch {
+                container,
+                duration,
+            } => write!(f, "watch container {} for {duration:?}", container.name),
+            Self::Tally {
+                service,
+                of,
+                allowed,
+            } => write!(f, "go on if at most {allowed} of {of} of {service} failed"),
         }
     }
 }

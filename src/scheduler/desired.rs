@@ -1,19 +1,24 @@
 //! What shall exist: a project with its images, fingerprints and scales worked in.
 
+mod resources;
+
 use super::graph::Cycle;
 use super::graph::Edges;
 use super::graph::dependency_order;
+use super::observed::ObservedContainer;
+use super::pre_start;
+use super::pre_start::PreStart;
 use crate::compose::diagnostic::did_you_mean;
 use crate::compose::model::Condition;
 use crate::compose::model::Dependency;
 use crate::compose::model::HealthTest;
 use crate::compose::model::Mount;
 use crate::compose::model::NamespaceOf;
-use crate::compose::model::Network;
 use crate::compose::model::NetworkMode;
 use crate::compose::model::Project;
 use crate::compose::model::Service;
-use crate::compose::model::Volume;
+use crate::compose::model::ServiceNetwork;
+use crate::compose::model::Update;
 use crate::compose::model::VolumesOf;
 use crate::id::Digest;
 use crate::id::NetworkName;
@@ -21,10 +26,7 @@ use crate::id::ProjectName;
 use crate::id::ServiceName;
 use crate::id::VolumeName;
 use indexmap::IndexMap;
-use sha2::Digest as _;
-use sha2::Sha256;
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 /// What planning needs to know of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +105,14 @@ pub struct DesiredService {
     pub depends_on: IndexMap<ServiceName, Dependency>,
     /// Services whose namespaces it shares: when they are recreated, so is it.
     pub joins: Vec<ServiceName>,
+    /// What runs to its end before they start.
+    pub pre_start: Vec<PreStart>,
+    /// How its containers are replaced; `None` = all at once.
+    pub update: Option<Update>,
+    /// How they go back when that fails.
+    pub rollback: Option<Update>,
+    /// It has a fixed address: an old container and a new one cannot run at once.
+    pub fixed: bool,
 }
 
 /// A wish that cannot be.
@@ -177,8 +187,10 @@ impl Desired {
         let volumes = project.volumes.iter();
         Ok(Self {
             project: project.name.clone(),
-            networks: networks.map(|(key, n)| desired_network(key, n)).collect(),
-            volumes: volumes.map(|(key, v)| desired_volume(key, v)).collect(),
+            networks: networks
+                .map(|(key, n)| resources::network(key, n))
+                .collect(),
+            volumes: volumes.map(|(key, v)| resources::volume(key, v)).collect(),
             services: in_dependency_order(services)?,
             disabled: project.disabled.clone(),
         })
@@ -215,6 +227,15 @@ impl Desired {
 }
 
 impl DesiredService {
+    /// Whether `container` was made from the service as it is now.
+    pub(super) fn made(&self, container: &ObservedContainer) -> bool {
+        let other_image = self
+            .image
+            .as_ref()
+            .is_some_and(|image| *image != container.image);
+        self.config == container.config && !other_image
+    }
+
     /// Name of its container number `number`.
     pub fn container_name(&self, project: &ProjectName, number: u32) -> String {
         let fixed = self.container_name.clone();
@@ -285,7 +306,15 @@ fn desired_service(
         volumes: named.filter_map(volume).collect(),
         depends_on: depends_on(project, service, &joins),
         joins,
+        pre_start: pre_start::of(service),
+        update: service.life.update.clone(),
+        rollback: service.life.rollback.clone(),
+        fixed: service.networks.values().any(is_fixed),
     }
+}
+
+fn is_fixed(place: &ServiceNetwork) -> bool {
+    place.ipv4_address.is_some() || place.ipv6_address.is_some() || place.mac_address.is_some()
 }
 
 /// An image that is not here yet may bring a health check: planning gives it the benefit of the doubt.
@@ -342,56 +371,4 @@ fn depends_on(
     }
     all.retain(|name, _| project.services.contains_key(name));
     all
-}
-
-fn desired_network(key: &str, network: &Network) -> DesiredNetwork {
-    let mut text = format!(
-        "driver {:?}\ninternal {}\nipv6 {}\nipv4 {}\n",
-        network.driver.as_deref().unwrap_or("bridge"),
-        network.internal,
-        network.enable_ipv6,
-        network.enable_ipv4
-    );
-    for subnet in &network.subnets {
-        let (range, gateway) = (subnet.ip_range, subnet.gateway);
-        let _ = writeln!(text, "subnet {:?} {range:?} {gateway:?}", subnet.subnet);
-        write_sorted(&mut text, "aux", &subnet.aux_addresses);
-    }
-    write_sorted(&mut text, "option", &network.driver_opts);
-    write_sorted(&mut text, "label", &network.labels);
-    DesiredNetwork {
-        key: key.to_owned(),
-        name: network.name.clone(),
-        external: network.external,
-        hash: digest(&text),
-    }
-}
-
-fn desired_volume(key: &str, volume: &Volume) -> DesiredVolume {
-    let mut text = format!("driver {:?}\n", volume.driver.as_deref().unwrap_or("local"));
-    write_sorted(&mut text, "option", &volume.driver_opts);
-    write_sorted(&mut text, "label", &volume.labels);
-    DesiredVolume {
-        key: key.to_owned(),
-        name: volume.name.clone(),
-        external: volume.external,
-        hash: digest(&text),
-    }
-}
-
-/// One line an entry, in the order of the keys: the order in the file makes no difference.
-fn write_sorted<V: std::fmt::Debug>(text: &mut String, word: &str, map: &IndexMap<String, V>) {
-    let mut entries: Vec<_> = map.iter().collect();
-    entries.sort_by_key(|(key, _)| *key);
-    for (key, value) in entries {
-        let _ = writeln!(text, "{word} {key:?} {value:?}");
-    }
-}
-
-fn digest(text: &str) -> Digest {
-    let mut hex = String::from("sha256:");
-    for byte in Sha256::digest(text.as_bytes()) {
-        let _ = write!(hex, "{byte:02x}");
-    }
-    Digest::new(hex).expect("sha256 gives 32 bytes")
 }

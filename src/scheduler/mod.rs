@@ -10,6 +10,7 @@ pub mod host;
 pub mod inventory;
 pub mod observed;
 pub mod plan;
+pub mod pre_start;
 pub mod reconcile;
 pub mod supervisor;
 

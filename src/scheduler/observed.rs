@@ -76,6 +76,8 @@ pub struct ObservedContainer {
     pub volumes: Vec<VolumeName>,
     /// Containers of services of this project whose network, PID or IPC namespace it shares.
     pub joined: Vec<ContainerId>,
+    /// Nobody is sent to it: the names and ports of its place are those of another container.
+    pub apart: bool,
 }
 
 /// Where a container is in its life.
@@ -160,6 +162,7 @@ impl fmt::Display for ObservedContainer {
             Some(Health::Unhealthy) => f.write_str(" unhealthy")?,
             None => {}
         }
+        f.write_str(if self.apart { " apart" } else { "" })?;
         write!(f, " id={}", short(self.id.as_str()))?;
         write!(f, " config={}", short(self.config.hex()))?;
         write!(f, " image={}", short(self.image.hex()))?;
@@ -325,6 +328,7 @@ impl<'a> Words<'a> {
             networks: self.list("networks", checked)?,
             volumes: self.list("volumes", checked)?,
             joined: self.list("joined", long_id)?,
+            apart: self.has("apart"),
         })
     }
 

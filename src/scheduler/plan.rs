@@ -22,7 +22,7 @@ use std::fmt;
 /// What to do, why, and in which order.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
-    graph: DiGraph<Node, ()>,
+    graph: DiGraph<Node, Link>,
     /// Containers that run, are up to date and stay as they are.
     pub kept: Vec<ContainerRef>,
     /// What the user should know before it begins.
@@ -38,6 +38,15 @@ pub struct Node {
     pub cause: Cause,
     /// Whether its failure fails the plan; otherwise it is a warning, and what comes after goes on.
     pub required: bool,
+}
+
+/// How a step comes after another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Link {
+    /// Once that one is done, or has failed without being required.
+    After,
+    /// Only if that one is done: otherwise it is left out.
+    Needs,
 }
 
 /// Position of an action in its plan.
@@ -83,6 +92,8 @@ pub enum Cause {
     },
     /// It was half made or half removed.
     Dead,
+    /// It is a `pre_start` hook.
+    PreStart,
     /// This plan creates it.
     New,
     /// It should run, and is this instead.
@@ -112,6 +123,7 @@ impl fmt::Display for Cause {
             Self::Superseded => f.write_str("superseded"),
             Self::Scale { from, to } => write!(f, "scale {from} -> {to}"),
             Self::Dead => f.write_str("dead"),
+            Self::PreStart => f.write_str("pre_start"),
             Self::New => f.write_str("new"),
             Self::NotRunning(state) => write!(f, "{state}"),
             Self::NeededBy(services) => {
@@ -157,11 +169,32 @@ impl Plan {
         )
     }
 
+    /// Adds an optional step that comes after `after`, and is left out if one of `needs` fails or is left out itself.
+    pub fn add_needing(
+        &mut self,
+        action: Action,
+        cause: Cause,
+        after: &[Step],
+        needs: &[Step],
+    ) -> Step {
+        let step = self.add_optional(action, cause, after);
+        for before in needs {
+            self.graph.update_edge(*before, step, Link::Needs);
+        }
+        step
+    }
+
+    /// Whether `step` is left out if `before` fails.
+    pub fn needs(&self, step: Step, before: Step) -> bool {
+        let link = self.graph.find_edge(before, step);
+        link.is_some_and(|link| self.graph[link] == Link::Needs)
+    }
+
     fn push(&mut self, node: Node, after: &[Step]) -> Step {
         let step = self.graph.add_node(node);
         for before in after {
             assert!(before.index() < step.index(), "a plan grows forwards");
-            self.graph.update_edge(*before, step, ());
+            self.graph.update_edge(*before, step, Link::After);
         }
         step
     }

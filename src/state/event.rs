@@ -68,6 +68,9 @@ pub enum What {
     Removed,
     Recreating,
     Recreated,
+    /// It gets the names and ports that the container it replaces had.
+    TakingOver,
+    TookOver,
     Restarting,
     Pulling,
     Pulled,

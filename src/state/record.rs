@@ -131,6 +131,9 @@ pub struct LifeRecord {
     /// It was stopped for a shutdown of the machine, and is to run again after it.
     #[serde(default)]
     pub halted: bool,
+    /// Nobody is sent to it yet, or any more: another container has the names and ports of its place.
+    #[serde(default)]
+    pub apart: bool,
     /// It ended with the machine, and no user was told yet.
     #[serde(default)]
     pub lost: bool,

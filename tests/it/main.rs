@@ -55,6 +55,7 @@ mod stack_networks;
 mod stack_options;
 mod stack_order;
 mod terminal;
+mod updates;
 mod verbs;
 mod verbs_files;
 mod volumes;

@@ -63,7 +63,7 @@ fn a_published_port_answers_from_every_side() {
         let sibling = driver.attach(&container(&[&net], 3), &nets).unwrap();
         let stranger = driver.attach(&container(&[&other], 2), &nets).unwrap();
         let web = driver.attach(&web, &nets).unwrap();
-        for (published, tcp) in web.ports.iter().zip([true, false]) {
+        for (published, tcp) in web.published.ports.iter().zip([true, false]) {
             serve_whoami(&web.netns, tcp, 80);
             let port = published.host_port;
             assert_eq!(
@@ -144,7 +144,7 @@ fn networks_come_and_go_without_a_trace() {
         let end = driver.attach(&web, std::slice::from_ref(&net)).unwrap();
         for _ in 0..2 {
             driver
-                .detach(&web, &end.ports, std::slice::from_ref(&net))
+                .detach(&web, &end.published.ports, std::slice::from_ref(&net))
                 .unwrap();
         }
         drop(end);

@@ -22,14 +22,14 @@ fn published(driver: &Driver, net: &NetworkSpec) -> Endpoint {
     let mut spec = container(&[net], 2);
     spec.ports = vec![port(true, 80), port(false, 80)];
     let mut end = driver.attach(&spec, std::slice::from_ref(net)).unwrap();
-    let proxies = std::mem::take(&mut end.proxies);
+    let proxies = std::mem::take(&mut end.published.proxies);
     assert_eq!(proxies.len(), 2, "::1 needs a proxy for each");
     thread::spawn(move || proxy::serve(proxies));
     end
 }
 
 fn local(end: &Endpoint, index: usize) -> SocketAddr {
-    (Ipv6Addr::LOCALHOST, end.ports[index].host_port).into()
+    (Ipv6Addr::LOCALHOST, end.published.ports[index].host_port).into()
 }
 
 #[test]
@@ -64,7 +64,10 @@ fn ipv6_addresses_are_rewritten_by_the_kernel_where_the_container_has_ipv6() {
             .unwrap();
         for (index, tcp) in [true, false].into_iter().enumerate() {
             serve_whoami(&end.netns, tcp, 80);
-            let host = SocketAddr::new(net.gateway6.unwrap().into(), end.ports[index].host_port);
+            let host = SocketAddr::new(
+                net.gateway6.unwrap().into(),
+                end.published.ports[index].host_port,
+            );
             ask(tcp, host).unwrap();
             ask_from(&other.netns, tcp, host).unwrap();
             ask_from(&end.netns, tcp, host).unwrap();

@@ -32,7 +32,7 @@ fn an_internal_network_has_no_way_out_and_no_way_in() {
         spec.ports = vec![port(true, 80)];
         let inner = driver.attach(&spec, &nets).unwrap();
         assert!(
-            inner.ports.is_empty() && inner.reservations.is_empty(),
+            inner.published.ports.is_empty() && inner.published.reservations.is_empty(),
             "nothing is published"
         );
         let sibling = driver.attach(&container(&[&nets[0]], 3), &nets).unwrap();
@@ -254,7 +254,7 @@ fn a_stale_mapping_does_not_keep_a_port() {
         spec.ports = vec![port(true, 80), port(false, 80)];
         let end = driver.attach(&spec, std::slice::from_ref(&net)).unwrap();
         // Its shim dies: sockets and namespace are gone, the mappings are not.
-        let ports = end.ports.clone();
+        let ports = end.published.ports.clone();
         drop(end);
         let mut next = container(&[&net], 3);
         next.ports = spec.ports.clone();

@@ -502,5 +502,5 @@ fn text_at(message: &[u8], at: usize) -> String {
 
 /// The first published host port of an endpoint.
 pub fn host_port(endpoint: &Endpoint) -> u16 {
-    endpoint.ports[0].host_port
+    endpoint.published.ports[0].host_port
 }

@@ -122,6 +122,8 @@ pub fn text(what: &What) -> String {
         What::Removed => "Removed",
         What::Recreating => "Recreate",
         What::Recreated => "Recreated",
+        What::TakingOver => "Taking over",
+        What::TookOver => "Took over",
         What::Restarting => "Restarting",
         What::Pulling => "Pulling",
         What::Pulled => "Pulled",

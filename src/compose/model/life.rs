@@ -13,6 +13,8 @@ pub struct Life {
     pub hooks: Hooks,
     /// How replicas are replaced; `None` = all at once.
     pub update: Option<Update>,
+    /// How replicas go back when that fails.
+    pub rollback: Option<Update>,
     /// `x-hoist: {restart_unhealthy: true}`: one that has become unhealthy is stopped and started again.
     pub restart_unhealthy: bool,
 }
@@ -56,7 +58,7 @@ pub struct Logging {
     pub options: IndexMap<String, String>,
 }
 
-/// `deploy.update_config`: how `up` replaces the replicas of a service.
+/// `deploy.update_config`, `deploy.rollback_config`: how `up` replaces the replicas of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Update {
     /// How many at a time; 0 = all.
@@ -69,6 +71,22 @@ pub struct Update {
     pub on_failure: OnFailure,
     /// How long a new one is watched.
     pub monitor: Duration,
+    /// How many of the replicas may fail, in millionths.
+    pub tolerance: u32,
+}
+
+impl Default for Update {
+    /// What the specification says of an `update_config` that is empty.
+    fn default() -> Self {
+        Self {
+            parallelism: 1,
+            delay: Duration::ZERO,
+            start_first: false,
+            on_failure: OnFailure::default(),
+            monitor: Duration::ZERO,
+            tolerance: 0,
+        }
+    }
 }
 
 /// What a failed update means.

@@ -115,6 +115,8 @@ pub struct Service {
     pub attach: bool,
     /// When the image may be fetched.
     pub pull_policy: Option<String>,
+    /// How old it may get where the policy is `refresh`.
+    pub pull_refresh_after: Option<Duration>,
     /// Platform asked for, `os/arch[/variant]`.
     pub platform: Option<String>,
     /// Namespaces, control group and devices.
@@ -130,11 +132,12 @@ pub struct Service {
 }
 
 impl Service {
-    /// How old the image may get before it is fetched again: `daily`, `weekly`, `every_12h`; `refresh` = at once.
+    /// How old the image may get before it is fetched again: `daily`, `weekly`, `every_12h`; `refresh` = as old as
+    /// `pull_refresh_after` says, or at once.
     pub fn refresh_after(&self) -> Option<Duration> {
         const DAY: Duration = Duration::from_secs(86_400);
         match self.pull_policy.as_deref()? {
-            "refresh" => Some(Duration::ZERO),
+            "refresh" => Some(self.pull_refresh_after.unwrap_or_default()),
             "daily" => Some(DAY),
             "weekly" => Some(7 * DAY),
             policy => duration(policy.strip_prefix("every_")?).ok(),
@@ -193,6 +196,7 @@ impl Service {
             profiles: Vec::new(),
             attach: true,
             pull_policy: None,
+            pull_refresh_after: None,
             platform: None,
             kernel: Kernel::default(),
             mac_address: None,

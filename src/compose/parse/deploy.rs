@@ -38,6 +38,7 @@ pub fn deploy(cx: &mut Context<'_>, service: &mut Service, node: &Node) {
             }),
         }),
         "update_config" => service.life.update = Some(life::update(cx, node)),
+        "rollback_config" => service.life.rollback = Some(life::update(cx, node)),
         "restart_policy" => service.restart = restart(cx, node),
         _ => {}
     });

@@ -10,13 +10,9 @@ use crate::compose::model::Update;
 use crate::compose::model::VolumesFrom;
 use crate::compose::model::VolumesOf;
 use crate::compose::yaml::Node;
-use std::time::Duration;
 
 /// Drivers whose logs hoist keeps.
 const LOG_DRIVERS: [&str; 4] = ["", "json-file", "local", "none"];
-
-/// Swarm watches a new task for that long.
-const MONITOR: Duration = Duration::from_secs(5);
 
 /// Reads one attribute of this topic.
 pub fn attribute(cx: &mut Context<'_>, service: &mut Service, key: &str, node: &Node) {
@@ -103,19 +99,14 @@ fn volumes_from(cx: &mut Context<'_>, node: &Node) -> Vec<VolumesFrom> {
     all
 }
 
-/// Reads `deploy.update_config`.
+/// Reads `deploy.update_config` or `deploy.rollback_config`.
 pub fn update(cx: &mut Context<'_>, node: &Node) -> Update {
-    let mut update = Update {
-        parallelism: 1,
-        delay: Duration::ZERO,
-        start_first: false,
-        on_failure: OnFailure::default(),
-        monitor: MONITOR,
-    };
+    let mut update = Update::default();
     cx.fields(node, |cx, key, node| match key {
         "parallelism" => update.parallelism = cx.integer(node).unwrap_or(1),
         "delay" => update.delay = cx.duration(node).unwrap_or_default(),
-        "monitor" => update.monitor = cx.duration(node).unwrap_or(MONITOR),
+        "monitor" => update.monitor = cx.duration(node).unwrap_or_default(),
+        "max_failure_ratio" => update.tolerance = tolerance(cx, node),
         "order" => update.start_first = node.as_str() == Some("start-first"),
         "failure_action" => {
             let actions = [
@@ -128,4 +119,16 @@ pub fn update(cx: &mut Context<'_>, node: &Node) -> Update {
         _ => {}
     });
     update
+}
+
+/// `max_failure_ratio`, from 0 to 1, in millionths.
+fn tolerance(cx: &mut Context<'_>, node: &Node) -> u32 {
+    let Some(ratio) = cx.number(node) else {
+        return 0;
+    };
+    if !(0.0..=1.0).contains(&ratio) {
+        cx.invalid(node.span, format!("{ratio} is no share: it is from 0 to 1"));
+        return 0;
+    }
+    (ratio * 1e6).round() as u32
 }

@@ -13,6 +13,7 @@ mod health;
 mod kernel;
 mod life;
 mod limits;
+mod models;
 mod mounts;
 mod networks;
 mod ports;

@@ -25,6 +25,7 @@ pub fn attribute(cx: &mut Context<'_>, service: &mut Service, key: &str, node: &
         "profiles" => service.profiles = profiles(cx, node),
         "platform" => service.platform = cx.text(node),
         "pull_policy" => service.pull_policy = cx.text(node),
+        "pull_refresh_after" => service.pull_refresh_after = cx.duration(node),
         "container_name" => service.container_name = cx.parsed(node, container_name),
         "scale" => service.scale = cx.integer(node).unwrap_or(1),
         _ => {}

@@ -8,6 +8,7 @@ use super::health;
 use super::kernel;
 use super::life;
 use super::limits;
+use super::models;
 use super::mounts;
 use super::networks;
 use super::ports;
@@ -41,6 +42,9 @@ pub fn read(cx: &mut Context<'_>, key: &str, entry: &Entry) -> Option<Service> {
     }
     if let Some(deploy) = node.get("deploy") {
         cx.within("deploy", |cx| deploy::deploy(cx, &mut service, deploy));
+    }
+    if let Some(models) = node.get("models") {
+        cx.within("models", |cx| models::environment(cx, &mut service, models));
     }
     if let Some(own) = node.get("x-hoist") {
         cx.within("x-hoist", |cx| life::own(cx, &mut service, own));

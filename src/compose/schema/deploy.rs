@@ -11,12 +11,8 @@ pub const DEPLOY: &[Attribute] = &[
     at("mode", TEXT).partly("on one host, global means one"),
     at("replicas", NATURAL).keep(),
     at("labels", LABELS).accepted(NO_SWARM),
-    at("update_config", object(UPDATE))
-        .keep()
-        .accepted(NO_SWARM),
-    at("rollback_config", object(UPDATE))
-        .keep()
-        .accepted(NO_SWARM),
+    at("update_config", object(UPDATE)).keep(),
+    at("rollback_config", object(UPDATE)).keep(),
     at("resources", object(RESOURCES)).zero(Zero::Object),
     at("restart_policy", object(RESTART_POLICY)).keep(),
     at("placement", object(PLACEMENT))

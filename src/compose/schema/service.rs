@@ -122,7 +122,7 @@ pub const SERVICE: &[Attribute] = &[
     at("mem_swappiness", scalar(Scalar::WholeBytes)).partly(NO_V1),
     at("mac_address", TEXT),
     at("models", map(&object(SERVICE_MODEL)).long(Long::Names))
-        .rejected("there is no model runner"),
+        .partly("where `models.*.x-hoist.endpoint` says who runs it"),
     at("network_mode", TEXT),
     at("networks", map(&object(MEMBERSHIP)).long(Long::Names)),
     at("oom_kill_disable", BOOL).partly(NO_V1),
@@ -139,7 +139,7 @@ pub const SERVICE: &[Attribute] = &[
         "pull_policy",
         scalar(Scalar::Tested(is_pull_policy, PULL_POLICY)),
     ),
-    at("pull_refresh_after", TEXT).rejected(LATER),
+    at("pull_refresh_after", TEXT),
     at("read_only", BOOL),
     at("restart", TEXT),
     at("runtime", TEXT).partly("containers run in hoist's own runtime, which stands for `runc`"),
@@ -173,7 +173,7 @@ pub const SERVICE: &[Attribute] = &[
     ),
     at("volumes_from", DISTINCT_TEXTS),
     at("working_dir", TEXT),
-    at("pre_start", list(&object(PRE_START))).rejected(LATER),
+    at("pre_start", list(&object(PRE_START))),
     at("post_start", list(&object(HOOK))),
     at("pre_stop", list(&object(HOOK))),
 ];

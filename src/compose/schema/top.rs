@@ -13,7 +13,7 @@ pub const PROJECT: &[Attribute] = &[
     at("volumes", map(&object(VOLUME).long(Long::External))),
     at("secrets", map(&object(SECRET).long(Long::External))),
     at("configs", map(&object(CONFIG).long(Long::External))),
-    at("models", map(&object(MODEL))).rejected("there is no model runner"),
+    at("models", map(&object(MODEL))).partly("`x-hoist: {endpoint: URL}` says who runs it"),
 ];
 
 const INCLUDE: &[Attribute] = &[

@@ -149,22 +149,23 @@ pub(in crate::network) fn bridges(socket: &mut Socket, prefix: &str) -> Result<V
 
 /// Adds mappings, all or none.
 pub(in crate::network) fn publish(socket: &mut Socket, mappings: &[Mapping]) -> Result<(), Error> {
+    match add(socket, mappings) {
+        // A crash left an entry of that port; the port is ours now, since we hold its socket.
+        Err(error) if matches!(refused_with(&error), Some(libc::EBUSY | libc::EEXIST)) => {
+            withdraw(socket, mappings)?;
+            add(socket, mappings)
+        }
+        added => added,
+    }
+}
+
+fn add(socket: &mut Socket, mappings: &[Mapping]) -> Result<(), Error> {
     if mappings.is_empty() {
         return Ok(());
     }
     let mut transaction = Transaction::new();
     change(&mut transaction, mappings, Transaction::add_elements);
-    let ports = ports_text(mappings);
-    match transaction.commit(socket, "publish ports", &ports) {
-        // A crash left an entry of that port; the port is ours now, since we hold its socket.
-        Err(error) if matches!(refused_with(&error), Some(libc::EBUSY | libc::EEXIST)) => {
-            withdraw(socket, mappings)?;
-            let mut transaction = Transaction::new();
-            change(&mut transaction, mappings, Transaction::add_elements);
-            transaction.commit(socket, "publish ports", &ports)
-        }
-        committed => committed,
-    }
+    transaction.commit(socket, "publish ports", &ports_text(mappings))
 }
 
 /// Removes mappings; those that do not exist are fine.
@@ -181,6 +182,27 @@ pub(in crate::network) fn withdraw(socket: &mut Socket, mappings: &[Mapping]) ->
         Err(error) if refused_with(&error) == Some(libc::ENOENT) => Ok(()),
         committed => committed,
     }
+}
+
+/// Puts mappings in the place of others, at once.
+pub(in crate::network) fn replace(
+    socket: &mut Socket,
+    old: &[Mapping],
+    new: &[Mapping],
+) -> Result<(), Error> {
+    if old.is_empty() || new.is_empty() {
+        withdraw(socket, old)?;
+        return publish(socket, new);
+    }
+    let mut transaction = Transaction::new();
+    change(&mut transaction, old, Transaction::delete_elements);
+    change(&mut transaction, new, Transaction::add_elements);
+    let passed = transaction.commit(socket, "pass ports on", &ports_text(new));
+    passed.or_else(|_| {
+        // A crash left it half done, so there is nothing left that could be kept whole.
+        withdraw(socket, old)?;
+        publish(socket, new)
+    })
 }
 
 /// Removes the mappings of a bridge whose comment is not wanted; returns how many.

@@ -11,12 +11,14 @@ use std::net::SocketAddr;
 pub(crate) const TERMINAL: &str = "terminal";
 /// Ends of the pipe to a container's stdin.
 pub(crate) const STDIN: [&str; 2] = ["stdin-read", "stdin-write"];
+/// A socket that reserves a published port.
+pub const PORT: &str = "port";
 /// Pidfd of PID 1, opened while it lived: it tells the exit status.
 pub const PROCESS: &str = "process";
 
 /// What the descriptors of a message are, in their order: netns if any, then `keep`, then `proxies`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Manifest {
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
     netns: bool,
     keep: Vec<String>,
     proxies: Vec<(bool, SocketAddr)>,
@@ -99,6 +101,24 @@ impl<'a> Parcel<'a> {
 }
 
 impl LaunchFds {
+    /// Lets go of the sockets of published ports, and has those of `ports` instead.
+    pub fn replace_ports(&mut self, ports: Self) {
+        self.keep.retain(|(name, _)| name != PORT);
+        self.keep.extend(ports.keep);
+        self.proxies = ports.proxies;
+    }
+
+    /// Copies of the sockets of published ports.
+    ///
+    /// # Errors
+    /// No descriptor is free.
+    pub fn ports(&self) -> std::io::Result<Vec<OwnedFd>> {
+        let reserved = self.keep.iter().filter(|(name, _)| name == PORT);
+        let reserved = reserved.map(|(_, fd)| fd);
+        let proxied = self.proxies.iter().map(|proxy| &proxy.listener);
+        reserved.chain(proxied).map(OwnedFd::try_clone).collect()
+    }
+
     /// Takes the first descriptor of this name out.
     pub fn take(&mut self, name: &str) -> Option<OwnedFd> {
         let at = self.keep.iter().position(|(known, _)| known == name)?;

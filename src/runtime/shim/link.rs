@@ -94,6 +94,18 @@ impl ShimLink {
     pub fn send(&self, command: &ShimCommand) -> Result<(), RuntimeError> {
         self.0.send(command, &[], PATIENCE).map_err(link_error)
     }
+
+    /// Sends [`ShimCommand::Ports`].
+    ///
+    /// # Errors
+    /// [`RuntimeError::Closed`] if the shim is gone.
+    pub fn send_ports(&self, ports: &LaunchFds) -> Result<(), RuntimeError> {
+        let parcel = Parcel::of(ports);
+        let command = ShimCommand::Ports(parcel.manifest);
+        self.0
+            .send(&command, &parcel.fds, PATIENCE)
+            .map_err(link_error)
+    }
 }
 
 fn joined(event: WireEvent, fds: Vec<OwnedFd>) -> Result<ShimEvent, RuntimeError> {

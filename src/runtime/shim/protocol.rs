@@ -112,6 +112,8 @@ pub enum ShimCommand {
         /// The container waits while the client does not keep up; otherwise the client loses output.
         lossless: bool,
     },
+    /// These are its published ports from now on: descriptors called [`PORT`](super::kept::PORT), and proxies.
+    Ports(Manifest),
     /// Kill what is left of the container, remove its cgroup and our files, and exit.
     Release,
 }

@@ -73,6 +73,13 @@ impl Proxies {
         }
     }
 
+    /// Has the process bring what is open to its end, and take nothing more.
+    pub(super) fn retire(&self) {
+        if let Some((_, pidfd)) = &self.process {
+            let _ = pidfd_send_signal(pidfd, Signal::TERM);
+        }
+    }
+
     pub(super) fn kill(&self) {
         if let Some((_, pidfd)) = &self.process {
             let _ = pidfd_send_signal(pidfd, Signal::KILL);

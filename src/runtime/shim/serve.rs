@@ -1,8 +1,9 @@
 //! The loop of a shim: sleep until something happens.
 
 use super::Shim;
-use super::kept::Parcel;
-use super::protocol::{ShimCommand, ShimState, ShimStatus, WireEvent};
+use super::kept::{PORT, Parcel};
+use super::protocol::{LaunchFds, ShimCommand, ShimState, ShimStatus, WireEvent};
+use super::proxies::Proxies;
 use crate::runtime::channel::Channel;
 use crate::runtime::error::{StartFailure, Step};
 use nix::sys::signal::{Signal, kill};
@@ -110,6 +111,11 @@ impl Shim {
             };
             match link.recv::<ShimCommand>() {
                 Ok(Some((ShimCommand::Release, _))) => return true,
+                Ok(Some((ShimCommand::Ports(manifest), fds))) => {
+                    if let Some(ports) = manifest.claim(fds) {
+                        self.replace_ports(ports);
+                    }
+                }
                 Ok(Some((command, _))) => self.command(&command),
                 Ok(None) => return false,
                 Err(e) if e.kind() == io::ErrorKind::InvalidData => {}
@@ -129,7 +135,7 @@ impl Shim {
     fn command(&mut self, command: &ShimCommand) {
         match command {
             ShimCommand::Start if self.state != ShimState::Running => self.start(),
-            ShimCommand::Start | ShimCommand::Release => {}
+            ShimCommand::Start | ShimCommand::Release | ShimCommand::Ports(_) => {}
             ShimCommand::Signal { signal, all } => self.signal(*signal, *all),
             ShimCommand::Resize { rows, cols } => self.streams.resize(*rows, *cols),
             ShimCommand::Attach {
@@ -137,6 +143,13 @@ impl Shim {
                 lossless,
             } => self.attach(*close_stdin, *lossless),
         }
+    }
+
+    fn replace_ports(&mut self, ports: LaunchFds) {
+        self.keep.retain(|(name, _)| name != PORT);
+        self.keep.extend(ports.keep);
+        self.proxies.retire();
+        self.proxies = Proxies::new(ports.proxies);
     }
 
     /// Signals go to PID 1 through its pidfd, or to each process of the cgroup.

@@ -31,7 +31,7 @@ use std::time::Duration;
     reason = "everything runs on one thread, no future need be Send"
 )]
 pub trait Host {
-    /// Performs one action (never [`Action::Await`]). Performing it again does no harm.
+    /// Performs one action (never one that waits or counts). Performing it again does no harm.
     async fn perform(&self, action: &Action) -> Result<(), HostError>;
 
     /// Takes back what `action` made, also if it was made in part only, or not at all.
@@ -48,6 +48,13 @@ pub trait Host {
         &self,
         containers: &[ContainerRef],
         condition: Condition,
+    ) -> Result<WaitOutcome, HostError>;
+
+    /// Looks for so long whether `container` stays up.
+    async fn watch(
+        &self,
+        container: &ContainerRef,
+        duration: Duration,
     ) -> Result<WaitOutcome, HostError>;
 
     /// Whether it wants the ready actions of a kind together, in one [`Host::perform_all`].

@@ -125,6 +125,10 @@ fn subjects(action: &Action) -> Vec<Subject> {
         | Action::UnpauseContainer { container }
         | Action::RemoveContainer { container, .. } => vec![subject(container)],
         Action::Await { containers, .. } => containers.iter().map(subject).collect(),
+        Action::TakeOver { container, .. } | Action::Watch { container, .. } => {
+            vec![subject(container)]
+        }
+        Action::Tally { .. } => vec![],
     }
 }
 
@@ -147,6 +151,10 @@ fn beginning(action: &Action) -> What {
         Action::Await { condition, .. } => What::Waiting {
             condition: in_words(*condition).to_owned(),
         },
+        Action::Watch { .. } | Action::Tally { .. } => What::Waiting {
+            condition: in_words(Condition::Started).to_owned(),
+        },
+        Action::TakeOver { .. } => What::TakingOver,
     }
 }
 
@@ -163,6 +171,8 @@ fn end(action: &Action) -> What {
         | Action::RemoveContainer { .. } => What::Removed,
         Action::StartContainer { .. } => What::Started,
         Action::StopContainer { .. } => What::Stopped,
+        Action::TakeOver { .. } => What::TookOver,
+        Action::Watch { .. } | Action::Tally { .. } => What::Running,
         Action::KillContainer { .. } => What::Killed,
         Action::PauseContainer { .. } => What::Paused,
         Action::UnpauseContainer { .. } => What::Unpaused,

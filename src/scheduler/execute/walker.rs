@@ -13,6 +13,7 @@ use crate::scheduler::plan::Cause;
 use crate::scheduler::plan::Plan;
 use crate::scheduler::plan::Step;
 use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// How a walk ended early.
@@ -36,6 +37,10 @@ pub(super) struct Walker<'a, H> {
     /// Done, in the order they ended.
     done: Vec<Step>,
     failed: Vec<Step>,
+    /// Optional ones that failed, or were left out because of that.
+    lost: HashSet<Step>,
+    /// Not done yet, and left out when their turn comes.
+    doomed: HashSet<Step>,
 }
 
 impl<'a, H: Host> Walker<'a, H> {
@@ -54,6 +59,8 @@ impl<'a, H: Host> Walker<'a, H> {
             ready,
             done: Vec::new(),
             failed: Vec::new(),
+            lost: HashSet::new(),
+            doomed: HashSet::new(),
         }
     }
 
@@ -92,7 +99,10 @@ impl<'a, H: Host> Walker<'a, H> {
         let ready: Vec<Step> = self.ready.iter().copied().collect();
         for step in ready {
             let node = self.plan.node(step);
-            let waits = matches!(node.action, Action::Await { .. });
+            let waits = matches!(
+                node.action,
+                Action::Await { .. } | Action::Watch { .. } | Action::Tally { .. }
+            );
             // Waiting takes no room: otherwise waits could keep out what they wait for.
             if !self.ready.contains(&step) || (!waits && room == 0) {
                 continue;
@@ -102,7 +112,10 @@ impl<'a, H: Host> Walker<'a, H> {
                 self.report.begun(self.plan.node(*step));
             }
             let (plan, host) = (self.plan, self.host);
-            if waits {
+            if let Action::Tally { .. } = node.action {
+                let counted = self.tally(step);
+                pool.wait(async move { vec![(step, counted)] });
+            } else if waits {
                 pool.wait(wait(plan, host, step));
             } else {
                 room -= 1;
@@ -142,7 +155,7 @@ impl<'a, H: Host> Walker<'a, H> {
                         let action = node.action.clone();
                         failures.push(Failure { action, error });
                     } else {
-                        self.release(step);
+                        self.lose(step);
                     }
                 }
             }
@@ -152,17 +165,54 @@ impl<'a, H: Host> Walker<'a, H> {
 
     fn finish(&mut self, step: Step) {
         self.done.push(step);
-        self.release(step);
+        for next in self.plan.after(step) {
+            self.release(next);
+        }
     }
 
-    fn release(&mut self, step: Step) {
+    /// What comes after a step that failed goes on, but for what needs it.
+    fn lose(&mut self, step: Step) {
+        self.lost.insert(step);
         for next in self.plan.after(step) {
-            let pending = &mut self.pending[next.index()];
-            *pending -= 1;
-            if *pending == 0 {
-                self.ready.insert(next);
+            if self.plan.needs(next, step) {
+                self.doomed.insert(next);
             }
+            self.release(next);
         }
+    }
+
+    /// One of the steps before `step` is over.
+    fn release(&mut self, step: Step) {
+        let pending = &mut self.pending[step.index()];
+        *pending -= 1;
+        match *pending {
+            0 if self.doomed.contains(&step) => self.lose(step),
+            0 => drop(self.ready.insert(step)),
+            _ => {}
+        }
+    }
+
+    /// Whether few enough of the steps before a [`Action::Tally`] are lost.
+    fn tally(&self, step: Step) -> Result<(), HostError> {
+        let Action::Tally {
+            service,
+            of,
+            allowed,
+        } = &self.plan.node(step).action
+        else {
+            return Ok(());
+        };
+        let before = self.plan.before(step);
+        let lost = before.iter().filter(|step| self.lost.contains(*step));
+        let lost = lost.count();
+        if lost <= *allowed as usize {
+            return Ok(());
+        }
+        let text = format!(
+            "the update of service `{service}` stopped: {lost} of {of} containers did not come up"
+        );
+        let hint = "the containers that were not replaced run as before: `hoist up` goes on once the cause is gone";
+        Err(HostError::new(text).with_hint(hint))
     }
 
     /// Takes back what failed, and `everything` else that was made as well; the last first.
@@ -202,15 +252,19 @@ async fn perform<H: Host>(plan: &Plan, host: &H, steps: Vec<Step>) -> Outcome {
 
 async fn wait<H: Host>(plan: &Plan, host: &H, step: Step) -> Outcome {
     let node = plan.node(step);
-    let Action::Await {
-        containers,
-        condition,
-        ..
-    } = &node.action
-    else {
-        return vec![(step, Ok(()))];
+    let outcome = match &node.action {
+        Action::Await {
+            containers,
+            condition,
+            ..
+        } => host.wait(containers, *condition).await,
+        Action::Watch {
+            container,
+            duration,
+        } => host.watch(container, *duration).await,
+        _ => Ok(WaitOutcome::Met),
     };
-    let result = match host.wait(containers, *condition).await {
+    let result = match outcome {
         Ok(WaitOutcome::Met) => Ok(()),
         Ok(WaitOutcome::Unmet(why)) => Err(match node.cause {
             Cause::NeededBy(_) => HostError::new(format!("dependency failed to start: {why}")),

@@ -47,16 +47,34 @@ impl RealHost {
                 default_route: gateway == Some(index),
             });
         }
-        let binding = gateway.and_then(|index| networks[index].host_binding);
+        let attachment = AttachmentSpec {
+            container: container.record.id.clone(),
+            interfaces,
+            ports: Vec::new(),
+        };
+        Ok(match container.life.borrow().apart {
+            true => attachment,
+            false => self.with_ports(container, attachment),
+        })
+    }
+
+    /// The same, with the ports that the container publishes.
+    pub(super) fn with_ports(
+        &self,
+        container: &Container,
+        attachment: AttachmentSpec,
+    ) -> AttachmentSpec {
+        let gateway = attachment.interfaces.iter().find(|i| i.default_route);
+        let network = gateway.and_then(|i| self.project.network_record(&i.network));
+        let binding = network.and_then(|network| network.host_binding);
         let mut ports = container.record.launch.ports.clone();
         for port in &mut ports {
             port.host_ip = port.host_ip.or(binding);
         }
-        Ok(AttachmentSpec {
-            container: container.record.id.clone(),
-            interfaces,
+        AttachmentSpec {
             ports,
-        })
+            ..attachment
+        }
     }
 
     /// The addresses of one interface: those asked for, else the first free ones.

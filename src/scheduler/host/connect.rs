@@ -5,7 +5,6 @@ use super::blocking;
 use crate::network::Endpoint;
 use crate::network::Error;
 use crate::network::spec::AttachmentSpec;
-use crate::network::spec::NetworkSpec;
 use crate::scheduler::supervisor::project::Project;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -52,13 +51,7 @@ impl Connector {
                 break;
             }
             let (attachments, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-            let networks: Vec<NetworkSpec> = project
-                .record
-                .borrow()
-                .networks
-                .iter()
-                .map(|n| n.spec.clone())
-                .collect();
+            let networks = project.networks();
             let driver = project.network.clone();
             let made = blocking(move || driver.attach_all(&attachments, &networks)).await;
             for (answer, endpoint) in answers.into_iter().zip(made) {

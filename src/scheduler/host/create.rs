@@ -50,8 +50,7 @@ impl RealHost {
         }
         let joined = joins.iter().map(|c| c.id.clone()).collect();
         let (mut launch, warnings) = self.launch_of(of, (service, &image), inherits, joined)?;
-        let one_off = self.one_off.as_ref().filter(|(key, _)| *key == of.service);
-        let one_off = one_off.map(|(_, one_off)| one_off);
+        let one_off = self.one_offs.get(&of.service);
         if let Some(one_off) = one_off {
             launch.auto_remove = one_off.auto_remove;
             launch.nameless = !one_off.use_aliases;
@@ -93,7 +92,11 @@ impl RealHost {
     }
 
     fn service_hash(&self, service: &Service) -> Result<Digest, HostError> {
-        let hash = self.hashes.get(service.name.as_str()).cloned();
+        let one_off = self.one_offs.get(&service.name);
+        let own = self.hashes.get(service.name.as_str());
+        let hash = own
+            .or_else(|| self.hashes.get(one_off?.of.as_str()))
+            .cloned();
         hash.ok_or_else(|| HostError::new(format!("service `{}` has no fingerprint", service.name)))
     }
 

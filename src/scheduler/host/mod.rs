@@ -12,10 +12,12 @@ mod networks;
 mod options;
 mod ports;
 mod start;
+mod take_over;
 mod wait;
 
 use super::action::{Action, ContainerRef};
 use super::execute::{Host, HostError, WaitOutcome};
+use super::pre_start;
 use super::supervisor::container::{Container, Phase};
 use super::supervisor::control::OneOff;
 use super::supervisor::machine::Command;
@@ -35,6 +37,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::collections::HashSet;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// The label of a named volume that keeps the hash of its configuration, as docker compose calls it.
 pub const CONFIG_HASH: &str = "com.docker.compose.config-hash";
@@ -64,10 +67,10 @@ pub struct RealHost {
     pub attached: RefCell<Option<Attachment>>,
     /// Keep the logs of what is removed.
     pub keep_logs: bool,
-    /// The service of the model whose container is a one-off one of another service.
-    pub one_off: Option<(ServiceName, OneOff)>,
     /// Containers that this request starts.
     pub starts: HashSet<ContainerId>,
+    /// Services of the model whose containers are one-off ones of other services.
+    pub one_offs: HashMap<ServiceName, OneOff>,
     images: RefCell<HashMap<String, Rc<Image>>>,
     /// From the first image on, so that none goes before its container is on record.
     hold: RefCell<Option<crate::image::Hold>>,
@@ -99,8 +102,8 @@ impl RealHost {
             attach: None,
             attached: RefCell::default(),
             keep_logs: false,
-            one_off: None,
             starts: HashSet::new(),
+            one_offs: HashMap::new(),
             images: RefCell::default(),
             hold: RefCell::default(),
             connector: Rc::default(),
@@ -117,9 +120,10 @@ impl RealHost {
     #[must_use]
     pub fn with(
         mut self,
-        model: model::Project,
+        mut model: model::Project,
         hashes: HashMap<String, crate::id::Digest>,
     ) -> Self {
+        self.one_offs.extend(pre_start::add_to(&mut model));
         self.model = Some(Rc::new(model));
         self.hashes = hashes;
         self
@@ -333,10 +337,16 @@ impl Host for RealHost {
                 replaces,
                 keep_volumes,
                 joins,
+                apart,
             } => {
                 let inherits = replaces.as_ref().filter(|_| *keep_volumes);
-                self.create_container(container, inherits, joins).await
+                self.create_container(container, inherits, joins).await?;
+                if *apart {
+                    self.project.set_apart(&*self.container(container)?, true);
+                }
+                Ok(())
             }
+            Action::TakeOver { container, from } => self.take_over(container, from).await,
             Action::StartContainer { container } => self.start(container).await,
             Action::StopContainer { container, timeout } => {
                 match self.project.container(&container.id) {
@@ -354,8 +364,13 @@ impl Host for RealHost {
             Action::RemoveContainer { container, volumes } => {
                 self.remove_container(container, *volumes).await
             }
-            Action::Await { .. } => Ok(()),
+            Action::Await { .. } | Action::Watch { .. } | Action::Tally { .. } => Ok(()),
         }
+    }
+
+    async fn watch(&self, of: &ContainerRef, duration: Duration) -> Result<WaitOutcome, HostError> {
+        let reason = self.stays_up(of, duration).await?;
+        Ok(reason.map_or(WaitOutcome::Met, WaitOutcome::Unmet))
     }
 
     async fn wait(

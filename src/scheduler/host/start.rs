@@ -2,6 +2,7 @@
 
 use super::{RealHost, blocking};
 use crate::network::Endpoint;
+use crate::network::Published;
 use crate::network::spec::AttachmentSpec;
 use crate::runtime::Identity;
 use crate::runtime::LaunchFds;
@@ -170,7 +171,7 @@ impl RealHost {
                     .map_err(failed)?;
                 let record = EndpointRecord {
                     attachment,
-                    ports: endpoint.ports.clone(),
+                    ports: endpoint.published.ports.clone(),
                 };
                 self.project.keep_endpoint(container, record)?;
                 self.hand_over(container, endpoint)
@@ -217,25 +218,12 @@ impl RealHost {
             (DNS_UDP.to_owned(), endpoint.dns_udp),
             (DNS_TCP.to_owned(), endpoint.dns_tcp),
         ];
-        keep.extend(
-            endpoint
-                .reservations
-                .into_iter()
-                .map(|fd| ("port".to_owned(), fd)),
-        );
-        let proxies = endpoint
-            .proxies
-            .into_iter()
-            .map(|(listener, tcp, target)| Proxy {
-                listener,
-                tcp,
-                target,
-            })
-            .collect();
+        let ports = kept_ports(endpoint.published);
+        keep.extend(ports.keep);
         Ok(LaunchFds {
             netns: Some(endpoint.netns),
             keep,
-            proxies,
+            proxies: ports.proxies,
         })
     }
 
@@ -310,8 +298,7 @@ impl RealHost {
             container.kept.borrow_mut().netns = Some(netns);
             return Ok(());
         };
-        let records = self.project.record.borrow();
-        let networks: Vec<_> = records.networks.iter().map(|n| n.spec.clone()).collect();
+        let networks = self.project.networks();
         let restored =
             self.project
                 .network
@@ -357,6 +344,23 @@ impl RealHost {
         spec.pid_ns = joined(launch.pid.as_ref(), "PID")?;
         spec.ipc_ns = joined(launch.ipc.as_ref(), "IPC")?;
         Ok(spec)
+    }
+}
+
+/// The sockets of published ports, as a shim keeps them.
+pub(super) fn kept_ports(published: Published) -> LaunchFds {
+    let reserved = published.reservations.into_iter();
+    let proxies = published.proxies.into_iter();
+    LaunchFds {
+        netns: None,
+        keep: reserved.map(|fd| (kept::PORT.to_owned(), fd)).collect(),
+        proxies: proxies
+            .map(|(listener, tcp, target)| Proxy {
+                listener,
+                tcp,
+                target,
+            })
+            .collect(),
     }
 }
 

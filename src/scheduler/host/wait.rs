@@ -47,16 +47,43 @@ impl RealHost {
             Condition::Healthy => self.wait_for_health(&container).await,
             Condition::Completed => {
                 let status = container.until(ended).await;
-                let service = &container.record.service;
+                let whose = match container.is_one_off() {
+                    true => format!("container {name}"),
+                    false => format!("service \"{}\"", container.record.service),
+                };
                 Ok((status.exit_code != Some(0)).then(|| {
                     format!(
-                        "service \"{service}\" didn't complete successfully: exit {}{}",
+                        "{whose} didn't complete successfully: exit {}{}",
                         code(&status),
                         last_words(&container)
                     )
                 }))
             }
         }
+    }
+
+    /// Watches a container for so long; the reason if it ends or becomes unhealthy.
+    pub(super) async fn stays_up(
+        &self,
+        of: &ContainerRef,
+        duration: Duration,
+    ) -> Result<Option<String>, HostError> {
+        let container = self.container(of)?;
+        let bad = |s: &Status| {
+            let down = matches!(s.phase, Phase::Exited | Phase::Restarting);
+            down || s.health == Some(HealthState::Unhealthy)
+        };
+        let Ok(status) = tokio::time::timeout(duration, container.until(bad)).await else {
+            return Ok(None);
+        };
+        let what = match status.health {
+            Some(HealthState::Unhealthy) => "became unhealthy".to_owned(),
+            _ => format!("exited ({})", code_of(&status)),
+        };
+        let (name, words) = (&of.name, last_words(&container));
+        Ok(Some(format!(
+            "container {name} {what} after it had come up{words}"
+        )))
     }
 
     async fn wait_for_health(&self, container: &Container) -> Result<Option<String>, HostError> {

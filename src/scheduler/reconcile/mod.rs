@@ -16,10 +16,12 @@
 //! removes nothing that its command, or a change of the project, does not ask to remove.
 
 mod down;
+mod hooks;
 mod lifecycle;
 mod members;
 mod replicas;
 mod resources;
+mod rolling;
 mod up;
 mod waits;
 
@@ -64,6 +66,8 @@ pub enum Verb {
         /// Also named volumes that are not external.
         volumes: bool,
     },
+    /// Put the containers back that an update, which failed, has replaced and kept.
+    Rollback,
     /// Stop what runs.
     Stop,
     /// Start what exists.
@@ -198,6 +202,7 @@ pub fn reconcile(
         Verb::Pause => Ok(lifecycle::pause(&context)),
         Verb::Unpause => Ok(lifecycle::unpause(&context)),
         Verb::Kill { signal } => Ok(lifecycle::kill(&context, signal)),
+        Verb::Rollback => Ok(rolling::back(&context)),
         Verb::Remove { stop, volumes } => Ok(lifecycle::remove(&context, *stop, *volumes)),
     }
 }

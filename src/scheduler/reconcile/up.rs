@@ -45,6 +45,7 @@ pub(super) fn plan(
         creates: HashMap::new(),
         stops: HashMap::new(),
         strays: Vec::new(),
+        new_id,
     };
     builder.remove_strays(&members);
     builder.stop(&members, |member| member.first);
@@ -71,6 +72,8 @@ pub(super) struct Builder<'c, 'a> {
     pub stops: HashMap<ContainerId, Step>,
     /// Stops of what is removed for good, with the networks it is on.
     pub strays: Vec<(Step, Vec<NetworkName>)>,
+    /// Gives each container that is created its identity.
+    pub new_id: &'c mut dyn FnMut() -> ContainerId,
 }
 
 impl<'a> Builder<'_, 'a> {
@@ -124,7 +127,7 @@ impl<'a> Builder<'_, 'a> {
     }
 
     /// Steps that make networks and volumes of `member`.
-    fn resources_of(&self, member: &Member<'_>) -> Vec<Step> {
+    pub(super) fn resources_of(&self, member: &Member<'_>) -> Vec<Step> {
         let service = member.service;
         let networks = service
             .networks
@@ -159,6 +162,7 @@ impl<'a> Builder<'_, 'a> {
                     keep_volumes: replaces.is_some() && !self.up.renew_anonymous_volumes,
                     replaces,
                     joins: joins.clone(),
+                    apart: !self.up.no_start && member.beside(place),
                 };
                 let step = self.plan.add(action, cause, &after);
                 self.creates.insert(place.container.id.clone(), step);
@@ -167,7 +171,7 @@ impl<'a> Builder<'_, 'a> {
     }
 
     /// The containers whose namespaces those of `member` share: the first of each service.
-    fn owners(&self, member: &Member<'_>, members: &Members<'a>) -> Vec<ContainerRef> {
+    pub(super) fn owners(&self, member: &Member<'_>, members: &Members<'a>) -> Vec<ContainerRef> {
         let owner = |name: &ServiceName| match members.get(name.as_str()) {
             Some(owner) => owner
                 .replicas
@@ -197,8 +201,16 @@ impl<'a> Builder<'_, 'a> {
             } else {
                 waits.gate(&mut self.plan, name)
             };
+            let joins = self.owners(member, members);
+            let gate = self.hooks_of_service(member, &joins, gate);
             let dependents = self.stops_of_dependents(name, members);
-            for place in &member.replicas.places {
+            let rolls = member.update().is_some() && !self.up.no_start;
+            for step in self.roll(member, &joins, &gate, &dependents) {
+                waits.started(name, step);
+            }
+            let places = member.replicas.places.iter();
+            for place in places.filter(|place| !(rolls && place.is_turn())) {
+                let gate = self.hooks_of_place(member, place, &joins, gate.clone());
                 let mut after = self.replace(place, &gate, &dependents);
                 if place.existing.is_some() {
                     after.extend(self.resources_of(member));
@@ -206,8 +218,10 @@ impl<'a> Builder<'_, 'a> {
                 match member.start_cause(place).filter(|_| !self.up.no_start) {
                     Some(cause) => {
                         let step = self.start(place, cause, after);
+                        self.admit(place, &[step]);
                         waits.started(name, step);
                     }
+                    None if place.existing.is_some_and(|c| c.apart) => self.admit(place, &after),
                     None if place.existing.is_some_and(|c| c.state.is_alive()) => {
                         self.plan.kept.push(place.container.clone());
                     }
@@ -243,6 +257,17 @@ impl<'a> Builder<'_, 'a> {
             after.push(self.plan.add(action, leaving.cause.clone(), &before));
         }
         after
+    }
+
+    /// Lets a container that an update left apart have the names and ports of its place: nobody else has.
+    fn admit(&mut self, place: &Replica<'a>, after: &[Step]) {
+        if place.existing.is_some_and(|container| container.apart) {
+            let action = Action::TakeOver {
+                container: place.container.clone(),
+                from: vec![],
+            };
+            self.plan.add(action, Cause::New, after);
+        }
     }
 
     fn start(&mut self, place: &Replica<'a>, cause: Cause, mut after: Vec<Step>) -> Step {

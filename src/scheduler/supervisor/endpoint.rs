@@ -70,13 +70,7 @@ impl Project {
         let Some(endpoint) = container.endpoint.take() else {
             return;
         };
-        let networks: Vec<NetworkSpec> = self
-            .record
-            .borrow()
-            .networks
-            .iter()
-            .map(|n| n.spec.clone())
-            .collect();
+        let networks = self.networks();
         if !endpoint.ports.is_empty()
             && let Err(error) =
                 self.network

@@ -33,6 +33,8 @@ pub struct Job {
     pub walk: Walk,
     /// Only tell the plan.
     pub dry_run: bool,
+    /// What the project shall be, for a way back.
+    pub desired: Option<Desired>,
     /// The one container it is about, by name, for who asked to run it.
     pub single: Option<String>,
 }
@@ -94,6 +96,7 @@ impl Verbs {
             host,
             walk,
             dry_run: request.dry_run,
+            desired: Some(desired),
             single: None,
         })
     }
@@ -116,7 +119,12 @@ impl Verbs {
             if !wanted.contains(name) || desired.services.get(name).is_none_or(|s| s.scale == 0) {
                 continue;
             }
-            if let Err(error) = host.image(&service.image) {
+            let hooks = service.life.hooks.pre_start.iter();
+            let of_hooks = hooks.filter_map(|hook| hook.image.as_ref());
+            for image in [&service.image].into_iter().chain(of_hooks) {
+                let Err(error) = host.image(image) else {
+                    continue;
+                };
                 let text = format!("service `{name}`: {error}");
                 match &mut failure {
                     Some(first) => first.causes.push(text),
@@ -203,6 +211,7 @@ impl Verbs {
             host,
             walk: Walk::default(),
             dry_run,
+            desired: None,
             single: None,
         })
     }

@@ -127,6 +127,7 @@ impl Project {
         let life = LifeRecord {
             stopped_by_user: wishes.stopped_by_user,
             halted: wishes.halted,
+            apart: before.apart,
             restarts: restarts.in_a_row(),
             attempts: restarts.attempts(),
             lost: before.lost && !alive,
@@ -143,6 +144,12 @@ impl Project {
             finished: status.finished,
         };
         self.note_life(container, life);
+    }
+
+    /// Whether somebody else has the names and ports of its place.
+    pub fn set_apart(&self, container: &Container, apart: bool) {
+        let life = container.life.borrow().clone();
+        self.note_life(container, LifeRecord { apart, ..life });
     }
 
     fn note_life(&self, container: &Container, life: LifeRecord) {

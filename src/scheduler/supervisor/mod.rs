@@ -33,6 +33,7 @@ pub mod project;
 mod reason;
 pub mod rest;
 pub mod restart;
+mod rollback;
 mod server;
 mod single;
 pub mod succession;

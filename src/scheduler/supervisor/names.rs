@@ -51,12 +51,17 @@ fn membership(
     interface: &InterfaceSpec,
 ) -> dns::Membership {
     let record = &container.record;
-    let mut names = vec![record.name.clone(), record.id.short().to_owned()];
-    if !record.launch.nameless {
+    let mut names = vec![record.id.short().to_owned()];
+    let apart = container.life.borrow().apart;
+    if !apart {
+        names.push(record.name.clone());
+    }
+    let of_service = !record.launch.nameless && !apart;
+    if of_service {
         names.push(record.service.clone());
     }
     if let Networking::Networks(members) = &record.launch.network
-        && !record.launch.nameless
+        && of_service
     {
         let here = members.iter().filter(|m| m.network == interface.network);
         names.extend(here.flat_map(|m| m.aliases.iter().cloned()));

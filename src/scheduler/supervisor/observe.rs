@@ -117,6 +117,7 @@ fn container(container: &Container) -> Option<ObservedContainer> {
             .map(|v| v.name.clone())
             .collect(),
         joined: record.launch.joined.clone(),
+        apart: container.life.borrow().apart,
     })
 }
 
@@ -204,6 +205,10 @@ fn service(project: &Project, name: ServiceName, container: &Container) -> Desir
             .filter(|c| record.launch.joined.contains(&c.record.id))
             .filter_map(|c| ServiceName::new(&c.record.service).ok())
             .collect(),
+        pre_start: Vec::new(),
+        update: None,
+        rollback: None,
+        fixed: false,
     }
 }
 

@@ -221,6 +221,12 @@ impl Project {
         self.network_record(name).map(|n| n.spec)
     }
 
+    /// The specifications of all networks.
+    pub fn networks(&self) -> Vec<NetworkSpec> {
+        let record = self.record.borrow();
+        record.networks.iter().map(|n| n.spec.clone()).collect()
+    }
+
     /// Something happened to a container.
     pub fn event(&self, container: &Container, what: What, cause: &str) {
         let record = &container.record;
@@ -306,7 +312,7 @@ impl Project {
 
     /// Names or addresses have changed: the resolver learns it before the next turn of the event loop ends, once for
     /// all that changes in this one.
-    pub(super) fn names_changed(&self) {
+    pub fn names_changed(&self) {
         if !self.names_stale.replace(true)
             && let Some(me) = self.me.upgrade()
         {

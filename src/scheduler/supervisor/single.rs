@@ -28,7 +28,8 @@ impl Verbs {
             .map_or(service, |one_off| &one_off.of);
         let named = |failure| renamed(failure, service.as_str(), of.as_str());
         let mut job = self.up(&request.up).map_err(named)?;
-        job.host.one_off = request.one_off.clone().map(|o| (service.clone(), o));
+        let one_off = request.one_off.clone().map(|o| (service.clone(), o));
+        job.host.one_offs.extend(one_off);
         let name = job.plan.steps().find_map(|(_, node)| match &node.action {
             Action::StartContainer { container } if container.service == *service => {
                 Some(container.name.clone())

@@ -30,7 +30,7 @@ pub struct Verbs {
     left: Cell<bool>,
 }
 
-type Sink<'a> = &'a mut dyn FnMut(Event);
+pub(super) type Sink<'a> = &'a mut dyn FnMut(Event);
 
 /// The end of a verb that was carried out.
 pub(super) type Done = Result<(Reply, Vec<OwnedFd>), Failure>;
@@ -210,10 +210,15 @@ impl Verbs {
             self.project.sync().await.map_err(|e| failure(&e))?;
         }
         self.project.come_to_rest(durable == Durable::Soon);
-        executed.map_err(|e| {
-            let failure = execution_failure(&e);
-            single::with_code(&self.project, job.single.as_deref(), failure)
-        })?;
+        if let Err(error) = executed {
+            let mut failure = execution_failure(&error);
+            self.roll_back(&job, &error, sink, &mut failure).await;
+            return Err(single::with_code(
+                &self.project,
+                job.single.as_deref(),
+                failure,
+            ));
+        }
         match &job.single {
             Some(name) => single::attached(&self.project, name, job.host.attached.take()),
             None => Ok((Reply::Done, Vec::new())),
@@ -313,7 +318,7 @@ fn execution_failure(error: &ExecuteError) -> Failure {
     }
 }
 
-fn warning(time: i64, text: String) -> Event {
+pub(super) fn warning(time: i64, text: String) -> Event {
     Event {
         time,
         subject: Subject::Project,

@@ -157,6 +157,7 @@ fn command(text: &str) -> (Options, IndexMap<ServiceName, u32>) {
             wait: has("--wait"),
         },
         "restart" => Verb::Restart,
+        "rollback" => Verb::Rollback,
         "kill" => Verb::Kill {
             signal: "SIGKILL".to_owned(),
         },

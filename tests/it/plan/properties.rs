@@ -6,6 +6,8 @@ use super::simulated::Simulated;
 use super::up;
 use hoist::compose::model::Condition;
 use hoist::compose::model::Dependency;
+use hoist::compose::model::OnFailure;
+use hoist::compose::model::Update;
 use hoist::id::Digest;
 use hoist::id::NetworkName;
 use hoist::id::ProjectName;
@@ -25,6 +27,7 @@ use hoist::scheduler::reconcile::Up;
 use hoist::scheduler::reconcile::Verb;
 use indexmap::IndexMap;
 use proptest::prelude::*;
+use std::time::Duration;
 
 pub fn digest(n: u32) -> Digest {
     Digest::new(format!("sha256:{n:064x}")).unwrap()
@@ -34,8 +37,18 @@ fn service_name(n: usize) -> ServiceName {
     ServiceName::new(format!("s{n}")).unwrap()
 }
 
-/// (scale, configuration, image, networks, volume, dependencies, shares a namespace, health check)
-type Drawn = (u32, u32, u32, u8, bool, Vec<(u8, bool, bool)>, bool, bool);
+/// (scale, configuration, image, networks, volume, dependencies, shares a namespace, health check, update)
+type Drawn = (
+    u32,
+    u32,
+    u32,
+    u8,
+    bool,
+    Vec<(u8, bool, bool)>,
+    bool,
+    bool,
+    Option<(u32, bool, u8, bool)>,
+);
 
 fn drawn_service() -> impl Strategy<Value = Drawn> {
     let dependency = (0..4u8, any::<bool>(), any::<bool>());
@@ -48,11 +61,25 @@ fn drawn_service() -> impl Strategy<Value = Drawn> {
         proptest::collection::vec(dependency, 6),
         proptest::bool::weighted(0.2),
         any::<bool>(),
+        proptest::option::of((0..3u32, any::<bool>(), 0..3u8, any::<bool>())),
     )
 }
 
+fn update(drawn: (u32, bool, u8, bool)) -> Update {
+    let (parallelism, start_first, action, watched) = drawn;
+    Update {
+        parallelism,
+        start_first,
+        on_failure: [OnFailure::Pause, OnFailure::Continue, OnFailure::Rollback]
+            [usize::from(action)],
+        delay: Duration::from_secs(u64::from(watched)),
+        ..Update::default()
+    }
+}
+
 fn service(n: usize, drawn: Drawn) -> DesiredService {
-    let (scale, config, image, networks, volume, dependencies, joins, has_healthcheck) = drawn;
+    let (scale, config, image, networks, volume, dependencies, joins, has_healthcheck, rolling) =
+        drawn;
     let mut depends_on = IndexMap::new();
     for (other, (condition, required, restart)) in dependencies.into_iter().take(n).enumerate() {
         let condition = match condition {
@@ -101,6 +128,10 @@ fn service(n: usize, drawn: Drawn) -> DesiredService {
         },
         depends_on,
         joins: joined,
+        pre_start: vec![],
+        update: rolling.map(update),
+        rollback: rolling.map(update),
+        fixed: volume && scale == 1,
     }
 }
 

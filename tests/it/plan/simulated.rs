@@ -24,6 +24,7 @@ use hoist::scheduler::plan::Plan;
 use std::cell::Cell;
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::time::Duration;
 
 /// When a call fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,14 +144,25 @@ impl<'a> Simulated<'a> {
                 container,
                 replaces,
                 joins,
+                apart,
                 ..
-            } => create(
-                self.desired,
-                &mut world,
-                container,
-                replaces.as_ref(),
-                joins,
-            )?,
+            } => {
+                let replaces = replaces.as_ref();
+                create(self.desired, &mut world, container, replaces, joins)?;
+                find(&mut world, &container.id).unwrap().apart = *apart;
+            }
+            Action::TakeOver { container, from } => {
+                let own = find(&mut world, &container.id).ok_or("nobody to take over")?;
+                if !own.state.is_alive() {
+                    return Err(format!("{} takes over and does not run", container.name));
+                }
+                own.apart = false;
+                for old in from {
+                    if let Some(old) = find(&mut world, &old.id) {
+                        old.apart = true;
+                    }
+                }
+            }
             Action::StartContainer { container } => self.start(&mut world, container)?,
             Action::StopContainer { container, .. } | Action::KillContainer { container, .. } => {
                 if let Some(c) = find(&mut world, &container.id) {
@@ -167,7 +179,9 @@ impl<'a> Simulated<'a> {
                 }
                 world.containers.retain(|c| c.id != container.id);
             }
-            Action::Await { .. } => return Err("awaiting is no action of a host".to_owned()),
+            Action::Await { .. } | Action::Watch { .. } | Action::Tally { .. } => {
+                return Err("waiting is no action of a host".to_owned());
+            }
         }
         Ok(())
     }
@@ -180,7 +194,8 @@ impl<'a> Simulated<'a> {
         if world
             .containers
             .iter()
-            .any(|c| c.id != own.id && c.name == own.name && c.state.is_alive())
+            .any(|c| c.id != own.id && c.name == own.name && c.state.is_alive() && !c.apart)
+            && !own.apart
         {
             return Err(format!("another {name} still holds the ports"));
         }
@@ -288,6 +303,7 @@ fn create(
         networks: service.networks.clone(),
         volumes: service.volumes.clone(),
         joined: joins.iter().map(|owner| owner.id.clone()).collect(),
+        apart: false,
     });
     Ok(())
 }
@@ -350,5 +366,10 @@ impl Host for Simulated<'_> {
             }
         }
         Ok(WaitOutcome::Met)
+    }
+
+    async fn watch(&self, container: &ContainerRef, _: Duration) -> Result<WaitOutcome, HostError> {
+        self.wait(std::slice::from_ref(container), Condition::Started)
+            .await
     }
 }

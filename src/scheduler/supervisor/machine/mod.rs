@@ -21,6 +21,7 @@ mod stop;
 use self::health::schedule;
 
 use crate::runtime::Fifos;
+use crate::runtime::LaunchFds;
 use crate::runtime::RuntimeError;
 use crate::runtime::shim::ShimLink;
 use crate::runtime::shim::orphan::UNBORN;
@@ -81,6 +82,8 @@ pub enum Command {
     Begin,
     /// Another size of its terminal: rows, columns.
     Resize(u16, u16),
+    /// These are its published ports from now on.
+    Ports(LaunchFds, Answer),
     /// All its processes are frozen, or go on.
     Frozen(bool, Answer),
     /// End the task; only for a container without processes.
@@ -249,6 +252,9 @@ impl Machine {
             Command::Resize(rows, cols) => {
                 let _ = self.tell(&ShimCommand::Resize { rows, cols });
             }
+            Command::Ports(ports, answer) => {
+                let _ = answer.send(self.replace_ports(ports));
+            }
             Command::Frozen(frozen, answer) => {
                 self.frozen(frozen);
                 let _ = answer.send(Ok(()));
@@ -305,6 +311,15 @@ impl Machine {
             return Ok(());
         };
         let sent = link.get_ref().send(command);
+        sent.map_err(|e| HostError::because(self.sentence("cannot reach the shim of container"), e))
+    }
+
+    fn replace_ports(&self, ports: LaunchFds) -> Result<(), HostError> {
+        let sent = match &self.link {
+            Some(link) => link.get_ref().send_ports(&ports),
+            None => Ok(()),
+        };
+        self.container.kept.borrow_mut().replace_ports(ports);
         sent.map_err(|e| HostError::because(self.sentence("cannot reach the shim of container"), e))
     }
 
