@@ -1,6 +1,6 @@
 # make demo     build, bring up examples/hello and print what to open
 # make test     format, lints and every test (as root: they make namespaces)
-# make test-crash  kill us at every system call of every path (an hour or two; PART=3/8 the third of eight parts)
+# make test-crash  kill us at every system call that others can see, on every path (an hour; PART=3/8 the third of eight parts)
 # make soak     fifty containers under random restarts and kill -9, for ten minutes
 # make bench    measure against the floor, and against docker compose and podman where installed
 # make install  DESTDIR= PREFIX=/usr/local

@@ -25,6 +25,8 @@ const PRIVATE: &[c_long] = &[
     libc::SYS_faccessat,
     libc::SYS_faccessat2,
     libc::SYS_fdatasync,
+    libc::SYS_fsconfig,
+    libc::SYS_fsopen,
     libc::SYS_fstat,
     libc::SYS_fstatfs,
     libc::SYS_fsync,
@@ -48,11 +50,13 @@ const PRIVATE: &[c_long] = &[
     libc::SYS_madvise,
     libc::SYS_memfd_create,
     libc::SYS_mmap,
+    libc::SYS_mount_setattr,
     libc::SYS_mprotect,
     libc::SYS_mremap,
     libc::SYS_munmap,
     libc::SYS_nanosleep,
     libc::SYS_newfstatat,
+    libc::SYS_open_tree,
     libc::SYS_pidfd_open,
     libc::SYS_pipe2,
     libc::SYS_poll,
@@ -71,6 +75,7 @@ const PRIVATE: &[c_long] = &[
     libc::SYS_sched_yield,
     libc::SYS_set_robust_list,
     libc::SYS_set_tid_address,
+    libc::SYS_setns,
     libc::SYS_setsockopt,
     libc::SYS_sigaltstack,
     libc::SYS_signalfd4,
@@ -96,13 +101,16 @@ pub fn has(tid: i32, registers: &user_regs_struct) -> bool {
     match number {
         libc::SYS_open => writes(registers.rsi),
         libc::SYS_openat => writes(registers.rdx),
+        libc::SYS_openat2 => read_word(tid, registers.rdx).is_none_or(writes),
+        libc::SYS_waitid => registers.r10 as i32 & libc::WNOWAIT == 0,
         libc::SYS_fcntl => matches!(
             registers.rsi as i32,
             libc::F_SETLK | libc::F_SETLKW | libc::F_OFD_SETLK | libc::F_SETPIPE_SZ
         ),
-        libc::SYS_read => !is_plain(tid, first),
+        libc::SYS_read => !is_plain(tid, first) && !is_own(tid, first),
+        libc::SYS_write => !is_own(tid, first),
         // The last descriptor of a locked file unlocks it.
-        libc::SYS_close => !is_plain(tid, first) || is_lock(tid, first),
+        libc::SYS_close => is_lock(tid, first) || !is_plain(tid, first) && !is_own(tid, first),
         _ => !PRIVATE.contains(&number),
     }
 }
@@ -115,6 +123,24 @@ fn writes(flags: u64) -> bool {
 fn is_plain(tid: i32, fd: i32) -> bool {
     let found = fs::metadata(format!("/proc/{tid}/fd/{fd}"));
     found.is_ok_and(|found| found.is_file() || found.is_dir())
+}
+
+/// Nothing at all, or what only its process (and who inherits it) has a use for.
+fn is_own(tid: i32, fd: i32) -> bool {
+    let path = fs::read_link(format!("/proc/{tid}/fd/{fd}")).unwrap_or_default();
+    let path = path.to_string_lossy();
+    let own = ["eventfd", "signalfd", "timerfd", "eventpoll", "fscontext"];
+    path.is_empty()
+        || own
+            .iter()
+            .any(|kind| path == format!("anon_inode:[{kind}]"))
+}
+
+/// A word of a stopped thread's memory.
+fn read_word(tid: i32, address: u64) -> Option<u64> {
+    let pid = nix::unistd::Pid::from_raw(tid);
+    let word = nix::sys::ptrace::read(pid, address as nix::sys::ptrace::AddressType);
+    word.ok().map(|word| word as u64)
 }
 
 fn is_lock(tid: i32, fd: i32) -> bool {

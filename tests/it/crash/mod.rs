@@ -1,9 +1,9 @@
 //! Kill at every system call: whatever dies wherever, one command makes the world right again.
 //!
 //! Each path (start, stop, start again, restart, recreate, remove) is walked once a point: the process of one role is
-//! killed at its Nth system call, of those with effects that others see, then one `up -d` or `down` has to heal everything. `make test` walks points spread
-//! evenly over all roles and paths, `make test-crash` (`HOIST_CRASH=all`) all of them. `HOIST_CRASH=3/8` walks
-//! the third of eight parts, `HOIST_CRASH=shim:57` one point of each path again.
+//! killed at its Nth system call, of those that others can see the effects of, then one `up -d` or `down` has to heal
+//! everything. `make test` walks points spread evenly over all roles and paths, `make test-crash` (`HOIST_CRASH=all`) all
+//! of them. `HOIST_CRASH=3/8` walks the third of eight parts, `HOIST_CRASH=shim:57` one point of each path again.
 
 mod effects;
 mod tracer;

@@ -93,6 +93,7 @@ impl Walker {
             walked: 0,
         };
         walker.write();
+        walker.warm_up();
         walker
     }
 
@@ -123,6 +124,12 @@ impl Walker {
             Path::Restart => &["restart"],
             Path::Remove => &["down"],
         }
+    }
+
+    /// What only the first command of all has to do is no part of a path.
+    fn warm_up(&self) {
+        self.world.hoist(&["up", "-d"]).ok();
+        self.clear();
     }
 
     /// Brings the box to where the path begins.
@@ -163,6 +170,13 @@ impl Walker {
         }
         if self.path != Path::Remove {
             self.world.hoist(&["up", "-d"]).ok();
+            if role == Role::Init {
+                // Killed as it becomes its program, it has ended like one: its policy starts it again in a moment.
+                self.world.until("nobody waits for a restart", || {
+                    let all = ps(&self.world);
+                    all.iter().all(|c| c["State"] != "restarting")
+                });
+            }
             self.assert_up();
         }
         self.walked += 1;
