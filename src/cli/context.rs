@@ -156,13 +156,10 @@ impl Context {
         project_name(&self.options()?).map_err(|found| Error::Compose(Box::new(found)))
     }
 
-    /// The services of the file; `None` if there is no file, or none that can be read.
-    pub fn known_services(&self) -> Result<Option<Vec<ServiceName>>, Error> {
+    /// The project of the file for a command that takes it down; `None` if there is no file, or none that can be read.
+    pub fn known(&self) -> Result<Option<Loaded>, Error> {
         match self.try_load()? {
-            Ok(loaded) => {
-                let (services, disabled) = (loaded.project.services, loaded.project.disabled);
-                Ok(Some(services.into_keys().chain(disabled).collect()))
-            }
+            Ok(loaded) => Ok(Some(loaded)),
             Err(found) => {
                 if found.list.iter().any(|problem| problem.code != "no-file") {
                     self.view.warn(
@@ -173,6 +170,11 @@ impl Context {
                 Ok(None)
             }
         }
+    }
+
+    /// The services of the file; `None` as for [`Self::known`].
+    pub fn known_services(&self) -> Result<Option<Vec<ServiceName>>, Error> {
+        Ok(self.known()?.as_ref().map(all_services))
     }
 
     /// Refuses names that the file, if there is a sound one, does not have.
@@ -238,4 +240,11 @@ fn read_stdin() -> Result<Vec<u8>, Error> {
     let read = std::io::stdin().lock().read_to_end(&mut text);
     read.map_err(Error::io("read the compose file from stdin"))?;
     Ok(text)
+}
+
+/// The services of a project, those that are off too.
+pub fn all_services(loaded: &Loaded) -> Vec<ServiceName> {
+    let project = &loaded.project;
+    let all = project.services.keys().chain(&project.disabled);
+    all.cloned().collect()
 }

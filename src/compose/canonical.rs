@@ -81,6 +81,17 @@ pub fn images(root: &mut Node) -> impl Iterator<Item = &mut String> {
 }
 
 impl Canonical {
+    /// Whether a service is brought up by a program outside.
+    pub fn has_providers(&self) -> bool {
+        let services = self
+            .root
+            .get("services")
+            .into_iter()
+            .flat_map(Node::entries);
+        let mut services = services.map(|(_, entry)| &entry.value);
+        services.any(|service| service.get("provider").is_some())
+    }
+
     /// JSON on one line, that [`Canonical::parse`] reads back.
     pub fn text(&self) -> String {
         let mut value = to_json(&self.root);

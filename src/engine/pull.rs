@@ -69,7 +69,12 @@ pub struct Policy<'a> {
 pub fn wanted(loaded: &Loaded, services: &[ServiceName], policy: Policy<'_>) -> Vec<Wanted> {
     let all = &loaded.project.services;
     let mut wanted = Vec::new();
-    for service in services.iter().filter_map(|name| all.get(name)) {
+    let with_image = |service: &&Service| !service.image.is_empty();
+    for service in services
+        .iter()
+        .filter_map(|name| all.get(name))
+        .filter(with_image)
+    {
         let place = loaded.image_place(&service.name);
         wanted.push(Wanted {
             image: service.image.clone(),

@@ -3,7 +3,7 @@
 use super::connection::Call;
 use super::session::Session;
 use super::up::unexpected;
-use super::{Engine, Error};
+use super::{Engine, Error, providers};
 use crate::id::ProjectName;
 use crate::scheduler::supervisor::control::{Attached, Reply, Request, Run};
 use crate::state::event::Event;
@@ -26,10 +26,11 @@ pub enum RunReply {
 pub fn run(
     engine: &Engine,
     project: &ProjectName,
-    request: Run,
+    mut request: Run,
     on_event: &mut dyn FnMut(&Event),
     cancel: Option<BorrowedFd<'_>>,
 ) -> Result<RunReply, Error> {
+    providers::bring_up(project, &mut request.up, on_event)?;
     let call = Call {
         engine,
         project,

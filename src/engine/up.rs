@@ -1,7 +1,7 @@
 //! `up`.
 
 use super::connection::{Answer, Call};
-use super::{Engine, Error};
+use super::{Engine, Error, providers};
 use crate::id::ProjectName;
 use crate::scheduler::supervisor::control::{Failure, Reply, Request, Up};
 use crate::state::event::Event;
@@ -20,10 +20,11 @@ pub enum UpReply {
 pub fn up(
     engine: &Engine,
     project: &ProjectName,
-    request: Up,
+    mut request: Up,
     on_event: &mut dyn FnMut(&Event),
     cancel: Option<BorrowedFd<'_>>,
 ) -> Result<UpReply, Error> {
+    providers::bring_up(project, &mut request, on_event)?;
     Call {
         engine,
         project,

@@ -39,6 +39,7 @@ mod numbered;
 mod plan;
 mod power;
 mod probe;
+mod providers;
 mod recovery;
 mod registry;
 mod runtime;

@@ -2,7 +2,7 @@
 
 use super::change;
 use crate::cli::args::{Down, RemoveImages};
-use crate::cli::context::Context;
+use crate::cli::context::{Context, all_services};
 use crate::cli::exit::{Error, Exit};
 use crate::engine;
 use crate::id::ProjectName;
@@ -12,7 +12,8 @@ use std::collections::BTreeSet;
 /// Takes the project down. It needs no sound file: what was brought up is known without it.
 pub fn run(context: &Context, args: &Down) -> Result<Exit, Error> {
     let project = context.project()?;
-    let known = context.known_services()?;
+    let loaded = context.known()?;
+    let known = loaded.as_ref().map(all_services);
     if let Some(known) = &known {
         let name = args.services.iter().find(|name| !known.contains(name));
         if let Some(name) = name {
@@ -31,7 +32,11 @@ pub fn run(context: &Context, args: &Down) -> Result<Exit, Error> {
         dry_run: context.global.dry_run,
     };
     let happened = change(context, "down", &project, |engine, on_event| {
-        engine::down(engine, &project, request, on_event)
+        let reply = engine::down(engine, &project, request, on_event)?;
+        if let Some(loaded) = loaded.as_ref().filter(|_| !context.global.dry_run) {
+            engine::end_providers(&loaded.canonical, ("down", &args.services), on_event)?;
+        }
+        Ok(reply)
     })?;
     if !happened {
         context

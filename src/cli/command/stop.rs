@@ -11,14 +11,19 @@ use crate::engine::Select;
 pub fn run(context: &Context, args: Stop) -> Result<Exit, Error> {
     context.check_services(&args.services)?;
     let project = context.project()?;
+    let loaded = context.try_load()?.ok();
     let request = Select {
-        services: args.services,
+        services: args.services.clone(),
         timeout: args.timeout,
         dry_run: context.global.dry_run,
         ..Select::default()
     };
     change(context, "stop", &project, |engine, on_event| {
-        engine::stop(engine, &project, request, on_event)
+        let reply = engine::stop(engine, &project, request, on_event)?;
+        if let Some(loaded) = loaded.as_ref().filter(|_| !context.global.dry_run) {
+            engine::end_providers(&loaded.canonical, ("stop", &args.services), on_event)?;
+        }
+        Ok(reply)
     })?;
     Ok(Exit::Done)
 }

@@ -25,7 +25,6 @@ use super::*;
 const NO_WINDOWS: &str = "of Windows";
 const NO_V1: &str = "needs control groups of version 1";
 const CDI: &str = "devices that have a file of the container device interface (CDI)";
-const LATER: &str = "not supported yet";
 
 /// The rows of a service.
 pub const SERVICE: &[Attribute] = &[
@@ -34,7 +33,7 @@ pub const SERVICE: &[Attribute] = &[
     at("attach", BOOL).keep(),
     at("build", object(BUILD).long(Long::Build))
         .keep()
-        .rejected(LATER),
+        .rejected("not supported yet"),
     at("develop", object(DEVELOP))
         .keep()
         .nullable()
@@ -87,7 +86,7 @@ pub const SERVICE: &[Attribute] = &[
     at("dns_search", SOME_TEXTS),
     at("domainname", TEXT),
     at("entrypoint", COMMAND).keep().nullable().zero(Zero::Null),
-    at("provider", object(PROVIDER)).keep().rejected(LATER),
+    at("provider", object(PROVIDER)).keep(),
     at("environment", ENVIRONMENT),
     at(
         "env_file",

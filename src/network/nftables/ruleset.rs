@@ -190,10 +190,6 @@ pub(in crate::network) fn replace(
     old: &[Mapping],
     new: &[Mapping],
 ) -> Result<(), Error> {
-    if old.is_empty() || new.is_empty() {
-        withdraw(socket, old)?;
-        return publish(socket, new);
-    }
     let mut transaction = Transaction::new();
     change(&mut transaction, old, Transaction::delete_elements);
     change(&mut transaction, new, Transaction::add_elements);

@@ -388,9 +388,7 @@ impl Host for RealHost {
 }
 
 fn sorted(map: &indexmap::IndexMap<String, String>) -> std::collections::BTreeMap<String, String> {
-    map.iter()
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect()
+    map.clone().into_iter().collect()
 }
 
 /// Runs kernel work that may take milliseconds beside the event loop.
