@@ -1,6 +1,7 @@
 # make demo     build, bring up examples/hello and print what to open
 # make test     format, lints and every test (as root: they make namespaces)
 # make test-crash  kill us at every system call that others can see, on every path (an hour; PART=3/8 the third of eight parts)
+# make test-v2  the tests that the kernel decides, in a virtual machine with pure cgroup v2 and systemd
 # make soak     fifty containers under random restarts and kill -9, for ten minutes
 # make bench    measure against the floor, and against docker compose and podman where installed
 # make install  DESTDIR= PREFIX=/usr/local
@@ -20,7 +21,7 @@ export HELLO_PORT
 build demo bench install deb: export HOIST_COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 deb: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 
-.PHONY: build demo test test-crash soak bench install deb clean
+.PHONY: build demo test test-crash test-v2 soak bench install deb clean
 
 build:
 	@GOAL=$@ .ci/needs build
@@ -44,6 +45,10 @@ test:
 test-crash:
 	@GOAL=$@ .ci/needs build root kernel test
 	HOIST_CRASH=$(or $(PART),all) $(CARGO) test --locked --test it -- crash:: --nocapture
+
+test-v2:
+	@GOAL=$@ .ci/needs build vm
+	CARGO="$(CARGO)" tests/vm/v2 $(FILTERS)
 
 soak:
 	@GOAL=$@ .ci/needs build root kernel test

@@ -172,7 +172,13 @@ fn decide(store: &Store, wanted: &Wanted) -> Result<Result<Name, &'static str>, 
     let Reference::Name(name) = Reference::parse(&reference).map_err(failed)? else {
         return Ok(Err("it comes from no registry"));
     };
-    let is_here = || store.contains(&wanted.image).map_err(failed);
+    let is_here = || {
+        let here = match &wanted.platform {
+            Some(platform) => store.contains_for(&wanted.image, platform),
+            None => store.contains(&wanted.image),
+        };
+        here.map_err(failed)
+    };
     let due = match wanted.when {
         When::Always => true,
         When::Never(why) => return Ok(Err(why)),

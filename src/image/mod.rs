@@ -56,6 +56,8 @@ pub struct Image {
     pub id: crate::id::Digest,
     /// Digest of its manifest for this machine; for `host`, its id.
     pub digest: crate::id::Digest,
+    /// What it runs on, `os/architecture[/variant]`.
+    pub platform: String,
     /// How to run it.
     pub config: ImageConfig,
     /// Unpacked layer folders, topmost first (overlay's order).

@@ -252,8 +252,29 @@ pub(super) struct ConfigFile {
     #[serde(default)]
     pub created: Option<String>,
     #[serde(default)]
+    pub os: String,
+    #[serde(default)]
+    pub architecture: String,
+    #[serde(default)]
+    pub variant: Option<String>,
+    #[serde(default)]
     pub config: Option<RunConfig>,
     pub rootfs: RootFs,
+}
+
+impl ConfigFile {
+    /// What it runs on; one that does not say is of this machine.
+    pub(super) fn platform(&self) -> Platform {
+        match self.architecture.is_empty() {
+            true => Platform::here(),
+            false => Platform {
+                architecture: self.architecture.clone(),
+                os: self.os.clone(),
+                variant: self.variant.clone(),
+                os_version: None,
+            },
+        }
+    }
 }
 
 /// The layers of a config.

@@ -21,6 +21,7 @@ mod console;
 pub mod devices;
 pub mod error;
 pub mod exec;
+pub mod foreign;
 pub mod identity;
 mod init;
 pub mod log;
@@ -36,6 +37,7 @@ pub mod spec;
 pub mod stats;
 mod stdio;
 pub mod sys;
+pub mod sysctls;
 pub mod user;
 pub mod zygote;
 

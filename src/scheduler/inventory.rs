@@ -28,6 +28,8 @@ pub struct Network {
     pub internal: bool,
     /// Subnets, each with the bridge's address in it.
     pub subnets: Vec<((IpAddr, u8), IpAddr)>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
     /// Names of the containers that are members of it.
     pub containers: Vec<String>,
 }
@@ -80,6 +82,7 @@ pub fn networks(paths: &Paths) -> io::Result<Vec<Network>> {
                 project: project.clone(),
                 bridge: spec.bridge,
                 internal: spec.internal,
+                labels: network.labels,
                 subnets: v4.into_iter().chain(v6).collect(),
                 containers: names(containers.iter().filter(on_it)),
                 name: network.name,

@@ -56,6 +56,9 @@ pub struct NetworkRecord<N> {
     /// Addresses that are never given to containers.
     #[serde(default)]
     pub reserved: Vec<IpAddr>,
+    /// Labels.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
     /// Addresses and link.
     pub spec: N,
 }
@@ -158,6 +161,9 @@ pub struct LifeRecord {
     /// Exit code of the last run, once it has ended.
     #[serde(default)]
     pub exit_code: Option<i32>,
+    /// It ended because its control group had no memory left.
+    #[serde(default)]
+    pub oom: bool,
     /// When that was, nanoseconds since the epoch; 0 = not yet.
     #[serde(default)]
     pub finished: i64,

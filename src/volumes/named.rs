@@ -4,8 +4,11 @@
 //! another name and renamed; it is removed by renaming it into `volumes/.trash` first. So whatever a crash leaves is
 //! either a volume or trash, and trash is swept by the next [`Volumes::open`].
 
+mod error;
+mod mounted;
 mod options;
 
+use self::options::Data;
 use super::tree;
 use crate::id::{ContainerId, ProjectName, VolumeName};
 use rustix::fs::{Mode, OFlags, RenameFlags};
@@ -18,77 +21,18 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+pub use error::Error;
+pub use mounted::FileSystem;
+
 const DATA: &str = "_data";
 const METADATA: &str = "volume.json";
-
-/// An operation on volumes failed.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// There is none of that name.
-    #[error("volume `{0}` does not exist")]
-    NotFound(VolumeName),
-    /// The kernel or the disk refused.
-    #[error("cannot {action} `{}`", path.display())]
-    Io {
-        /// A verb, e.g. `make`.
-        action: &'static str,
-        /// The thing.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// A driver other than `local`.
-    #[error("volume driver `{0}` is not supported, only `local`")]
-    Driver(String),
-    /// An option of the `local` driver that cannot be kept.
-    #[error("volume option `{option}` is not supported: {why}")]
-    Option {
-        /// As `key=value`.
-        option: String,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// It exists with other options.
-    #[error("volume `{name}` exists already and its data is at `{}`", path.display())]
-    Different {
-        /// The volume.
-        name: VolumeName,
-        /// Where its data is.
-        path: PathBuf,
-    },
-}
-
-impl Error {
-    /// What to type next, if there is something.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Option { .. } => {
-                Some("for a host folder use `type: none`, `o: bind` and `device: /FOLDER`".into())
-            }
-            Self::Different { .. } => {
-                Some("remove it with `hoist down -v`, or give the new one another name".into())
-            }
-            _ => None,
-        }
-    }
-
-    fn io<E: Into<io::Error>>(action: &'static str, path: &Path) -> impl FnOnce(E) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Io {
-            action,
-            path,
-            source: source.into(),
-        }
-    }
-}
 
 /// What is asked of a volume when it is made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Request {
     /// `local`, or empty for it.
     pub driver: String,
-    /// Options of the driver: nothing, or a bind of a host folder (`o=bind`, `device=/…`, `type=none`).
+    /// Options of the driver: nothing, a bind of a host folder (`o=bind`, `device=/…`, `type=none`), or a file system.
     pub driver_opts: BTreeMap<String, String>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
@@ -111,6 +55,9 @@ pub struct Metadata {
     /// The host folder that is its data, if it is bound.
     #[serde(default)]
     pub device: Option<PathBuf>,
+    /// The file system that is its data, if it is one.
+    #[serde(default)]
+    pub mount: Option<FileSystem>,
 }
 
 /// A volume.
@@ -151,18 +98,23 @@ impl Volumes {
     /// Makes the volume if it does not exist; `true` if it was made. An existing one keeps its labels, as docker's does,
     /// but must have its data where `request` wants it.
     pub fn create(&self, name: &VolumeName, request: &Request) -> Result<bool, Error> {
-        let device = options::device(request)?;
+        let (device, mount) = match options::data(request)? {
+            Data::Own => (None, None),
+            Data::Folder(device) => (Some(device), None),
+            Data::Mounted(mount) => (None, Some(mount)),
+        };
         let metadata = Metadata {
             created: Some(jiff::Timestamp::now()),
             labels: request.labels.clone(),
             project: request.project.clone(),
             device,
+            mount,
         };
         if self.exists(name) {
             let known = self.metadata(name);
             if known.created.is_none() {
                 self.restore(name, &metadata)?;
-            } else if known.device != metadata.device {
+            } else if (&known.device, &known.mount) != (&metadata.device, &metadata.mount) {
                 let (name, path) = (name.clone(), self.path(name));
                 return Err(Error::Different { name, path });
             }
@@ -234,6 +186,7 @@ impl Volumes {
     /// Removes a volume and its data; of a bound one only the name. The only call that does.
     pub fn remove(&self, name: &VolumeName) -> Result<(), Error> {
         let folder = self.folder(name);
+        self.unmount_if_there(name)?;
         let doomed = self
             .trash()
             .join(format!("gone-{}", ContainerId::random().short()));
@@ -244,6 +197,14 @@ impl Volumes {
             done => done.map_err(Error::io("remove", &folder))?,
         }
         self.discard(&doomed)
+    }
+
+    /// What is mounted must not be emptied with the rest.
+    fn unmount_if_there(&self, name: &VolumeName) -> Result<(), Error> {
+        match self.exists(name) {
+            true => self.unmount(name),
+            false => Ok(()),
+        }
     }
 
     fn volume(&self, name: VolumeName) -> Volume {
@@ -279,6 +240,7 @@ impl Volumes {
             labels: BTreeMap::new(),
             project: None,
             device: None,
+            mount: None,
         })
     }
 

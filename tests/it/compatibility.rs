@@ -6,48 +6,83 @@
 
 use hoist::compose::codes::CODES;
 use hoist::compose::schema::{self, State};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 const HEAD: &str = "# Compatibility\n\nEvery attribute of the Compose specification, and what becomes of it. This page is made from the table that `hoist` \
-                    itself works with\n(`src/compose/schema`); a test fails if the two differ. *Rows* says whether `tests/attributes` holds a row that looks \
-                    at the attribute from\ninside a container.\n\n| | |\n|---|---|\n| works | it does what the specification says |\n| works in part | the \
+                    itself works with\n(`src/compose/schema`); a test fails if the two differ. *Rows* names the tables of `tests/attributes` that look at \
+                    the attribute from\ninside a container; a test fails if none does. *Same* are those where docker compose showed the same for the same file\n\
+                    (`tests/attributes/run --engine 'docker compose' --image IMAGE --record docker.results TABLE…`).\n\n| | |\n|---|---|\n| works | it does what the specification says |\n| works in part | the \
                     note says which |\n| accepted | it means nothing on one Linux host: kept, with a warning |\n| rejected | `config` prints it, `up` \
-                    refuses it with an error that names it |\n\n| attribute | state | note | rows |\n|---|---|---|---|\n";
+                    refuses it with an error that names it |\n\n| attribute | state | note | rows | docker |\n|---|---|---|---|---|\n";
 
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// The attributes that the tables name.
-fn tested() -> BTreeSet<String> {
+/// The attributes that the tables name, each with the names of the tables.
+fn tested() -> BTreeMap<String, BTreeSet<String>> {
     let folder = fs::read_dir(repository("tests/attributes")).expect("the repository has it");
     let tables = folder.map(|entry| entry.expect("it is readable").path());
     let tables = tables.filter(|path| path.extension().is_some_and(|e| e == "txt"));
-    let mut names = BTreeSet::new();
+    let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for table in tables {
-        let text = fs::read_to_string(table).expect("tables are UTF-8");
+        let text = fs::read_to_string(&table).expect("tables are UTF-8");
+        let name = table.file_stem().expect("it has a name").to_string_lossy();
         let heads = text.lines().filter_map(|line| line.strip_prefix("== "));
         let heads = heads.filter_map(|line| line.split_once(": "));
-        names.extend(heads.flat_map(|(all, _)| all.split(", ").map(str::to_owned)));
+        for attribute in heads.flat_map(|(all, _)| all.split(", ")) {
+            let tables = names.entry(attribute.to_owned()).or_default();
+            tables.insert(name.clone().into_owned());
+        }
     }
     names
 }
 
+/// The attributes of the rows in which docker compose showed the same.
+fn same_with_docker() -> BTreeSet<String> {
+    let text = fs::read_to_string(repository("tests/attributes/docker.results"));
+    let text = text.expect("the repository has it");
+    let rows = text.lines().filter_map(|line| line.strip_prefix("ok "));
+    let heads = rows.filter_map(|row| row.trim_start().split_once(": "));
+    heads
+        .flat_map(|(all, _)| all.split(", ").map(str::to_owned))
+        .collect()
+}
+
+fn word(state: State) -> &'static str {
+    match state {
+        State::Honoured => "works",
+        State::Partly => "works in part",
+        State::Accepted => "accepted",
+        State::Rejected => "rejected",
+    }
+}
+
 fn page() -> String {
-    let tested = tested();
+    let (tested, same) = (tested(), same_with_docker());
     let mut page = HEAD.to_owned();
+    // What is below something without effect has none, either.
+    let mut above: Option<(String, State)> = None;
     schema::each(&mut |path, row| {
-        let state = match row.state {
-            State::Honoured => "works",
-            State::Partly => "works in part",
-            State::Accepted => "accepted",
-            State::Rejected => "rejected",
-        };
-        let rows = if tested.contains(path) { "yes" } else { "" };
-        let _ = writeln!(page, "| `{path}` | {state} | {} | {rows} |", row.note);
+        let below = |(parent, _): &(String, State)| path.starts_with(&format!("{parent}."));
+        above = above.take().filter(below);
+        let state = above.as_ref().map_or(row.state, |(_, state)| *state);
+        if above.is_none() && matches!(row.state, State::Accepted | State::Rejected) {
+            above = Some((path.to_owned(), row.state));
+        }
+        let tables: Vec<&str> = (tested.get(path).into_iter().flatten())
+            .map(String::as_str)
+            .collect();
+        let tables = tables.join(" ");
+        let docker = if same.contains(path) { "same" } else { "" };
+        let (state, note) = (word(state), row.note);
+        let _ = writeln!(
+            page,
+            "| `{path}` | {state} | {note} | {tables} | {docker} |"
+        );
     });
     page + COMMANDS_HEAD + &exceptions()
 }
@@ -105,6 +140,31 @@ fn every_attribute_that_a_row_names_exists() {
     schema::each(&mut |path, _| {
         known.insert(path.to_owned());
     });
-    let unknown: Vec<_> = tested().difference(&known).cloned().collect();
-    assert_eq!(unknown, Vec::<String>::new());
+    let tested: BTreeSet<String> = tested().into_keys().collect();
+    let unknown: Vec<_> = tested.difference(&known).collect();
+    assert_eq!(unknown, Vec::<&String>::new());
+}
+
+/// What is being built; its rows come with it.
+const COMING: [&str; 7] = [
+    "services.*.deploy.update_config",
+    "services.*.deploy.rollback_config",
+    "services.*.provider",
+    "services.*.models",
+    "services.*.pre_start",
+    "services.*.pull_refresh_after",
+    "models",
+];
+
+#[test]
+fn every_attribute_has_a_row() {
+    let tested = tested();
+    let mut untested = Vec::new();
+    schema::each(&mut |path, _| {
+        let is_coming = |of: &str| path == of || path.starts_with(&format!("{of}."));
+        if !tested.contains_key(path) && !COMING.iter().any(|of| is_coming(of)) {
+            untested.push(path.to_owned());
+        }
+    });
+    assert_eq!(untested, Vec::<String>::new());
 }

@@ -26,7 +26,7 @@ pub fn network(context: &Context, args: Network) -> Result<Exit, Error> {
             list.retain(|it| {
                 filters.iter().all(|filter| match filter {
                     Filter::Name(text) => it.name.as_str().contains(text.as_str()),
-                    Filter::Label(_, _) => false,
+                    Filter::Label(key, wanted) => has_label(&it.labels, key, wanted.as_ref()),
                     Filter::Dangling(wanted) => it.containers.is_empty() == *wanted,
                 })
             });
@@ -162,13 +162,15 @@ fn filters(texts: &[String]) -> Result<Vec<Filter>, Error> {
         .collect()
 }
 
+fn has_label(labels: &BTreeMap<String, String>, key: &str, wanted: Option<&String>) -> bool {
+    let value = labels.get(key);
+    value.is_some_and(|value| wanted.is_none_or(|wanted| wanted == value))
+}
+
 fn takes(filter: &Filter, volume: &engine::Volume) -> bool {
     match filter {
         Filter::Name(text) => volume.name.as_str().contains(text.as_str()),
-        Filter::Label(key, wanted) => volume
-            .labels
-            .get(key)
-            .is_some_and(|value| wanted.as_ref().is_none_or(|wanted| wanted == value)),
+        Filter::Label(key, wanted) => has_label(&volume.labels, key, wanted.as_ref()),
         Filter::Dangling(wanted) => volume.containers.is_empty() == *wanted,
     }
 }

@@ -120,11 +120,16 @@ fn status(container: &ContainerSummary, now: i64) -> String {
         0 => String::new(),
         finished => format!(" {} ago", human::between(finished, now)),
     };
+    let why = if container.oom {
+        " (out of memory)"
+    } else {
+        ""
+    };
     match container.state {
         ContainerState::Created => "Created".to_owned(),
         ContainerState::Dead => "Dead".to_owned(),
-        ContainerState::Exited => format!("Exited ({code}){}", ended()),
-        ContainerState::Restarting => format!("Restarting ({code}){}", ended()),
+        ContainerState::Exited => format!("Exited ({code}){}{why}", ended()),
+        ContainerState::Restarting => format!("Restarting ({code}){}{why}", ended()),
         ContainerState::Paused => format!("Up {} (Paused)", up()),
         ContainerState::Running => match container.health {
             None => format!("Up {}", up()),
@@ -218,6 +223,7 @@ pub fn host(ip: &str, port: &str) -> String {
 pub mod tests {
     use super::*;
     use crate::id::ProjectName;
+    use std::collections::BTreeMap;
 
     const MINUTE: i64 = 60_000_000_000;
 
@@ -240,10 +246,12 @@ pub mod tests {
             failing: 0,
             restarts: 0,
             exit_code: None,
+            oom: false,
             pid: Some(1),
             ports: vec![],
             exposed: vec![],
             labels: [("a".to_owned(), "b".to_owned())].into(),
+            annotations: BTreeMap::new(),
             networks: vec![("app_default".to_owned(), "10.0.0.2".to_owned())],
             mounts: vec!["app_data".to_owned(), "/srv".to_owned()],
             log_dir: "/".into(),
@@ -307,6 +315,15 @@ pub mod tests {
                 c.finished = 9 * MINUTE;
             }),
             "Exited (137) About a minute ago"
+        );
+        assert_eq!(
+            status(|c| {
+                c.state = ContainerState::Exited;
+                c.exit_code = Some(137);
+                c.oom = true;
+                c.finished = 9 * MINUTE;
+            }),
+            "Exited (137) About a minute ago (out of memory)"
         );
         assert_eq!(
             status(|c| {

@@ -32,6 +32,7 @@ fn state(it: &ContainerSummary) -> Value {
         "Restarting": is(ContainerState::Restarting),
         "Dead": is(ContainerState::Dead),
         "Pid": it.pid.unwrap_or(0),
+        "OOMKilled": it.oom,
         "ExitCode": it.exit_code.unwrap_or(0),
         "StartedAt": time(it.started),
         "FinishedAt": time(it.finished),

@@ -3,6 +3,7 @@
 use super::listing::Fields;
 use crate::engine::{Network, Volume};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// What is told of a volume.
 pub const VOLUMES: Fields = Fields {
@@ -28,6 +29,7 @@ pub const NETWORKS: Fields = Fields {
         ("Driver", "DRIVER"),
         ("ID", "NETWORK ID"),
         ("Internal", "INTERNAL"),
+        ("Labels", "LABELS"),
         ("Name", "NAME"),
         ("Project", "PROJECT"),
         ("Scope", "SCOPE"),
@@ -39,16 +41,11 @@ pub const NETWORKS: Fields = Fields {
 
 /// One volume as a row.
 pub fn volume(volume: &Volume) -> Map<String, Value> {
-    let labels: Vec<String> = volume
-        .labels
-        .iter()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
     row(json!({
         "Availability": "N/A",
         "Driver": "local",
         "Group": "N/A",
-        "Labels": labels.join(","),
+        "Labels": joined(&volume.labels),
         "Links": volume.containers.len().to_string(),
         "Mountpoint": volume.path.display().to_string(),
         "Name": volume.name.as_str(),
@@ -87,6 +84,7 @@ pub fn network(network: &Network) -> Map<String, Value> {
         "Driver": "bridge",
         "ID": network.bridge,
         "Internal": network.internal.to_string(),
+        "Labels": joined(&network.labels),
         "Name": network.name.as_str(),
         "Project": network.project.as_str(),
         "Scope": "local",
@@ -111,9 +109,16 @@ pub fn inspect_network(network: &Network) -> Value {
         "EnableIPv6": network.subnets.len() > 1,
         "IPAM": { "Driver": "default", "Options": null, "Config": config },
         "Internal": network.internal,
+        "Labels": network.labels,
         "Containers": network.containers,
         "Project": network.project.as_str(),
     })
+}
+
+/// `key=value,key=value`.
+fn joined(labels: &BTreeMap<String, String>) -> String {
+    let pairs = labels.iter().map(|(key, value)| format!("{key}={value}"));
+    pairs.collect::<Vec<_>>().join(",")
 }
 
 fn row(value: Value) -> Map<String, Value> {

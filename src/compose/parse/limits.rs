@@ -40,6 +40,9 @@ pub fn attribute(cx: &mut Context<'_>, service: &mut Service, key: &str, node: &
 
 /// A number of microseconds, or a duration.
 fn microseconds(cx: &mut Context<'_>, node: &Node) -> Option<i64> {
+    if node.as_str().is_none() {
+        return cx.integer(node);
+    }
     cx.parsed(node, |text| match text.parse::<i64>() {
         Ok(number) => Ok(number),
         Err(_) => values::duration(text).map(|time| time.as_micros() as i64),

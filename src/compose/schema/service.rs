@@ -65,7 +65,7 @@ pub const SERVICE: &[Attribute] = &[
     ),
     at("credential_spec", object(CREDENTIAL_SPEC))
         .keep()
-        .rejected(NO_WINDOWS),
+        .accepted(NO_WINDOWS),
     at(
         "depends_on",
         map(&object(DEPENDENCY)).long(Long::Dependencies),

@@ -19,6 +19,7 @@ mod build;
 mod covers;
 mod sources;
 
+use super::oci::Platform;
 use super::store::Lock;
 use super::{Error, Image, ImageConfig};
 use crate::id::Digest;
@@ -80,6 +81,7 @@ fn to_image(root: &Path, current: Current) -> Image {
             env: vec![PATH.into()],
             ..ImageConfig::default()
         },
+        platform: Platform::here().to_string(),
         layers: vec![root.join(current.id.hex())],
         host_binds: current.binds,
         digest: current.id.clone(),

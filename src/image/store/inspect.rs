@@ -56,6 +56,21 @@ impl Store {
         Ok(oci::Platform::read(text)?.to_string())
     }
 
+    /// Whether an image of one platform runs on another.
+    pub fn runs_on(image: &str, platform: &str) -> Result<bool, Error> {
+        Ok(oci::Platform::read(platform)?.runs(&oci::Platform::read(image)?))
+    }
+
+    /// Whether a name or id leads to an image that runs on a platform.
+    pub fn contains_for(&self, text: &str, platform: &str) -> Result<bool, Error> {
+        let index = self.index()?;
+        let entry = match self.find(&index, text) {
+            Err(Error::NotFound { .. }) => return Ok(false),
+            found => found?,
+        };
+        Self::runs_on(&self.platform(&self.id_of(entry)?)?, platform)
+    }
+
     /// What registries know an image by, and the digests of its manifests for platforms (none named: this machine's).
     pub fn digests(
         &self,

@@ -180,6 +180,7 @@ impl Store {
         Ok(Image {
             id: manifest.config.digest,
             digest: chosen.digest,
+            platform: config.platform().to_string(),
             config: config.config.unwrap_or_default().into(),
             layers,
             host_binds: Vec::new(),

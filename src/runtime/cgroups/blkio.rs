@@ -9,6 +9,7 @@ use crate::runtime::spec::BlkioSpec;
 use crate::runtime::spec::DeviceLimit;
 use rustix::fs::FileType;
 use std::io;
+use std::path::Path;
 
 /// `key`, v1 file and v2 word of each rate.
 const RATES: [(&str, &str, &str); 4] = [
@@ -58,15 +59,32 @@ fn numbers(key: &'static str, limit: &DeviceLimit) -> Result<String, Error> {
         value: limit.path.display().to_string(),
         source,
     };
-    let info = rustix::fs::stat(&limit.path).map_err(|errno| failed(errno.into()))?;
+    numbers_of(&limit.path).map_err(failed)
+}
+
+fn numbers_of(path: &Path) -> io::Result<String> {
+    let info = rustix::fs::stat(path)?;
     if FileType::from_raw_mode(info.st_mode) != FileType::BlockDevice {
-        return Err(failed(io::Error::other("not a block device")));
+        return Err(io::Error::other("not a block device"));
     }
     let (major, minor) = (
         rustix::fs::major(info.st_rdev),
         rustix::fs::minor(info.st_rdev),
     );
     Ok(format!("{major}:{minor}"))
+}
+
+/// Whether the scheduler of a disk (on v1) knows shares. What is no disk, or does not tell, is for the kernel to refuse.
+pub fn has_shares(path: &Path) -> bool {
+    let Ok(numbers) = numbers_of(path) else {
+        return true;
+    };
+    let device = Path::new("/sys/dev/block").join(numbers);
+    let schedulers = ["queue/scheduler", "../queue/scheduler"].map(|file| device.join(file));
+    let text = schedulers
+        .iter()
+        .find_map(|file| std::fs::read_to_string(file).ok());
+    text.is_none_or(|text| text.contains("[bfq]"))
 }
 
 /// What to write on cgroup v1. Shares are those of the BFQ scheduler: the older one that had its own is gone since 5.0.

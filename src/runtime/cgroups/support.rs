@@ -4,6 +4,7 @@
 
 use super::Error;
 use super::Layout;
+use super::blkio;
 use crate::runtime::spec::CgroupSpec;
 
 /// Takes out of `spec` what this machine cannot honour and a container can do without; a sentence for each, with the reason.
@@ -47,6 +48,15 @@ fn discard_on_v1(spec: &mut CgroupSpec, layout: &Layout) -> Vec<String> {
                     .any(|child| child.join(file).exists())
         })
     };
+    let devices = std::mem::take(&mut spec.blkio.weight_device);
+    let (kept, dropped): (Vec<_>, Vec<_>) = devices
+        .into_iter()
+        .partition(|limit| blkio::has_shares(&limit.path));
+    spec.blkio.weight_device = kept;
+    told.extend(dropped.iter().map(|limit| {
+        let path = limit.path.display();
+        format!("`blkio_config.weight_device` has no effect on `{path}`: only the I/O scheduler `bfq` has shares")
+    }));
     if spec.oom_kill_disable && spec.memory.is_none() {
         told.push(
             "`oom_kill_disable` without `mem_limit` lets a service take all memory of the machine"

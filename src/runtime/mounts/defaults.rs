@@ -5,6 +5,7 @@ use crate::runtime::cgroups::Cgroup;
 use crate::runtime::error::{At, StartFailure, Step};
 use crate::runtime::namespaces;
 use crate::runtime::spec::{ContainerSpec, Namespace, NetworkNs};
+use crate::runtime::sysctls;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
@@ -228,19 +229,13 @@ fn write_sysctls(proc: &OwnedFd, spec: &ContainerSpec) -> Result<(), StartFailur
         write_sysctl(proc, "net/ipv4/ip_unprivileged_port_start", "0")?;
         write_sysctl(proc, "net/ipv4/ping_group_range", "0 2147483647")?;
     }
+    sysctls::check(spec)
+        .map_err(|_| Errno::PERM)
+        .at(Step::Sysctl, || "set a sysctl of the machine".into())?;
     for (key, value) in &spec.sysctls {
-        write_sysctl(proc, &sysctl_path(key), value)?;
+        write_sysctl(proc, &sysctls::path(key), value)?;
     }
     Ok(())
-}
-
-/// `net.ipv4.ip_forward` or, for names with dots in them, `net/ipv4/conf/eth0.1/forwarding`.
-fn sysctl_path(key: &str) -> String {
-    if key.contains('/') {
-        key.to_owned()
-    } else {
-        key.replace('.', "/")
-    }
 }
 
 fn write_sysctl(proc: &OwnedFd, path: &str, value: &str) -> Result<(), StartFailure> {

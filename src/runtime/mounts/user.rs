@@ -1,7 +1,7 @@
 //! Mounts the user asked for: binds, volumes, tmpfs, secrets and configs.
 
 use super::{FOLDER, HANDLE, Root, attach, copy_of, filesystem};
-use crate::runtime::error::{At, StartFailure, Step};
+use crate::runtime::error::{At, StartFailure, Step, reason};
 use crate::runtime::rootfs;
 use crate::runtime::spec::{MountKind, MountSpec};
 use crate::runtime::sys::mount::{self as attributes, Propagation};
@@ -97,8 +97,16 @@ fn bind(places: Places<'_>, spec: &MountSpec) -> Result<(), StartFailure> {
     let (propagation, all) = propagation_of(propagation.as_deref());
     let open = || source_tree(source, subpath.as_deref(), *recursive);
     // There and not in our copy of it: where the host's mounts are private, what was mounted since is not here.
-    let tree = on_the_host(places.host, open).at(Step::Mount, what)?;
+    let tree = on_the_host(places.host, open).map_err(|errno| match subpath {
+        Some(path) => no_part(path, errno, what()),
+        None => StartFailure::new(
+            Step::Mount,
+            format!("{}: {}", what(), reason(&errno.into())),
+        ),
+    })?;
     let folder = is_folder(&tree).at(Step::Mount, what)?;
+    // What the image does not have cannot be copied, nor whose it is.
+    let copy_up = *copy_up && folder && root.open(&spec.target, FOLDER).is_ok();
     let target = if folder {
         root.make_folder(&spec.target)
     } else {
@@ -109,7 +117,7 @@ fn bind(places: Places<'_>, spec: &MountSpec) -> Result<(), StartFailure> {
         let text = format!("{}: the source is a file, the target a folder", what());
         return Err(StartFailure::new(Step::Mount, text));
     }
-    if *copy_up && folder {
+    if copy_up {
         fill(places, spec, &tree)?;
     }
     let read_only = if spec.read_only {
@@ -121,6 +129,16 @@ fn bind(places: Places<'_>, spec: &MountSpec) -> Result<(), StartFailure> {
         .and_then(|()| attributes::set_attributes(&tree, read_only, Propagation::Keep, !*shallow))
         .and_then(|()| attach(&tree, &target))
         .at(Step::Mount, what)
+}
+
+/// A part of a volume that cannot be mounted.
+fn no_part(path: &str, errno: Errno, what: String) -> StartFailure {
+    let why = match errno {
+        Errno::XDEV => "leads out of it".to_owned(),
+        Errno::NOENT => "is not there".to_owned(),
+        other => reason(&other.into()),
+    };
+    StartFailure::new(Step::Mount, format!("{what}: its subpath `{path}` {why}"))
 }
 
 /// Does something in the host's mount namespace. Ours is a slave of it: it may lack what was mounted since, and what is

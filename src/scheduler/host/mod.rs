@@ -280,7 +280,7 @@ impl RealHost {
         if volumes {
             self.remove_anonymous(&container)?;
         }
-        Ok(())
+        self.unmount_volumes(&container)
     }
 
     fn remove_half_made(&self, of: &ContainerRef) -> Result<(), HostError> {
@@ -290,14 +290,27 @@ impl RealHost {
             .map_err(|e| HostError::because(format!("cannot remove container `{}`", of.name), e))
     }
 
+    /// Whether a container of the project mounts a volume.
+    fn mounts(&self, name: &VolumeName) -> bool {
+        let all = self.project.all();
+        all.iter()
+            .any(|c| c.record.launch.volumes.iter().any(|v| v.name == *name))
+    }
+
+    /// File systems that were mounted for volumes which no container mounts any more.
+    fn unmount_volumes(&self, gone: &Container) -> Result<(), HostError> {
+        let volumes = gone.record.launch.volumes.iter();
+        for volume in volumes.filter(|v| !v.anonymous && !self.mounts(&v.name)) {
+            let failed =
+                |e| HostError::because(format!("cannot unmount volume `{}`", volume.name), e);
+            self.project.volumes.unmount(&volume.name).map_err(failed)?;
+        }
+        Ok(())
+    }
+
     /// Anonymous volumes that no other container mounts.
     fn remove_anonymous(&self, gone: &Container) -> Result<(), HostError> {
-        let others = self.project.all();
-        let in_use = |name: &VolumeName| {
-            others
-                .iter()
-                .any(|c| c.record.launch.volumes.iter().any(|v| v.name == *name))
-        };
+        let in_use = |name: &VolumeName| self.mounts(name);
         for volume in gone
             .record
             .launch

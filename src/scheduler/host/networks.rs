@@ -10,6 +10,7 @@ use crate::scheduler::execute::HostError;
 use crate::scheduler::supervisor::observe;
 use crate::state::lock::Lock;
 use crate::state::record::NetworkRecord;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 impl RealHost {
@@ -135,6 +136,7 @@ impl RealHost {
                 .iter()
                 .flat_map(|s| s.aux_addresses.values().copied())
                 .collect(),
+            labels: self.network_labels(key, network),
             spec: NetworkSpec {
                 name: name.clone(),
                 kind: options.kind,
@@ -149,6 +151,13 @@ impl RealHost {
                 isolated: options.isolated,
             },
         })
+    }
+
+    /// Those of the file, and whose it is, as docker compose says it.
+    fn network_labels(&self, key: &str, network: &model::Network) -> BTreeMap<String, String> {
+        let own = [("network", key), ("project", self.project.name.as_str())];
+        let own = own.map(|(name, value)| (format!("com.docker.compose.{name}"), value.to_owned()));
+        network.labels.clone().into_iter().chain(own).collect()
     }
 
     fn pool4(&self, network: &model::Network) -> Result<Option<Pool>, HostError> {

@@ -93,6 +93,7 @@ impl RealHost {
         // Not there on the first start, and not on the first one after a boot.
         let made = container.paths.make_run();
         made.map_err(|e| cannot("make the run folder", e))?;
+        self.mount_volumes(container).await?;
         let fds = self.connect(container).await?;
         container.kept.replace(fds);
         etc::write(&self.project, container).map_err(|e| cannot("write the /etc files", e))?;
@@ -104,6 +105,20 @@ impl RealHost {
             .launch(self.request(container)?, &container.kept.borrow())
             .map_err(|e| HostError::because(format!("cannot start container `{name}`"), e))?;
         self.begin(container, link).await
+    }
+
+    /// Mounts the file systems that are volumes. On a thread: a server of files may take its time.
+    async fn mount_volumes(&self, container: &Container) -> Result<(), HostError> {
+        let all = container.record.launch.volumes.iter();
+        for volume in all.filter(|v| self.project.volumes.is_file_system(&v.name)) {
+            let (volumes, name) = (self.project.volumes.clone(), volume.name.clone());
+            blocking(move || volumes.mount(&name)).await.map_err(|e| {
+                let hint = e.hint();
+                let error = HostError::because(format!("cannot use volume `{}`", volume.name), e);
+                hint.into_iter().fold(error, HostError::with_hint)
+            })?;
+        }
+        Ok(())
     }
 
     /// Hands the shim to the container's machine and waits for its word. A container that somebody wants to be attached to

@@ -52,6 +52,8 @@ pub struct Status {
     pub process: Option<(i32, u64)>,
     /// Exit code of the last run.
     pub exit_code: Option<i32>,
+    /// It ended because its control group had no memory left.
+    pub oom: bool,
     /// When PID 1 was last started, nanoseconds since the epoch; 0 = never.
     pub started: i64,
     /// When it last ended.

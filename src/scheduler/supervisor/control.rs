@@ -324,6 +324,9 @@ pub struct ContainerSummary {
     pub restarts: u32,
     /// Exit code of the last run; `None` while running, or if nobody could know it.
     pub exit_code: Option<i32>,
+    /// That was because its control group had no memory left.
+    #[serde(default)]
+    pub oom: bool,
     /// PID 1 in the host's namespace while running.
     pub pid: Option<i32>,
     /// Published ports.
@@ -332,6 +335,9 @@ pub struct ContainerSummary {
     pub exposed: Vec<String>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
+    /// OCI annotations.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
     /// Network names and the container's addresses on them.
     pub networks: Vec<(String, String)>,
     /// Named and anonymous volumes and bind sources.

@@ -141,6 +141,7 @@ impl Project {
             started: status.started,
             health,
             exit_code: status.exit_code,
+            oom: status.oom,
             finished: status.finished,
         };
         self.note_life(container, life);

@@ -130,12 +130,35 @@ fn a_bound_volume_is_the_folder_and_removing_it_leaves_the_folder() {
 }
 
 #[test]
+fn a_file_system_is_kept_and_its_volume_is_another_than_one_without() {
+    let root = tempfile::tempdir().unwrap();
+    let volumes = Volumes::open(root.path()).unwrap();
+    let options = [("type", "nfs"), ("o", "addr=1.2.3.4,ro"), ("device", ":/x")];
+    let request = Request {
+        driver_opts: options.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+        ..Request::default()
+    };
+    assert!(volumes.create(&name("v"), &request).unwrap());
+    assert!(!volumes.create(&name("v"), &request).unwrap());
+    assert!(volumes.is_file_system(&name("v")));
+    assert!(matches!(
+        volumes.create(&name("v"), &Request::default()),
+        Err(Error::Different { .. })
+    ));
+    // Nobody mounted it, so there is nothing to take away.
+    volumes.unmount(&name("v")).unwrap();
+    volumes.remove(&name("v")).unwrap();
+}
+
+#[test]
 fn options_that_cannot_be_kept_are_errors() {
     let root = tempfile::tempdir().unwrap();
     let volumes = Volumes::open(root.path()).unwrap();
     for options in [
-        &[("type", "tmpfs"), ("device", "tmpfs")][..],
-        &[("type", "nfs"), ("o", "addr=1.2.3.4"), ("device", ":/x")],
+        &[("type", "tmpfs")][..],
+        &[("o", "size=1m"), ("device", "tmpfs")],
+        &[("type", "nfs"), ("o", "addr=nas.test"), ("device", ":/x")],
+        &[("type", "nfs"), ("o", "bind"), ("device", "/etc")],
         &[("o", "bind")],
         &[("o", "bind"), ("device", "relative")],
         &[("o", "bind"), ("device", "/etc/passwd")],

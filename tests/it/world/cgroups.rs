@@ -71,6 +71,8 @@ pub fn create(name: &str) -> Vec<PathBuf> {
     for folder in &made {
         fs::create_dir(folder)
             .unwrap_or_else(|error| panic!("cannot make {}: {error}", folder.display()));
+        // A new group has no real-time budget, so nothing in the box could have one.
+        fs::write(folder.join("cpu.rt_runtime_us"), "10000").ok();
         // v1's cpuset lets nobody in before it has both.
         for file in ["cpuset.cpus", "cpuset.mems"] {
             let from = folder.parent().expect("it was joined").join(file);

@@ -32,8 +32,11 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Longer than anything here takes on a loaded machine; what runs longer hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than anything here takes on a loaded machine; what runs longer hangs. `HOIST_PATIENCE` is for slower ones.
+pub fn patience() -> Duration {
+    let seconds = std::env::var("HOIST_PATIENCE").ok();
+    Duration::from_secs(seconds.and_then(|text| text.parse().ok()).unwrap_or(60))
+}
 
 /// How long what `down` set going may take to vanish after it returned (a network namespace dies asynchronously).
 const SETTLING: Duration = Duration::from_secs(3);
@@ -107,7 +110,7 @@ impl World {
             .spawn()
             .expect("every system has sh");
         let lifeline = unshare.stdin.take().expect("it was piped");
-        let init = agent::wait_for(&socket, &mut unshare, PATIENCE);
+        let init = agent::wait_for(&socket, &mut unshare, patience());
         let env = environment(folder.path());
         let mut world = Self {
             folder,
@@ -242,7 +245,7 @@ impl World {
     /// Looks again and again until something holds.
     #[track_caller]
     pub fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         while !holds() {
             assert!(Instant::now() < deadline, "waited in vain: {what}");
             std::thread::sleep(Duration::from_millis(20));
@@ -256,7 +259,7 @@ impl World {
         // A thread of its own: the namespace is the thread's, and must not outlast this call.
         let connecting = std::thread::spawn(move || {
             nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET)?;
-            TcpStream::connect_timeout(&address, PATIENCE)
+            TcpStream::connect_timeout(&address, patience())
         });
         connecting.join().expect("it does not panic")
     }
@@ -287,7 +290,7 @@ impl World {
             .map_err(|error| format!("{address}: {error}"))?;
         let mut reply = String::new();
         stream
-            .set_read_timeout(Some(PATIENCE))
+            .set_read_timeout(Some(patience()))
             .and_then(|()| stream.write_all(request.as_bytes()))
             .and_then(|()| stream.read_to_string(&mut reply))
             .map_err(|error| format!("{address}: {error}"))?;
@@ -337,7 +340,7 @@ impl Drop for World {
 impl Running {
     /// Waits until the command ends and everything that held its output closed it.
     pub fn wait(mut self) -> Output {
-        let code = agent::exit_code(&mut self.reply, PATIENCE)
+        let code = agent::exit_code(&mut self.reply, patience())
             .unwrap_or_else(|error| panic!("`{}` did not end: {error}", self.words.join(" ")));
         let took = self.started.elapsed();
         let text = |bytes: JoinHandle<Vec<u8>>| {
@@ -358,7 +361,7 @@ impl Running {
 
     /// The next line of standard output, without its newline; `None` at its end.
     pub fn line(&self) -> Option<String> {
-        match self.lines.recv_timeout(PATIENCE) {
+        match self.lines.recv_timeout(patience()) {
             Ok(line) => Some(line),
             Err(mpsc::RecvTimeoutError::Disconnected) => None,
             Err(mpsc::RecvTimeoutError::Timeout) => {

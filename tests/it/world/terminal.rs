@@ -1,6 +1,6 @@
 //! A command in a box at a real terminal: a pty, and a screen as a person would see it.
 
-use super::{PATIENCE, World, agent};
+use super::{World, agent, patience};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::Winsize;
 use std::io::{BufReader, Read, Write};
@@ -88,7 +88,7 @@ impl Terminal {
     /// Waits until the screen is such, and gives it.
     #[track_caller]
     pub fn until(&self, what: &str, such: impl Fn(&str) -> bool) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         loop {
             let screen = self.screen();
             if such(&screen) {
@@ -119,6 +119,6 @@ impl Terminal {
 
     /// Waits for the end of the command; its exit code.
     pub fn wait(mut self) -> i32 {
-        agent::exit_code(&mut self.reply, PATIENCE).expect("it ends")
+        agent::exit_code(&mut self.reply, patience()).expect("it ends")
     }
 }

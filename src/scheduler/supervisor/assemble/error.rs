@@ -63,6 +63,41 @@ pub enum Error {
         #[source]
         source: cdi::Error,
     },
+    /// `platform` that is none.
+    #[error("service `{service}` asks for a platform that is none")]
+    PlatformText {
+        /// The service.
+        service: String,
+        /// Why.
+        #[source]
+        source: Box<crate::image::Error>,
+    },
+    /// The image that is here is of another platform than the file says.
+    #[error(
+        "service `{service}` is to run on `{wanted}`, and the image `{image}` that is here is for `{offered}`"
+    )]
+    OtherPlatform {
+        /// The service.
+        service: String,
+        /// The image.
+        image: String,
+        /// What it is for.
+        offered: String,
+        /// What was asked for.
+        wanted: String,
+    },
+    /// Programs that this machine cannot run.
+    #[error(
+        "service `{service}` has the image `{image}` for `{offered}`, and this machine runs no such programs"
+    )]
+    Foreign {
+        /// The service.
+        service: String,
+        /// The image.
+        image: String,
+        /// What it is for.
+        offered: String,
+    },
     /// What this machine has not, and what would be unsafe to go without.
     #[error("service `{service}`: `{key}` cannot be honoured: {why}")]
     Unavailable {
@@ -118,6 +153,14 @@ impl Error {
         match self {
             Self::Devices { source, .. } => source.hint(),
             Self::Image { source, .. } => source.hint(),
+            Self::OtherPlatform { image, wanted, .. } => {
+                Some(format!("hoist pull --platform {wanted} {image}"))
+            }
+            Self::Foreign { offered, .. } if offered.starts_with("linux/") => Some(
+                "have an emulator registered with `binfmt_misc`, e.g. by Debian's package qemu-user-static; or pull the image \
+                 for this machine"
+                    .into(),
+            ),
             _ => None,
         }
     }

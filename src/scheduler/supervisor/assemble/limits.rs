@@ -42,7 +42,7 @@ impl Parts<'_> {
         Ok(spec)
     }
 
-    fn unavailable(&self, key: &'static str, why: &str) -> Error {
+    pub(super) fn unavailable(&self, key: &'static str, why: &str) -> Error {
         Error::Unavailable {
             service: self.service.name.to_string(),
             key,

@@ -7,6 +7,7 @@ mod error;
 mod limits;
 mod logging;
 mod mounts;
+mod platform;
 mod security;
 
 pub use self::error::Error;
@@ -25,6 +26,7 @@ use crate::runtime::spec::{
     ContainerSpec, DeviceSpec, MountSpec, Namespace, NetworkNs, ProcessSpec, RlimitSpec, Rootfs,
     Seccomp,
 };
+use crate::runtime::sysctls;
 use crate::scheduler::supervisor::launch::{self, Launch, Networking, Peer, VolumeUse};
 use crate::state::paths::ContainerPaths;
 use std::collections::BTreeMap;
@@ -80,6 +82,7 @@ impl Parts<'_> {
     /// Puts everything together. Reads secret and config files; makes missing bind sources.
     pub fn assemble(&self) -> Result<Assembled, Error> {
         let service = self.service;
+        self.check_platform()?;
         let args = launch::command_line(service, self.image);
         if args.is_empty() {
             return Err(Error::NoCommand(service.name.to_string()));
@@ -89,8 +92,10 @@ impl Parts<'_> {
         let mounts = self.mounts(&mut volumes)?;
         let networking = launch::networking(self.project, service);
         let volume_labels = self.volume_labels(&volumes);
+        let spec = self.spec(args, mounts, &networking, &mut warnings)?;
+        sysctls::check(&spec).map_err(|e| self.unavailable("sysctls", &e.to_string()))?;
         let launch = Launch {
-            spec: self.spec(args, mounts, &networking, &mut warnings)?,
+            spec,
             network: networking,
             pid: service.pid.as_ref().and_then(launch::peer),
             ipc: service.ipc.as_ref().and_then(launch::peer),

@@ -67,6 +67,7 @@ impl Machine {
             s.phase = Phase::Running;
             s.process = Some((pid, start_time));
             s.exit_code = None;
+            s.oom = false;
             // After its last end, also if the clock was set back: that is how a run is told from a rest.
             s.started = now.max(s.finished + 1);
         });
@@ -161,6 +162,7 @@ impl Machine {
                 s.started = exit.time.max(s.finished + 1); // nobody lived to note when
             }
             s.exit_code = Some(exit.code);
+            s.oom = exit.oom;
             // One that ended at once did so before we heard of its start.
             s.finished = exit.time.max(s.started);
             s.health = None;
