@@ -68,6 +68,11 @@ fn files_become_services() {
 }
 
 #[test]
+fn updates_and_what_runs_before() {
+    table("updates");
+}
+
+#[test]
 fn every_table_has_a_test() {
     let tables = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/attributes"));
     let names = tables

@@ -57,11 +57,8 @@ mod stack_networks;
 mod stack_options;
 mod stack_order;
 mod terminal;
-<<<<<<< HEAD
 mod updates;
-=======
 mod v2;
->>>>>>> 0ede122 (attributes: every one has a row, rows are part of make test; sysctls of the machine are refused, volumes of file systems, platforms, OOM is told)
 mod verbs;
 mod verbs_files;
 mod volumes;

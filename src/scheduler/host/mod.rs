@@ -13,6 +13,7 @@ mod options;
 mod ports;
 mod start;
 mod take_over;
+mod volumes;
 mod wait;
 
 use super::action::{Action, ContainerRef};
@@ -32,7 +33,6 @@ use crate::image::Image;
 use crate::runtime::cgroups::Cgroup;
 use crate::runtime::shim::protocol::Attachment;
 use crate::runtime::signals;
-use crate::volumes::named;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::collections::HashSet;
@@ -184,37 +184,6 @@ impl RealHost {
             .unwrap_or_default()
     }
 
-    fn create_volume(&self, key: &str, name: &VolumeName) -> Result<(), HostError> {
-        let failed = |e: named::Error| {
-            let hint = e.hint();
-            let error = HostError::because(format!("cannot create volume `{name}`"), e);
-            hint.into_iter().fold(error, HostError::with_hint)
-        };
-        let wanted = self.model()?.volumes.get(key);
-        let mut labels = wanted.map(|v| sorted(&v.labels)).unwrap_or_default();
-        labels.insert(CONFIG_HASH.to_owned(), self.hash(name.as_str()));
-        let request = named::Request {
-            driver: wanted.and_then(|v| v.driver.clone()).unwrap_or_default(),
-            driver_opts: wanted.map(|v| sorted(&v.driver_opts)).unwrap_or_default(),
-            labels,
-            project: Some(self.project.name.clone()),
-        };
-        let created = self.project.volumes.create(name, &request);
-        if created.map_err(failed)? {
-            self.volumes_made.borrow_mut().push(name.clone());
-        }
-        Ok(())
-    }
-
-    fn has_made(&self, name: &VolumeName) -> bool {
-        self.volumes_made.borrow().contains(name)
-    }
-
-    fn remove_volume(&self, name: &VolumeName) -> Result<(), HostError> {
-        let failed = |e| HostError::because(format!("cannot remove volume `{name}`"), e);
-        self.project.volumes.remove(name).map_err(failed)
-    }
-
     async fn kill(&self, container: &ContainerRef, signal: &str) -> Result<(), HostError> {
         let number = signals::parse(signal).map_err(|e| HostError::new(e.to_string()))?;
         let container = self.container(container)?;
@@ -288,41 +257,6 @@ impl RealHost {
         paths
             .remove()
             .map_err(|e| HostError::because(format!("cannot remove container `{}`", of.name), e))
-    }
-
-    /// Whether a container of the project mounts a volume.
-    fn mounts(&self, name: &VolumeName) -> bool {
-        let all = self.project.all();
-        all.iter()
-            .any(|c| c.record.launch.volumes.iter().any(|v| v.name == *name))
-    }
-
-    /// File systems that were mounted for volumes which no container mounts any more.
-    fn unmount_volumes(&self, gone: &Container) -> Result<(), HostError> {
-        let volumes = gone.record.launch.volumes.iter();
-        for volume in volumes.filter(|v| !v.anonymous && !self.mounts(&v.name)) {
-            let failed =
-                |e| HostError::because(format!("cannot unmount volume `{}`", volume.name), e);
-            self.project.volumes.unmount(&volume.name).map_err(failed)?;
-        }
-        Ok(())
-    }
-
-    /// Anonymous volumes that no other container mounts.
-    fn remove_anonymous(&self, gone: &Container) -> Result<(), HostError> {
-        let in_use = |name: &VolumeName| self.mounts(name);
-        for volume in gone
-            .record
-            .launch
-            .volumes
-            .iter()
-            .filter(|v| v.anonymous && !in_use(&v.name))
-        {
-            let failed =
-                |e| HostError::because(format!("cannot remove volume `{}`", volume.name), e);
-            self.project.volumes.remove(&volume.name).map_err(failed)?;
-        }
-        Ok(())
     }
 }
 
@@ -398,10 +332,6 @@ impl Host for RealHost {
         }
         Ok(WaitOutcome::Met)
     }
-}
-
-fn sorted(map: &indexmap::IndexMap<String, String>) -> std::collections::BTreeMap<String, String> {
-    map.clone().into_iter().collect()
 }
 
 /// Runs kernel work that may take milliseconds beside the event loop.

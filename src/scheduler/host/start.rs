@@ -107,20 +107,6 @@ impl RealHost {
         self.begin(container, link).await
     }
 
-    /// Mounts the file systems that are volumes. On a thread: a server of files may take its time.
-    async fn mount_volumes(&self, container: &Container) -> Result<(), HostError> {
-        let all = container.record.launch.volumes.iter();
-        for volume in all.filter(|v| self.project.volumes.is_file_system(&v.name)) {
-            let (volumes, name) = (self.project.volumes.clone(), volume.name.clone());
-            blocking(move || volumes.mount(&name)).await.map_err(|e| {
-                let hint = e.hint();
-                let error = HostError::because(format!("cannot use volume `{}`", volume.name), e);
-                hint.into_iter().fold(error, HostError::with_hint)
-            })?;
-        }
-        Ok(())
-    }
-
     /// Hands the shim to the container's machine and waits for its word. A container that somebody wants to be attached to
     /// was held back for that.
     async fn begin(&self, container: &Container, link: ShimLink) -> Started {

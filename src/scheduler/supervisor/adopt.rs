@@ -99,25 +99,11 @@ fn take_in(
 ) -> Rc<Container> {
     let paths = project.paths.container(&record.id);
     let exit: Option<Exit> = store::read(&paths.run.join("exit.json")).ok().flatten();
-<<<<<<< HEAD
     let mut status = Status::at_rest(&life);
     if let Some(exit) = exit {
         status.exit_code = Some(exit.code);
+        status.oom = exit.oom;
     }
-=======
-    let status = Status {
-        phase: if life.started == 0 {
-            Phase::Created
-        } else {
-            Phase::Exited
-        },
-        started: life.started,
-        exit_code: exit.as_ref().map(|e| e.code).or(life.exit_code),
-        oom: exit.as_ref().map_or(life.oom, |e| e.oom),
-        finished: life.finished,
-        ..Status::default()
-    };
->>>>>>> 0ede122 (attributes: every one has a row, rows are part of make test; sysctls of the machine are refused, volumes of file systems, platforms, OOM is told)
     let container = project.add(record, life, status);
     project.recall_endpoint(&container);
     container

@@ -79,6 +79,7 @@ impl Status {
             },
             started: life.started,
             exit_code: life.exit_code,
+            oom: life.oom,
             finished: life.finished,
             ..Self::default()
         }

@@ -43,7 +43,6 @@ pub(super) fn sorted(mut all: Vec<ContainerSummary>) -> Vec<ContainerSummary> {
     all
 }
 
-<<<<<<< HEAD
 /// What does not change while nobody writes the ledger.
 pub(super) struct Known<'a> {
     /// Whose container it is.
@@ -79,63 +78,17 @@ impl Known<'_> {
             failing: status.failing,
             restarts: self.restarts,
             exit_code: status.exit_code,
+            oom: status.oom,
             pid: status.process.map(|(pid, _)| pid),
             ports: ports.unwrap_or_default(),
             exposed: record.launch.exposed.clone(),
             labels: record.labels.clone(),
+            annotations: record.launch.spec.annotations.clone(),
             networks: endpoint.map(addresses).unwrap_or_default(),
             mounts: mounts(&record.launch, &self.paths.etc),
             log_dir: self.paths.log(),
             attach: record.launch.attach,
         }
-=======
-fn one(project: &Project, container: &Container) -> ContainerSummary {
-    let record = &container.record;
-    let status = container.status.borrow();
-    let endpoint = container.endpoint.borrow();
-    let endpoint = endpoint.as_ref();
-    ContainerSummary {
-        id: record.id.to_string(),
-        name: record.name.clone(),
-        project: project.name.clone(),
-        service: record.service.clone(),
-        number: record.number,
-        image: record.image.clone(),
-        command: record.launch.spec.process.args.clone(),
-        created: record.created,
-        started: since(project, &status),
-        finished: status.finished,
-        state: status.phase.state(),
-        health: status.health,
-        probes: status.probes.iter().map(probe).collect(),
-        failing: status.failing,
-        restarts: container.life.borrow().attempts,
-        exit_code: status.exit_code,
-        oom: status.oom,
-        pid: status.process.map(|(pid, _)| pid),
-        ports: endpoint
-            .map(|e| e.ports.iter().flat_map(ports).collect())
-            .unwrap_or_default(),
-        exposed: record.launch.exposed.clone(),
-        labels: record.labels.clone(),
-        annotations: record.launch.spec.annotations.clone(),
-        networks: endpoint
-            .map(|e| {
-                e.attachment
-                    .interfaces
-                    .iter()
-                    .map(|i| {
-                        let address = i.addresses().next();
-                        let text = address.map_or_else(String::new, |ip| ip.to_string());
-                        (i.network.to_string(), text)
-                    })
-                    .collect()
-            })
-            .unwrap_or_default(),
-        mounts: mounts(container),
-        log_dir: container.paths.log(),
-        attach: record.launch.attach,
->>>>>>> 0ede122 (attributes: every one has a row, rows are part of make test; sysctls of the machine are refused, volumes of file systems, platforms, OOM is told)
     }
 }
 
