@@ -74,17 +74,21 @@ fn numbers_of(path: &Path) -> io::Result<String> {
     Ok(format!("{major}:{minor}"))
 }
 
-/// Whether the scheduler of a disk (on v1) knows shares. What is no disk, or does not tell, is for the kernel to refuse.
+/// Whether the scheduler of a disk, or on v2 the model of its costs, knows shares. What is no disk, or does not tell, is for
+/// the kernel to refuse.
 pub fn has_shares(path: &Path) -> bool {
     let Ok(numbers) = numbers_of(path) else {
         return true;
     };
-    let device = Path::new("/sys/dev/block").join(numbers);
+    let device = Path::new("/sys/dev/block").join(&numbers);
     let schedulers = ["queue/scheduler", "../queue/scheduler"].map(|file| device.join(file));
     let text = schedulers
         .iter()
         .find_map(|file| std::fs::read_to_string(file).ok());
-    text.is_none_or(|text| text.contains("[bfq]"))
+    let costs = std::fs::read_to_string("/sys/fs/cgroup/io.cost.qos").unwrap_or_default();
+    let has_costs =
+        |line: &str| line.starts_with(&format!("{numbers} ")) && line.contains("enable=1");
+    text.is_none_or(|text| text.contains("[bfq]")) || costs.lines().any(has_costs)
 }
 
 /// What to write on cgroup v1. Shares are those of the BFQ scheduler: the older one that had its own is gone since 5.0.

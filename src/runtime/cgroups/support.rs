@@ -33,7 +33,24 @@ fn discard_on_v2(spec: &mut CgroupSpec) -> Vec<String> {
             .map(|_| only_v1("cpu_rt_runtime")),
     );
     told.extend(spec.cpu_rt_period.take().map(|_| only_v1("cpu_rt_period")));
+    told.extend(discard_shares(spec));
     told
+}
+
+/// Shares of disks whose scheduler has none.
+fn discard_shares(spec: &mut CgroupSpec) -> Vec<String> {
+    let devices = std::mem::take(&mut spec.blkio.weight_device);
+    let (kept, dropped): (Vec<_>, Vec<_>) = devices
+        .into_iter()
+        .partition(|limit| blkio::has_shares(&limit.path));
+    spec.blkio.weight_device = kept;
+    let told = |path: &std::path::Path| {
+        let path = path.display();
+        format!(
+            "`blkio_config.weight_device` has no effect on `{path}`: its I/O scheduler, which is not `bfq`, has no shares"
+        )
+    };
+    dropped.iter().map(|limit| told(&limit.path)).collect()
 }
 
 fn discard_on_v1(spec: &mut CgroupSpec, layout: &Layout) -> Vec<String> {
@@ -48,15 +65,7 @@ fn discard_on_v1(spec: &mut CgroupSpec, layout: &Layout) -> Vec<String> {
                     .any(|child| child.join(file).exists())
         })
     };
-    let devices = std::mem::take(&mut spec.blkio.weight_device);
-    let (kept, dropped): (Vec<_>, Vec<_>) = devices
-        .into_iter()
-        .partition(|limit| blkio::has_shares(&limit.path));
-    spec.blkio.weight_device = kept;
-    told.extend(dropped.iter().map(|limit| {
-        let path = limit.path.display();
-        format!("`blkio_config.weight_device` has no effect on `{path}`: only the I/O scheduler `bfq` has shares")
-    }));
+    told.extend(discard_shares(spec));
     if spec.oom_kill_disable && spec.memory.is_none() {
         told.push(
             "`oom_kill_disable` without `mem_limit` lets a service take all memory of the machine"

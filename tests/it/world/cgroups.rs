@@ -43,8 +43,17 @@ pub fn hierarchies() -> Vec<Hierarchy> {
         .collect()
 }
 
-/// This process's cgroup in `hierarchy`, as a folder.
+/// This process's cgroup in `hierarchy`, as a folder. Where cgroup v2 carries the controllers it is the root: a cgroup with
+/// processes in it, as ours, hands none down.
 fn own(hierarchy: &Hierarchy) -> Option<PathBuf> {
+    let root = &hierarchy.mount;
+    if hierarchy.kind == "cgroup2" && *root == Path::new("/sys/fs/cgroup") {
+        for controller in ["cpu", "cpuset", "io", "memory", "pids"] {
+            let on = format!("+{controller}");
+            fs::write(root.join("cgroup.subtree_control"), on).ok();
+        }
+        return Some(root.clone());
+    }
     let memberships = fs::read_to_string("/proc/self/cgroup").expect("the kernel has cgroups");
     let path = memberships.lines().find_map(|line| {
         let (_, rest) = line.split_once(':')?;
