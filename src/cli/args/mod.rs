@@ -31,7 +31,7 @@ pub use named::Named;
 pub use registry::{Login, Logout, Publish, Pull, PullPolicy, Push};
 pub use resources::{InspectAny, Kind as InspectKind, Network, Project, RemoveProject, Volume};
 pub use single::{Attach, Cp, Run};
-pub use watching::{Events, Stats, Timings, Viz, Volumes, Watch};
+pub use watching::{Dash, Events, Stats, Timings, Viz, Volumes, Watch};
 
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -219,6 +219,8 @@ pub enum Verb {
     Cp(Named<Cp>),
     /// Show what containers use: CPU, memory, network, disk
     Stats(Named<Stats>),
+    /// Look at the services and work with them on a whole screen
+    Dash(Named<Dash>),
     /// Show the processes of containers
     Top(Named<Services>),
     /// Write a page that shows where the time of the last `up` went
@@ -290,6 +292,14 @@ pub enum Verb {
     /// Commands that are being tried out
     #[command(subcommand)]
     Alpha(Named<Alpha>),
+    /// About hoist itself.
+    #[command(flatten)]
+    Itself(Itself),
+}
+
+/// Verbs about hoist itself.
+#[derive(Debug, Subcommand)]
+pub enum Itself {
     /// Look at this machine: what hoist needs, and what mends it
     Doctor(Named<Doctor>),
     /// Print the version

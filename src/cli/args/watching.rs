@@ -29,6 +29,14 @@ pub struct Stats {
     pub no_trunc: bool,
 }
 
+/// `dash`
+#[derive(Debug, Args)]
+pub struct Dash {
+    /// Show all projects, not only the one here
+    #[arg(short, long)]
+    pub all: bool,
+}
+
 /// `timings`
 #[derive(Debug, Args)]
 pub struct Timings {

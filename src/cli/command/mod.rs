@@ -11,6 +11,7 @@ mod container;
 mod container_run;
 mod cp;
 mod create;
+mod dash;
 mod doctor;
 mod down;
 mod events;
@@ -27,6 +28,7 @@ mod logout;
 mod logs;
 mod ls;
 mod menu;
+mod network_create;
 mod overlay;
 mod pause;
 mod port;
@@ -58,7 +60,7 @@ mod watch;
 
 pub use self::refused::refused;
 
-use super::args::{Alpha, Cli, DryRun, Named, Verb};
+use super::args::{Alpha, Cli, DryRun, Itself, Named, Verb};
 use super::context::Context;
 use super::exit::{Error, Exit};
 use super::view::document;
@@ -96,6 +98,7 @@ pub fn run(context: &Context, verb: Verb) -> Result<Exit, Error> {
         Verb::Attach(Named(args)) => attach::run(context, &args),
         Verb::Cp(Named(args)) => cp::run(context, &args),
         Verb::Stats(Named(args)) => stats::run(context, &args),
+        Verb::Dash(Named(args)) => dash::run(context, &args),
         Verb::Top(Named(args)) => top::run(context, args),
         Verb::Timings(Named(args)) => timings::run(context, &args),
         Verb::Events(Named(args)) => events::run(context, &args),
@@ -128,10 +131,17 @@ pub fn run(context: &Context, verb: Verb) -> Result<Exit, Error> {
         Verb::Load(Named(args)) => images::load(context, &args),
         Verb::Import(Named(args)) => images::import(context, &args),
         Verb::Tag(Named(args)) => images::tag(context, &args),
-        Verb::Doctor(Named(args)) => doctor::run(context, &args),
-        Verb::Version(Named(args)) => version::run(context, &args),
-        Verb::Completion(Named(args)) => selfhelp::completion(context, &args),
-        Verb::Man(Named(args)) => selfhelp::man(context, &args),
+        Verb::Itself(verb) => itself(context, verb),
+    }
+}
+
+/// Runs a verb about hoist itself.
+fn itself(context: &Context, verb: Itself) -> Result<Exit, Error> {
+    match verb {
+        Itself::Doctor(Named(args)) => doctor::run(context, &args),
+        Itself::Version(Named(args)) => version::run(context, &args),
+        Itself::Completion(Named(args)) => selfhelp::completion(context, &args),
+        Itself::Man(Named(args)) => selfhelp::man(context, &args),
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub mod config;
 pub mod containers;
+pub mod dash;
 pub mod disk;
 pub mod document;
 pub mod error;

@@ -16,7 +16,7 @@
 mod agent;
 mod cgroups;
 mod snapshot;
-mod terminal;
+pub mod terminal;
 
 use agent::Request;
 use snapshot::Snapshot;

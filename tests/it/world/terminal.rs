@@ -10,6 +10,43 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+/// A screen without what is another each time: ages, times, sizes, shares, heights of a line of values. Blanks count once.
+pub fn steady(screen: &str) -> String {
+    let screen = screen.replace("Less than a second", "0 seconds");
+    let lines = screen.lines().map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let kept = words.iter().enumerate().filter_map(|(at, word)| {
+            let next = words.get(at + 1).copied().unwrap_or_default();
+            steady_word(word, next)
+        });
+        kept.collect::<Vec<_>>().join(" ") + "\n"
+    });
+    lines.collect()
+}
+
+/// A word as it is each time, if it is to be there at all.
+fn steady_word(word: &str, next: &str) -> Option<String> {
+    let is_number = |text: &str| text.parse::<f64>().is_ok();
+    if word.chars().all(|c| ('▁'..='█').contains(&c)) {
+        return None;
+    }
+    if is_number(word) && next.starts_with("second") {
+        return Some("*".to_owned());
+    }
+    if matches!(word, "second" | "seconds") {
+        return Some("seconds".to_owned());
+    }
+    let units = ["%", "KiB", "MiB", "GiB", "B", "s"];
+    let unit = units
+        .iter()
+        .find(|unit| word.strip_suffix(**unit).is_some_and(is_number));
+    match unit {
+        Some(&("KiB" | "MiB" | "GiB" | "B")) => Some("*B".to_owned()),
+        Some(unit) => Some(format!("*{unit}")),
+        None => Some(word.to_owned()),
+    }
+}
+
 /// A running command and its screen.
 pub struct Terminal {
     master: std::fs::File,
@@ -103,6 +140,41 @@ impl Terminal {
     #[track_caller]
     pub fn shows(&self, text: &str) -> String {
         self.until(text, |screen| screen.contains(text))
+    }
+
+    /// Waits until the screen is the one of `tests/fixtures/screens/NAME.txt`, but for what is another each time
+    /// ([`steady`]). `HOIST_RECORD=1` writes what the screen is once it stands still.
+    #[track_caller]
+    pub fn snapshot(&self, name: &str) {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/screens");
+        let file = std::path::PathBuf::from(format!("{folder}/{name}.txt"));
+        if std::env::var_os("HOIST_RECORD").is_some() {
+            let screen = self.when_still();
+            std::fs::create_dir_all(folder).expect("the sources are ours");
+            std::fs::write(&file, screen).expect("the sources are ours");
+        }
+        let wanted = std::fs::read_to_string(&file).unwrap_or_default();
+        let deadline = Instant::now() + patience();
+        while steady(&self.screen()) != wanted {
+            if Instant::now() > deadline {
+                let seen = steady(&self.screen());
+                panic!("{name} is not\n{wanted}\nbut\n{seen}");
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// The screen once it has been the same for a while.
+    fn when_still(&self) -> String {
+        let (mut last, mut since) = (String::new(), Instant::now());
+        while since.elapsed() < Duration::from_secs(3) {
+            let screen = steady(&self.screen());
+            if screen != last {
+                (last, since) = (screen, Instant::now());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        last
     }
 
     /// Types.
