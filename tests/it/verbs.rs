@@ -368,6 +368,7 @@ fn a_dry_run_changes_nothing_whatever_the_verb() {
         &["wait", "db"],
         &["container", "rm", "-f", "vb-db-1"],
         &["volume", "create", "new"],
+        &["network", "create", "new"],
         &["network", "rm", "vb_default"],
     ] {
         world.hoist(&[&["--dry-run"], words].concat()).ok();
@@ -524,4 +525,30 @@ fn inspect_tells_the_last_five_probes() {
         assert!(probe["Start"].as_str() < probe["End"].as_str());
     }
     down(&world);
+}
+
+#[test]
+fn a_network_that_is_made_by_hand_serves_projects_and_outlives_them() {
+    let world = World::new("verbs-network");
+    world.write(
+        "compose.yaml",
+        "name: user\nservices: {web: {image: host, init: true, command: [sleep, '1000'], networks: [shared]}}\n\
+         networks: {shared: {name: shared, external: true}}\n",
+    );
+    let create = ["network", "create", "--subnet", "10.77.0.0/24", "shared"];
+    assert_eq!(world.hoist(&create).ok().stdout, "shared\n");
+    let again = world.hoist(&create).ended(1);
+    assert!(
+        again.stderr.contains("hoist network inspect shared"),
+        "{}",
+        again.stderr
+    );
+    world.hoist(&["up", "-d"]).ok();
+    let address = world.hoist(&["exec", "-T", "web", "ip", "-4", "-o", "addr"]);
+    assert!(address.ok().stdout.contains("10.77.0."));
+    world.hoist(&["down", "-t", "0"]).ok();
+    let list = world.hoist(&["network", "ls", "-q"]).ok().stdout;
+    assert_eq!(list, "shared\n");
+    world.hoist(&["network", "rm", "shared"]).ok();
+    world.assert_no_trace();
 }

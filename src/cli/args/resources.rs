@@ -11,6 +11,8 @@ pub enum Network {
     /// List networks
     #[command(alias = "list")]
     Ls(List),
+    /// Make a network, for projects that name it as `external`
+    Create(CreateNetwork),
     /// Show all that is known of networks
     Inspect(Inspect),
     /// Remove networks that no container is on
@@ -167,6 +169,37 @@ pub struct CreateVolume {
     /// Set a label; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub label: Vec<String>,
+}
+
+/// `network create`
+#[derive(Debug, Args)]
+pub struct CreateNetwork {
+    /// Name
+    pub name: String,
+    /// Driver
+    #[arg(short, long, value_name = "DRIVER", default_value = "bridge")]
+    pub driver: String,
+    /// Without a way to the outside
+    #[arg(long)]
+    pub internal: bool,
+    /// With IPv6 addresses, too
+    #[arg(long)]
+    pub ipv6: bool,
+    /// Addresses of the network (`10.5.0.0/16`); may be repeated
+    #[arg(long, value_name = "SUBNET")]
+    pub subnet: Vec<String>,
+    /// Address of this machine in the subnet at the same place
+    #[arg(long, value_name = "ADDRESS", requires = "subnet")]
+    pub gateway: Vec<String>,
+    /// Part of the subnet at the same place that containers get their addresses from
+    #[arg(long, value_name = "SUBNET", requires = "subnet")]
+    pub ip_range: Vec<String>,
+    /// Set a label; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub label: Vec<String>,
+    /// Set an option of the driver; may be repeated
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    pub opt: Vec<String>,
 }
 
 /// `project rm`

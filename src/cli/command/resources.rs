@@ -40,6 +40,7 @@ pub fn network(context: &Context, args: Network) -> Result<Exit, Error> {
                 &NETWORKS.fitted(&rows, &form, context.view.columns())?,
             )
         }
+        Network::Create(args) => super::network_create::run(context, &args),
         Network::Inspect(args) => {
             let list = engine::networks(&engine)?;
             let find = |name: &str| list.iter().find(|it| it.name.as_str() == name);
