@@ -35,6 +35,7 @@ pub fn down(
                 text: format!("no resource of project `{project}` found to remove"),
             },
             cause: String::new(),
+            until: None,
         });
         return Ok(UpReply::Done);
     }

@@ -351,6 +351,7 @@ fn tell(one: &Provided, what: What, on_event: &mut dyn FnMut(&Event)) {
         },
         what,
         cause: String::new(),
+        until: None,
     });
 }
 

@@ -213,6 +213,7 @@ pub(super) fn event(image: &str, what: What, cause: &str) -> Event {
         subject: Subject::Image(image.to_owned()),
         what,
         cause: cause.to_owned(),
+        until: None,
     }
 }
 

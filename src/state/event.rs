@@ -14,6 +14,9 @@ pub struct Event {
     /// Why, in words for a user (`image changed`), empty if evident.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub cause: String,
+    /// When it ends at the latest, nanoseconds since the epoch: a stop that takes longer than its grace is a kill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<i64>,
 }
 
 /// What an event is about.

@@ -130,6 +130,7 @@ mod tests {
             subject: Subject::Project,
             what: What::Created,
             cause: String::new(),
+            until: None,
         }
     }
 

@@ -277,6 +277,17 @@ fn completions_and_man_pages_know_every_verb() {
         let script = shop.output(&format!("completion {shell}"));
         assert!(script.contains("remove-orphans"), "{shell}");
     }
+    // Names of services are asked for where they can stand, and there is a function that tells them.
+    let zsh = shop.output("completion zsh");
+    for argument in ["'*::services", "':service", "'--exit-code-from="] {
+        let mut lines = zsh.lines().filter(|line| line.starts_with(argument));
+        assert!(
+            lines.all(|line| line.contains(":_hoist_services'")),
+            "{argument}"
+        );
+    }
+    let (before, call) = zsh.split_once("\nif [ ").expect("it ends in a call");
+    assert!(before.contains("\n_hoist_services() {\n") && call.contains("compdef _hoist hoist"));
     assert_eq!(shop.output("man pages/man1"), "");
     for page in ["hoist.1", "hoist-up.1", "hoist-exec.1"] {
         let text = std::fs::read_to_string(shop.path().join("pages/man1").join(page));

@@ -16,17 +16,40 @@ pub fn completion(context: &Context, args: &Completion) -> Result<Exit, Error> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "hoist", &mut script);
     let script = String::from_utf8_lossy(&script).into_owned();
-    show(context, &(script + services(args.shell)))
+    let script = match args.shell {
+        Shell::Bash => script + BASH,
+        Shell::Zsh => zsh(&script),
+        Shell::Fish => script + FISH,
+    };
+    show(context, &script)
 }
 
-/// What offers the names of the project's services after a command that takes them.
-fn services(shell: Shell) -> &'static str {
-    match shell {
-        Shell::Bash => BASH,
-        Shell::Zsh => "",
-        Shell::Fish => FISH,
+/// Offers the names of the project's services where one is expected: as arguments, and as values of flags.
+fn zsh(script: &str) -> String {
+    let names_one = |line: &str| {
+        let argument = line.split(" -- ").next().unwrap_or_default();
+        let argument = argument.trim_start_matches(['\'', '*', ':']);
+        matches!(argument, "service" | "services") || line.contains(":SERVICE:")
+    };
+    let lines = script.lines().map(|line| match names_one(line) {
+        true => line.replace(":_default'", ":_hoist_services'") + "\n",
+        false => line.to_owned() + "\n",
+    });
+    let script: String = lines.collect();
+    // The end of the script calls what stands before it.
+    match script.rsplit_once("\nif [ ") {
+        Some((all, call)) => format!("{all}{ZSH}\nif [ {call}"),
+        None => script,
     }
 }
+
+const ZSH: &str = r#"
+_hoist_services() {
+    local -a names
+    names=(${(f)"$(_call_program services hoist config --services 2>/dev/null)"})
+    _describe -t services 'service' names
+}
+"#;
 
 const BASH: &str = r#"
 _hoist_with_services() {

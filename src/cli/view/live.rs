@@ -239,7 +239,11 @@ impl Picture {
             other => plain::colour(other),
         };
         let pad = name - style::width(&row.id);
+        let left = row
+            .killed
+            .map(|at| ((at - self.now).max(0) + 999_999_999) / 1_000_000_000);
         let detail = match (row.detail.is_empty(), row.phase) {
+            _ if left.is_some() => left.map_or_else(String::new, countdown),
             (true, _) => String::new(),
             (false, Phase::Failed) => format!(": {}", row.detail),
             (false, _) => format!(" ({})", row.detail),
@@ -302,6 +306,14 @@ impl Picture {
 
     fn pick(&self, unicode: &'static str, ascii: &'static str) -> &'static str {
         if self.unicode { unicode } else { ascii }
+    }
+}
+
+/// How long a container may still take to stop.
+fn countdown(seconds: i64) -> String {
+    match seconds {
+        0 => " (killing it)".to_owned(),
+        seconds => format!(" (kill in {seconds}s)"),
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Row {
     pub since: i64,
     /// When the last thing was done, if nothing is being done now.
     pub until: Option<i64>,
+    /// When what is being done ends in a kill.
+    pub killed: Option<i64>,
 }
 
 /// All resources, in the order they were first heard of.
@@ -59,10 +61,12 @@ impl Rows {
                 phase,
                 since: event.time,
                 until,
+                killed: None,
             });
         row.text = text(&event.what);
         row.phase = phase;
         row.until = until;
+        row.killed = event.until.filter(|_| event.what == What::Stopping);
         let detail = detail(event);
         // `Created` follows `Creating (image changed)` without repeating why
         if !detail.is_empty() || phase == Phase::Failed {
@@ -223,6 +227,7 @@ pub(super) mod tests {
             },
             what,
             cause: String::new(),
+            until: None,
         }
     }
 

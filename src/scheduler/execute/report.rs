@@ -85,6 +85,7 @@ impl<'a> Report<'a> {
             subject,
             what,
             cause: cause.to_owned(),
+            until: None,
         });
     }
 }

@@ -240,6 +240,7 @@ impl Project {
             subject,
             what,
             cause: cause.to_owned(),
+            until: None,
         });
     }
 
@@ -256,6 +257,7 @@ impl Project {
             subject: Subject::Project,
             what: What::Warning { text },
             cause: String::new(),
+            until: None,
         });
     }
 

@@ -12,6 +12,7 @@ use super::summary;
 use crate::id::ServiceName;
 use crate::scheduler::action::Action;
 use crate::scheduler::execute::{Cancel, ExecuteError, HostError, execute};
+use crate::scheduler::plan::Plan;
 use crate::scheduler::reconcile::Verb;
 use crate::state::event::{Event, Subject, What};
 use std::cell::{Cell, RefCell};
@@ -200,7 +201,9 @@ impl Verbs {
         for text in news.into_iter().chain(job.plan.warnings.iter().cloned()) {
             sink(warning(self.project.now(), text));
         }
-        let executed = execute(&job.plan, &job.host, job.walk, cancel, sink).await;
+        let mut dated = dated(&self.project, &job.plan, sink);
+        let executed = execute(&job.plan, &job.host, job.walk, cancel, &mut dated).await;
+        drop(dated);
         for text in job.host.take_warnings() {
             sink(warning(self.project.now(), text));
         }
@@ -286,6 +289,31 @@ fn renamed<'a>(run: &'a Run, sink: Sink<'a>) -> impl FnMut(Event) + 'a {
     }
 }
 
+/// Stops say when they end in a kill.
+fn dated<'a>(project: &'a Project, plan: &'a Plan, sink: Sink<'a>) -> impl FnMut(Event) + 'a {
+    move |mut event| {
+        if let (What::Stopping, Subject::Container { id, .. }) = (&event.what, &event.subject) {
+            let grace = plan.steps().find_map(|(_, node)| match &node.action {
+                Action::StopContainer { container, timeout } if container.id.as_str() == id => {
+                    Some(*timeout)
+                }
+                _ => None,
+            });
+            let own = || {
+                project
+                    .all()
+                    .into_iter()
+                    .find(|it| it.record.id.as_str() == id)
+            };
+            let own = || own().map(|it| it.record.launch.grace);
+            let grace = grace.flatten().or_else(own).map(|it| it.as_nanos());
+            let grace = grace.and_then(|it| i64::try_from(it).ok());
+            event.until = grace.map(|grace| event.time.saturating_add(grace));
+        }
+        sink(event);
+    }
+}
+
 /// A host's error for the client.
 pub(super) fn failure(error: &HostError) -> Failure {
     let mut failure = Failure::new(error);
@@ -324,5 +352,6 @@ pub(super) fn warning(time: i64, text: String) -> Event {
         subject: Subject::Project,
         what: What::Warning { text },
         cause: String::new(),
+        until: None,
     }
 }

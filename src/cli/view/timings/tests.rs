@@ -17,6 +17,7 @@ fn events(all: &[(i64, Subject, What)]) -> Vec<Event> {
         subject: subject.clone(),
         what: what.clone(),
         cause: String::new(),
+        until: None,
     };
     all.iter().map(event).collect()
 }
