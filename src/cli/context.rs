@@ -8,10 +8,12 @@ use super::view::progress::Progress;
 use crate::compose::Cache;
 use crate::compose::LoadOptions;
 use crate::compose::Loaded;
+use crate::compose::Resolved;
 use crate::compose::Written;
 use crate::compose::diagnostic::Diagnostics;
 use crate::compose::diagnostic::did_you_mean;
 use crate::compose::load;
+use crate::compose::load_resolved;
 use crate::compose::load_written;
 use crate::compose::project_name;
 use crate::engine;
@@ -128,6 +130,13 @@ impl Context {
         let loaded = load(options).map_err(|found| Error::Compose(Box::new(found)))?;
         self.view.warnings(&loaded.warnings, &loaded.sources);
         Ok(loaded)
+    }
+
+    /// Loads the canonical tree alone, and shows warnings.
+    pub fn load_resolved(&self, options: &LoadOptions) -> Result<Resolved, Error> {
+        let resolved = load_resolved(options).map_err(|found| Error::Compose(Box::new(found)))?;
+        self.view.warnings(&resolved.warnings, &resolved.sources);
+        Ok(resolved)
     }
 
     /// Loads the files with their variables as they are written, and shows warnings.

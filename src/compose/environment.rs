@@ -101,7 +101,7 @@ fn below(service: &mut Node, key: &str, variables: Vec<(String, String, Span)>) 
     if variables.is_empty() {
         return;
     }
-    let mut map = Map::new();
+    let mut map = Map::default();
     for (name, value, span) in variables {
         let value = Node::text(value, span);
         map.insert(name, Entry { key: span, value });

@@ -11,16 +11,14 @@
 
 use super::LoadOptions;
 use super::Loaded;
+use super::Resolved;
 use super::canonical::Canonical;
 use super::canonical::Written;
-use super::clash;
 use super::conform::conform;
 use super::conform::structure;
 use super::consistency;
-use super::diagnostic::Diagnostic;
 use super::diagnostic::Diagnostics;
 use super::diagnostic::Report;
-use super::diagnostic::Severity;
 use super::discover;
 use super::discover::Setup;
 use super::environment;
@@ -33,8 +31,6 @@ use super::profiles::Disabled;
 use super::profiles::Selection;
 use super::schema::DOCUMENT;
 use super::source;
-use super::source::Span;
-use super::support;
 use super::tree::Forest;
 use super::tree::Scope;
 use super::used;
@@ -50,46 +46,49 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, Diagnostics> {
     let mut loader = Loader {
         forest: Forest::new(options),
     };
-    let canonical = loader.canonical();
+    let found = loader.canonical();
     let mut unrunnable = Report::default();
-    let project = canonical.as_ref().map(|(canonical, wanted)| {
-        let project = parse::project(canonical, &mut unrunnable);
-        support::check(&canonical.root, &mut unrunnable);
-        clash::check(&canonical.root, &mut unrunnable);
-        let spoilt = spoilt(&canonical.root, wanted);
-        for report in [&mut unrunnable, &mut loader.forest.report] {
-            report.soften(|problem| is_elsewhere(problem, wanted, &spoilt));
-        }
+    let project = found.as_ref().map(|found| {
+        let project = parse::project(&found.0, &mut unrunnable);
+        loader.forest.judge(found, &mut unrunnable);
         project
     });
-    let Forest {
-        sources,
-        mut report,
-        origins,
-        ..
-    } = loader.forest;
-    match (canonical, project) {
-        (Some((canonical, _)), Some(project)) if !report.has_errors() => {
-            let (errors, warnings): (Vec<_>, Vec<_>) = unrunnable
-                .into_sorted(&sources)
-                .into_iter()
-                .partition(|problem| problem.severity == Severity::Error);
-            report.extend(warnings);
-            Ok(Loaded {
-                canonical,
-                project,
-                warnings: report.into_sorted(&sources),
-                unrunnable: errors,
-                sources,
-                origins,
-            })
-        }
-        _ => {
-            report.extend(unrunnable.into_sorted(&sources));
-            let list = report.into_sorted(&sources);
-            Err(Diagnostics { list, sources })
-        }
+    let (Some((canonical, _)), Some(project)) = (found, project) else {
+        return Err(loader.forest.refuse(unrunnable));
+    };
+    let (warnings, errors) = loader.forest.settle(unrunnable)?;
+    Ok(Loaded {
+        canonical,
+        project,
+        warnings,
+        unrunnable: errors,
+        sources: loader.forest.sources,
+        origins: loader.forest.origins,
+    })
+}
+
+/// Loads the canonical tree alone; see [`super::load_resolved`].
+pub fn resolved(options: &LoadOptions) -> Result<Resolved, Diagnostics> {
+    let mut loader = Loader {
+        forest: Forest::new(options),
+    };
+    let found = loader.canonical();
+    let mut unrunnable = Report::default();
+    let Some(found) = found else {
+        return Err(loader.forest.refuse(unrunnable));
+    };
+    loader.forest.judge(&found, &mut unrunnable);
+    if loader.forest.report.has_errors() {
+        // Who mends these wants to know of the others, too.
+        parse::project(&found.0, &mut unrunnable);
+        loader.forest.soften(&found, &mut unrunnable);
     }
+    let (warnings, _) = loader.forest.settle(unrunnable)?;
+    Ok(Resolved {
+        canonical: found.0,
+        warnings,
+        sources: loader.forest.sources,
+    })
 }
 
 /// Loads a project without replacing its variables; see [`super::load_written`].
@@ -111,36 +110,6 @@ pub fn written(options: &LoadOptions) -> Result<Written, Diagnostics> {
             Err(Diagnostics { list, sources })
         }
     }
-}
-
-/// Whether a problem is about a service that nobody asked for.
-fn is_elsewhere(problem: &Diagnostic, wanted: &HashSet<String>, spoilt: &HashSet<Span>) -> bool {
-    let spoils = |at: Span| {
-        spoilt
-            .iter()
-            .any(|span| span.source == at.source && span.start <= at.start && at.end <= span.end)
-    };
-    let service = problem.service.as_ref();
-    service.is_some_and(|service| !wanted.contains(service)) && !problem.primary.is_some_and(spoils)
-}
-
-/// The places of broken values in services that are wanted: they may have been broken in another one.
-fn spoilt(root: &Node, wanted: &HashSet<String>) -> HashSet<Span> {
-    fn below(node: &Node, found: &mut HashSet<Span>) {
-        if node.is_broken() {
-            found.insert(node.span);
-        }
-        node.items().iter().for_each(|item| below(item, found));
-        node.entries()
-            .for_each(|(_, entry)| below(&entry.value, found));
-    }
-    let mut found = HashSet::new();
-    for (name, entry) in root.get("services").into_iter().flat_map(Node::entries) {
-        if wanted.contains(name) {
-            below(&entry.value, &mut found);
-        }
-    }
-    found
 }
 
 /// Finds the name of the project; see [`super::project_name`].

@@ -53,6 +53,7 @@ mod trail;
 mod tree;
 mod used;
 mod variables;
+mod verdict;
 pub mod yaml;
 
 pub use canonical::Canonical;
@@ -185,9 +186,25 @@ impl Loaded {
     }
 }
 
+/// A project as a tree, and what is worth saying about it.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    /// All that is written, in canonical form.
+    pub canonical: Canonical,
+    /// Warnings, sorted by place.
+    pub warnings: Vec<Diagnostic>,
+    /// What their places point into.
+    pub sources: SourceMap,
+}
+
 /// Loads a project from its files. All errors and warnings come back at once.
 pub fn load(options: &LoadOptions) -> Result<Loaded, Diagnostics> {
     load::load(options)
+}
+
+/// Loads no more than the canonical tree, with all checks; the engine's view of it is not made.
+pub fn load_resolved(options: &LoadOptions) -> Result<Resolved, Diagnostics> {
+    load::resolved(options)
 }
 
 /// Loads the files as they are written, merged and in their places, with all variables still there.

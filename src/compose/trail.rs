@@ -31,7 +31,11 @@ impl Trail {
     /// Goes to an item of a list.
     pub fn index(&mut self, index: usize) -> Mark {
         let mark = Mark(self.0.len());
-        write!(self.0, "[{index}]").expect("writing to a text cannot fail");
+        // Most lists are short, and this is done for each item of each list, several times.
+        match u8::try_from(index) {
+            Ok(digit @ 0..=9) => self.0.extend(['[', char::from(b'0' + digit), ']']),
+            _ => write!(self.0, "[{index}]").expect("writing to a text cannot fail"),
+        }
         mark
     }
 

@@ -47,6 +47,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "compose::Variable",
             "compose::Written",
             "compose::load_written",
+            "compose::load_resolved",
+            "compose::Resolved",
             "state::event",
         ],
     ),

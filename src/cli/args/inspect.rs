@@ -218,6 +218,14 @@ pub struct Config {
 }
 
 impl Config {
+    /// Whether something about the project is asked for, not the project itself.
+    pub fn asks_for_part(&self) -> bool {
+        let lists =
+            self.list_services || self.volumes || self.networks || self.models || self.images;
+        let rest = self.profiles || self.environment || self.graph;
+        lists || rest || self.explain.is_some() || self.hash.is_some()
+    }
+
     /// Whether a program reads what is printed.
     pub fn wants_json(&self) -> bool {
         self.format == Some(ConfigFormat::Json)

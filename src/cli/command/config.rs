@@ -16,17 +16,19 @@ use crate::compose::yaml::Node;
 use crate::engine;
 use crate::id::ServiceName;
 use std::collections::BTreeSet;
+use std::mem::ManuallyDrop;
 
 /// Checks the file and prints it, or a part of it.
 pub fn run(context: &Context, args: &Config) -> Result<Exit, Error> {
     check_format(args)?;
     let options = options(context, args)?;
-    let text = match args.no_interpolate || args.variables {
-        true => written(context, args, &options)?,
-        false => {
+    let text = match () {
+        () if args.no_interpolate || args.variables => written(context, args, &options)?,
+        () if args.asks_for_part() => {
             let loaded = context.load(&options)?;
-            text(context, args, loaded)?
+            part(args, &loaded)?
         }
+        () => whole(context, args, &options)?,
     };
     // As with docker compose, a part that is asked for is printed all the same.
     if text.is_empty() && args.quiet {
@@ -111,8 +113,9 @@ fn written(context: &Context, args: &Config, options: &LoadOptions) -> Result<St
     })
 }
 
-fn text(context: &Context, args: &Config, mut loaded: Loaded) -> Result<String, Error> {
-    if let Some(text) = names(args, &loaded) {
+/// What is asked about the project.
+fn part(args: &Config, loaded: &Loaded) -> Result<String, Error> {
+    if let Some(text) = names(args, loaded) {
         return Ok(text);
     }
     if args.environment {
@@ -122,20 +125,25 @@ fn text(context: &Context, args: &Config, mut loaded: Loaded) -> Result<String, 
         ));
     }
     if let Some(path) = &args.explain {
-        return explain::explain(&loaded, path)
+        return explain::explain(loaded, path)
             .map_err(|error| Error::hinted(error.to_string(), error.hint()));
     }
     if let Some(wanted) = &args.hash {
-        return hashes(wanted, &loaded);
+        return hashes(wanted, loaded);
     }
-    if args.graph {
-        return Ok(graph(args.format, &loaded));
-    }
-    pin(context, args, &mut loaded.canonical.root)?;
+    Ok(graph(args.format, loaded))
+}
+
+/// The project as it is printed.
+fn whole(context: &Context, args: &Config, options: &LoadOptions) -> Result<String, Error> {
+    // What ends with the process is not taken apart before: of a large project that is a good part of the time.
+    let mut resolved = ManuallyDrop::new(context.load_resolved(options)?);
+    let canonical = &mut resolved.canonical;
+    pin(context, args, &mut canonical.root)?;
     Ok(match args.format {
         _ if args.quiet => String::new(),
-        Some(ConfigFormat::Json) => render::json(&loaded.canonical),
-        _ => render::yaml(&loaded.canonical),
+        Some(ConfigFormat::Json) => render::json(canonical),
+        _ => render::yaml(canonical),
     })
 }
 

@@ -17,7 +17,7 @@ use super::yaml::Node;
 
 /// Checks the services that are on; `disabled` are those that are not.
 pub fn check(root: &Node, disabled: &[Disabled], report: &mut Report) {
-    let empty = Map::new();
+    let empty = Map::default();
     let services = root
         .get("services")
         .and_then(Node::as_map)

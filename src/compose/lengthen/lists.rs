@@ -31,7 +31,7 @@ pub fn names(node: &mut Node, meaning: impl Fn(Span) -> Value) {
     {
         return;
     }
-    let mut map = Map::new();
+    let mut map = Map::default();
     for item in items.drain(..) {
         let (key, value) = (item.span, meaning(item.span));
         if let Value::String(name) = item.value {

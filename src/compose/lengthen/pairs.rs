@@ -16,7 +16,7 @@ pub fn pairs(node: &mut Node) {
     if !items.iter().all(text) {
         return;
     }
-    let mut map = Map::new();
+    let mut map = Map::default();
     for mut item in items.drain(..) {
         let Value::String(text) = &item.value else {
             continue;

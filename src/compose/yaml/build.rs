@@ -96,9 +96,10 @@ impl Builder<'_> {
             Event::Scalar(text, style, anchor, tag) => {
                 let mut node = Node::new(Value::Null, span);
                 let plain = style == ScalarStyle::Plain;
+                let merges = plain && text == "<<";
                 node.tag = tag.as_deref().and_then(directive);
-                node.value = typed(text.as_ref(), plain, tag.as_deref(), node.tag);
-                self.finish(node, anchor, plain && text == "<<")
+                node.value = typed(text, plain, tag.as_deref(), node.tag);
+                self.finish(node, anchor, merges)
             }
             Event::SequenceStart(anchor, tag) => {
                 self.open(Value::List(Vec::new()), anchor, tag.as_deref(), span)
@@ -201,19 +202,19 @@ impl Builder<'_> {
             return;
         };
         let Some(key) = parent.key.take() else {
-            let text = node.as_str().map(str::to_owned);
-            if text.is_none() {
-                let shown = node.scalar().unwrap_or_else(|| node.kind().to_owned());
-                self.report
-                    .error("key-not-a-string", format!("key `{shown}` is not a text"))
-                    .at(node.span)
-                    .hint(format!("write it in quotes: `\"{shown}\"`"));
-            }
-            parent.key = Some(Key {
-                text,
-                merge,
-                span: node.span,
-            });
+            let span = node.span;
+            let text = match node.value {
+                Value::String(text) => Some(text),
+                _ => {
+                    let shown = node.scalar().unwrap_or_else(|| node.kind().to_owned());
+                    self.report
+                        .error("key-not-a-string", format!("key `{shown}` is not a text"))
+                        .at(span)
+                        .hint(format!("write it in quotes: `\"{shown}\"`"));
+                    None
+                }
+            };
+            parent.key = Some(Key { text, merge, span });
             return;
         };
         if key.merge {

@@ -51,8 +51,8 @@ pub enum Value {
     Map(Box<Map>),
 }
 
-/// A mapping.
-pub type Map = IndexMap<String, Entry>;
+/// A mapping. Its hashes are quick and, so that no file can be made to slow them down, other ones in each process.
+pub type Map = IndexMap<String, Entry, foldhash::fast::RandomState>;
 
 /// One entry of a mapping.
 #[derive(Debug, Clone, PartialEq)]

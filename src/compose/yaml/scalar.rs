@@ -2,6 +2,7 @@
 
 use super::Tag;
 use super::Value;
+use std::borrow::Cow;
 
 /// A number as Go's `%v` prints it.
 pub fn format_float(value: f64) -> String {
@@ -24,41 +25,47 @@ pub fn format_float(value: f64) -> String {
 
 /// The value of a scalar, from its style and tags.
 pub fn typed(
-    text: &str,
+    text: Cow<'_, str>,
     plain: bool,
     tag: Option<&saphyr_parser::Tag>,
     directive: Option<Tag>,
 ) -> Value {
     let core = tag.filter(|tag| tag.is_yaml_core_schema());
-    match core.map(|tag| tag.suffix.as_str()) {
-        Some("str" | "binary") => Value::String(text.to_owned()),
-        Some(_) => resolve(text),
-        None if plain && (tag.is_none() || directive.is_some()) => resolve(text),
-        None => Value::String(text.to_owned()),
-    }
+    let resolves = match core.map(|tag| tag.suffix.as_str()) {
+        Some("str" | "binary") => false,
+        Some(_) => true,
+        None => plain && (tag.is_none() || directive.is_some()),
+    };
+    let other = resolves.then(|| other_than_text(&text)).flatten();
+    other.unwrap_or_else(|| Value::String(text.into_owned()))
 }
 
-/// The type of a plain scalar, by Go's YAML rules.
+/// The value of a plain scalar, by Go's YAML rules.
 pub fn resolve(text: &str) -> Value {
-    match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "true" | "True" | "TRUE" => return Value::Bool(true),
-        "false" | "False" | "FALSE" => return Value::Bool(false),
-        ".nan" | ".NaN" | ".NAN" => return Value::Float(f64::NAN),
-        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => {
-            return Value::Float(f64::INFINITY);
-        }
-        "-.inf" | "-.Inf" | "-.INF" => return Value::Float(f64::NEG_INFINITY),
-        _ => {}
-    }
+    other_than_text(text).unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+/// What a plain scalar is if it is no text.
+fn other_than_text(text: &str) -> Option<Value> {
+    let special = match text {
+        "" | "~" | "null" | "Null" | "NULL" => Value::Null,
+        "true" | "True" | "TRUE" => Value::Bool(true),
+        "false" | "False" | "FALSE" => Value::Bool(false),
+        ".nan" | ".NaN" | ".NAN" => Value::Float(f64::NAN),
+        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => Value::Float(f64::INFINITY),
+        "-.inf" | "-.Inf" | "-.INF" => Value::Float(f64::NEG_INFINITY),
+        _ => return number(text),
+    };
+    Some(special)
+}
+
+fn number(text: &str) -> Option<Value> {
     let numeric = text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
     if !numeric || text.len() > 64 {
-        return Value::String(text.to_owned());
+        return None;
     }
     let bare = text.replace('_', "");
-    integer(&bare)
-        .or_else(|| float(&bare))
-        .unwrap_or_else(|| Value::String(text.to_owned()))
+    integer(&bare).or_else(|| float(&bare))
 }
 
 fn integer(text: &str) -> Option<Value> {
