@@ -108,8 +108,10 @@ impl Rolling<'_> {
             };
         }
         if self.keep {
-            for leaving in turns.iter().flat_map(|turn| &turn.place.leaving) {
-                plan.add(remove(leaving), leaving.cause.clone(), &before);
+            for turn in turns {
+                for leaving in &turn.place.leaving {
+                    plan.add(turn.remove(leaving), leaving.cause.clone(), &before);
+                }
             }
         }
         before
@@ -189,16 +191,9 @@ impl Rolling<'_> {
                 chain.add(action, leaving.cause.clone());
             }
             if !self.keep {
-                chain.add(remove(leaving), leaving.cause.clone());
+                chain.add(turn.remove(leaving), leaving.cause.clone());
             }
         }
-    }
-}
-
-fn remove(leaving: &Leaving<'_>) -> Action {
-    Action::RemoveContainer {
-        container: leaving.container.reference(),
-        volumes: false,
     }
 }
 
@@ -213,6 +208,17 @@ struct Turn<'t> {
     after: Vec<Step>,
     /// How long the old container may take to stop.
     timeout: Option<Duration>,
+    /// The anonymous volumes of the old container go with it, unless the new one has them.
+    volumes: bool,
+}
+
+impl Turn<'_> {
+    fn remove(&self, leaving: &Leaving<'_>) -> Action {
+        Action::RemoveContainer {
+            container: leaving.container.reference(),
+            volumes: self.volumes,
+        }
+    }
 }
 
 /// Steps of which each needs the one before.
@@ -263,6 +269,7 @@ impl<'a> Builder<'_, 'a> {
                 },
                 after,
                 timeout: self.context.options.timeout,
+                volumes: self.up.renew_anonymous_volumes && place.create.is_some(),
             });
         }
         if turns.is_empty() {
@@ -301,6 +308,7 @@ pub(super) fn back(context: &Context<'_>) -> Plan {
                     beside: update.start_first && place.existing.is_some_and(|c| c.apart),
                     after: vec![],
                     timeout: context.options.timeout,
+                    volumes: true,
                 }
             })
             .collect();
