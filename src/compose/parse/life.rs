@@ -12,7 +12,7 @@ use crate::compose::model::VolumesOf;
 use crate::compose::yaml::Node;
 
 /// Drivers whose logs hoist keeps.
-const LOG_DRIVERS: [&str; 4] = ["", "json-file", "local", "none"];
+const LOG_DRIVERS: [&str; 6] = ["", "json-file", "local", "none", "journald", "syslog"];
 
 /// Reads one attribute of this topic.
 pub fn attribute(cx: &mut Context<'_>, service: &mut Service, key: &str, node: &Node) {
@@ -70,7 +70,7 @@ fn logging(cx: &mut Context<'_>, node: &Node) -> Logging {
                 cx.report
                     .error("unsupported", message)
                     .at(node.span)
-                    .hint("it has `json-file`, `local` and `none`");
+                    .hint("it has `json-file`, `local`, `none`, `journald` and `syslog`");
             }
         }
         _ => logging.options = cx.labels(node),

@@ -21,6 +21,7 @@ use super::execute::{Host, HostError, WaitOutcome};
 use super::pre_start;
 use super::supervisor::container::{Container, Phase};
 use super::supervisor::control::OneOff;
+use super::supervisor::forward;
 use super::supervisor::machine::Command;
 use super::supervisor::project::Project;
 use crate::compose::model;
@@ -230,6 +231,7 @@ impl RealHost {
         };
         self.pre_stop(&container).await;
         container.ask(|answer| Command::Stop(None, answer)).await?;
+        forward::finish(&self.project, &container).await;
         if self.keep_logs {
             kept::keep(&self.project, &container).map_err(|e| {
                 HostError::because(format!("cannot keep the log of container `{}`", of.name), e)

@@ -1,6 +1,7 @@
 //! A container as the rest of the supervisor sees it: what it is, how it does, and where to send commands.
 
 use super::control::{ContainerState, HealthState};
+use super::forward;
 use super::health::Probe;
 use super::launch::Launch;
 use super::machine::Command;
@@ -35,6 +36,8 @@ pub struct Container {
     pub kept: RefCell<LaunchFds>,
     /// How far a `LOG` probe has searched.
     pub log_seen: RefCell<Option<Seen>>,
+    /// Its log on the way to somebody else.
+    pub outlet: Option<forward::Shared>,
     /// Where its machine listens.
     pub commands: mpsc::UnboundedSender<Command>,
     /// How many wait for its health: probes hurry while somebody does.

@@ -11,6 +11,7 @@ pub use hooks::hooks;
 pub use networking::networking;
 pub use networking::sysctls;
 
+use super::forward::Forward;
 use crate::compose::model::HealthTest;
 use crate::compose::model::NamespaceOf;
 use crate::compose::model::Protocol;
@@ -81,6 +82,9 @@ pub struct Launch {
     /// How much of its output is kept.
     #[serde(default)]
     pub log: LogLimits,
+    /// Who gets its output as well.
+    #[serde(default)]
+    pub forward: Option<Forward>,
 }
 
 /// Networking of a container.

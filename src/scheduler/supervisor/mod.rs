@@ -17,6 +17,7 @@ pub mod control;
 pub mod endpoint;
 pub mod etc;
 mod exec;
+pub mod forward;
 pub mod health;
 mod jobs;
 pub mod launch;

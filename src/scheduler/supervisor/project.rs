@@ -1,6 +1,7 @@
 //! Everything a supervisor holds of its project, shared by its tasks on one thread.
 
 use super::container::{Container, Phase, Status};
+use super::forward;
 use super::launch::{Launch, Peer};
 use super::machine::Machine;
 use super::names;
@@ -143,8 +144,10 @@ impl Project {
         status: Status,
     ) -> Rc<Container> {
         let (commands, inbox) = mpsc::unbounded_channel();
+        let paths = self.paths.container(&record.id);
         let container = Rc::new(Container {
-            paths: self.paths.container(&record.id),
+            outlet: forward::outlet(&record, &paths),
+            paths,
             record,
             life: RefCell::new(life),
             status: tokio::sync::watch::Sender::new(status),
@@ -158,6 +161,7 @@ impl Project {
             .borrow_mut()
             .insert(container.record.id.clone(), container.clone());
         Machine::spawn(self.clone(), container.clone(), inbox);
+        forward::spawn(self, &container);
         container
     }
 

@@ -1,11 +1,84 @@
-//! `logging`: how much of a container's output is kept.
+//! `logging`: how much of a container's output is kept, and who gets it as well.
 
 use super::Error;
 use crate::compose::model::Service;
 use crate::runtime::shim::protocol::LogLimits;
+use crate::scheduler::supervisor::forward::{self, Address, Forward, Receiver};
+use std::path::PathBuf;
 
 /// What `up` needs to show output that nobody keeps.
 const PASSING: u64 = 64 << 10;
+
+/// Facilities of syslog, by their numbers.
+const FACILITIES: [&str; 24] = [
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv",
+    "ftp", "ntp", "security", "console", "clock", "local0", "local1", "local2", "local3", "local4",
+    "local5", "local6", "local7",
+];
+/// Where a syslog listens by UDP and TCP, unless said.
+const SYSLOG_PORT: u16 = 514;
+
+/// Whom the driver passes the log on to.
+pub fn forward(service: &Service) -> Result<Option<Forward>, Error> {
+    let logging = &service.life.logging;
+    let option = |key: &str| logging.options.get(key).map(String::as_str);
+    let wrong = |key: &str| Error::Unavailable {
+        service: service.name.to_string(),
+        key: "logging.options",
+        why: format!(
+            "`{key}: {}` makes no sense",
+            option(key).unwrap_or_default()
+        ),
+    };
+    let to = match logging.driver.as_deref() {
+        Some("journald") => Receiver::Journald,
+        Some("syslog") => Receiver::Syslog {
+            address: match option("syslog-address") {
+                None => Address::default(),
+                Some(text) => address(text).ok_or_else(|| wrong("syslog-address"))?,
+            },
+            facility: facility(option("syslog-facility").unwrap_or("daemon"))
+                .ok_or_else(|| wrong("syslog-facility"))?,
+            modern: match option("syslog-format") {
+                None | Some("" | "rfc3164") => false,
+                Some("rfc5424" | "rfc5424micro") => true,
+                Some(_) => return Err(wrong("syslog-format")),
+            },
+        },
+        _ => return Ok(None),
+    };
+    let tag = option("tag").unwrap_or("{{.ID}}").to_owned();
+    match forward::is_tag(&tag) {
+        true => Ok(Some(Forward { to, tag })),
+        false => Err(wrong("tag")),
+    }
+}
+
+fn facility(text: &str) -> Option<u8> {
+    let named = FACILITIES.iter().position(|name| *name == text);
+    let number = named.or_else(|| text.parse().ok().filter(|n| *n < FACILITIES.len()));
+    number.and_then(|n| u8::try_from(n).ok())
+}
+
+/// `udp://HOST[:PORT]`, `tcp://HOST[:PORT]`, `unix://PATH`, `unixgram://PATH`.
+fn address(text: &str) -> Option<Address> {
+    let (scheme, rest) = text
+        .split_once("://")
+        .filter(|(_, rest)| !rest.is_empty())?;
+    let with_port = || {
+        let after = rest.rsplit(']').next().unwrap_or(rest);
+        match after.contains(':') {
+            true => rest.to_owned(),
+            false => format!("{rest}:{SYSLOG_PORT}"),
+        }
+    };
+    match scheme {
+        "udp" => Some(Address::Udp(with_port())),
+        "tcp" => Some(Address::Tcp(with_port())),
+        "unix" | "unixgram" => Some(Address::Unix(PathBuf::from(rest))),
+        _ => None,
+    }
+}
 
 /// Reads driver and options. Options that only say how docker stores and labels its own files are of no concern.
 pub fn limits(service: &Service) -> Result<LogLimits, Error> {
@@ -34,6 +107,8 @@ pub fn limits(service: &Service) -> Result<LogLimits, Error> {
             },
             "tag" | "labels" | "labels-regex" | "env" | "env-regex" | "compress"
             | "max-buffer-size" => {}
+            "syslog-address" | "syslog-facility" | "syslog-format"
+                if logging.driver.as_deref() == Some("syslog") => {}
             _ => return Err(wrong()),
         }
     }

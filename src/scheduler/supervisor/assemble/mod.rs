@@ -129,6 +129,7 @@ impl Parts<'_> {
             external_links: service.external_links.clone(),
             hooks: launch::hooks(service),
             log: logging::limits(service)?,
+            forward: logging::forward(service)?,
         };
         Ok(Assembled {
             launch,
