@@ -12,7 +12,7 @@ services:
     command: [sh, -c, 'echo web begins; while :; do sleep 1000; done']
     ports: ['8080:80']
     stop_grace_period: 1s
-    depends_on: {db: {condition: service_healthy}}
+    depends_on: {db: {condition: service_healthy}, job: {condition: service_started}}
   db:
     image: host
     init: true
@@ -22,6 +22,7 @@ services:
   job:
     image: host
     command: [sh, -c, 'echo job fails; exit 3']
+    depends_on: {db: {condition: service_healthy}}
 ";
 
 fn world(name: &str) -> World {

@@ -26,6 +26,7 @@ mod compose_oracle;
 mod compose_stages;
 mod crash;
 mod dash;
+mod forward;
 mod idle;
 mod image;
 mod image_kill;

@@ -150,6 +150,7 @@ async fn supervise(
     server::Server::new(project.clone(), succession)
         .run(listener)
         .await?;
+    forward::flush(&project).await;
     project.publish_names();
     project.take_socket_away();
     project.clear_aside();

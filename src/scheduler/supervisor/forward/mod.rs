@@ -1,8 +1,10 @@
 //! Logs that go to the journal or to syslog as well: `logging.driver: journald`, `syslog`.
 //!
-//! The shim keeps the log as ever, and the supervisor reads it and passes it on. Whoever is killed, and whoever does not
-//! listen for a while: the log is there, and where passing on had come to is on disk, so what follows is passed on later. A
-//! line is sent twice if the supervisor is killed between sending and noting.
+//! The shim keeps the log as ever, and the supervisor reads it and passes it on.
+//!
+//! Invariants: the container never waits for a receiver; whoever is killed, and whoever does not listen for a while, no line is
+//! lost: where passing on had come to is on disk, and what follows is passed on later. A line is sent twice if the supervisor is
+//! killed between sending and noting.
 
 mod receiver;
 
@@ -152,6 +154,18 @@ pub async fn finish(project: &Project, container: &Container) {
     };
     if let Err(error) = drain(outlet, true).await {
         warn(project, container, &error);
+    }
+}
+
+/// Sends what is there, before the supervisor leaves.
+pub async fn flush(project: &Project) {
+    for container in project.all() {
+        let Some(outlet) = container.outlet.clone() else {
+            continue;
+        };
+        if let Err(error) = drain(outlet, false).await {
+            warn(project, &container, &error);
+        }
     }
 }
 

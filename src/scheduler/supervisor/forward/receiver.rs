@@ -4,7 +4,7 @@ use crate::runtime::log::Stream;
 use crate::scheduler::supervisor::logs::Line;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Write};
-use std::net::{TcpStream, UdpSocket};
+use std::net::{TcpStream, ToSocketAddrs, UdpSocket};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,7 +16,7 @@ const SYSLOG: &str = "/dev/log";
 /// A message holds so much of a line; a longer line is several messages.
 const LONGEST: usize = 16 << 10;
 /// Who does not take a message for so long is not there.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Severities of RFC 5424.
 const ERROR: u8 = 3;
 /// See [`ERROR`].
@@ -235,11 +235,23 @@ fn connect(receiver: &Receiver) -> io::Result<Socket> {
             Ok(Socket::Udp(socket))
         }
         Address::Tcp(host) => {
-            let stream = TcpStream::connect(host).map_err(|e| at(host, &e))?;
+            let stream = connect_tcp(host).map_err(|e| at(host, &e))?;
             stream.set_write_timeout(Some(PATIENCE))?;
             Ok(Socket::Tcp(stream))
         }
     }
+}
+
+/// To the first of its addresses that answers.
+fn connect_tcp(host: &str) -> io::Result<TcpStream> {
+    let mut refused = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in host.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, PATIENCE) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
 }
 
 fn datagrams(path: &Path) -> io::Result<Socket> {
