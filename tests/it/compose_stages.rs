@@ -149,14 +149,13 @@ fn what_a_service_takes_over_from_one_that_is_off_still_stops_it() {
 fn what_cannot_run_here_yet_is_printed_and_stops_up_only() {
     let world = World::new(&[(
         "compose.yaml",
-        "services: {a: {image: x, pre_start: [{command: first}], cap_add: [NOT_ONE]}}\n",
+        "services: {a: {image: x, use_api_socket: true, cap_add: [NOT_ONE]}}\n",
     )]);
     let loaded = world.load();
-    let printed = &world.tree()["services"]["a"]["pre_start"];
-    assert_eq!(printed[0]["command"][0], "first");
+    assert_eq!(world.tree()["services"]["a"]["use_api_socket"], true);
     let report = loaded.runnable().unwrap_err().render(false, 100);
     for part in [
-        "`pre_start` in `services.a` is not supported yet",
+        "`use_api_socket` in `services.a` is not supported yet",
         "`NOT_ONE`",
     ] {
         assert!(report.contains(part), "{report}");
