@@ -22,13 +22,12 @@ use std::mem::ManuallyDrop;
 pub fn run(context: &Context, args: &Config) -> Result<Exit, Error> {
     check_format(args)?;
     let options = options(context, args)?;
-    let text = match () {
-        () if args.no_interpolate || args.variables => written(context, args, &options)?,
-        () if args.asks_for_part() => {
-            let loaded = context.load(&options)?;
-            part(args, &loaded)?
-        }
-        () => whole(context, args, &options)?,
+    let text = if args.no_interpolate || args.variables {
+        written(context, args, &options)?
+    } else if args.asks_for_part() {
+        part(args, &context.load(&options)?)?
+    } else {
+        whole(context, args, &options)?
     };
     // As with docker compose, a part that is asked for is printed all the same.
     if text.is_empty() && args.quiet {
