@@ -90,6 +90,32 @@ fn what_is_made_is_found_again_and_removed_without_a_trace() {
 }
 
 #[test]
+fn what_was_killed_on_the_way_up_leaves_no_empty_folder_to_the_next_sweep() {
+    let top = format!("hoist-it-{}-above", std::process::id());
+    let spec = CgroupSpec {
+        path: format!("{top}/p/c"),
+        ..CgroupSpec::default()
+    };
+    Cgroup::create(&spec, &DeviceRules::Everything).expect("root can make a cgroup");
+    let folders = || {
+        let found = Command::new("find")
+            .args(["/sys/fs/cgroup", "-type", "d", "-name", &top])
+            .output()
+            .expect("there is find");
+        let text = String::from_utf8(found.stdout).expect("paths are UTF-8");
+        text.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    for folder in folders() {
+        for below in ["p/c", "p"] {
+            std::fs::remove_dir(format!("{folder}/{below}")).expect("it is empty");
+        }
+    }
+    assert!(!folders().is_empty());
+    sweep(&format!("{top}/p")).expect("nothing is there");
+    assert_eq!(folders(), Vec::<String>::new());
+}
+
+#[test]
 fn kill_reaches_children_in_cgroups_of_their_own_and_frozen_ones() {
     let made = Jar::plain("kill");
     let mut child =

@@ -263,9 +263,25 @@ pub fn sweep(prefix: &str) -> Result<(), Error> {
     }
     match Cgroup::open(prefix) {
         Ok(rest) => rest.remove(),
-        Err(Error::Missing { .. }) => Ok(()),
+        Err(Error::Missing { .. }) => remove_empty_above(prefix),
         Err(error) => Err(error),
     }
+}
+
+/// Whoever removed the last below them may have been killed on the way up.
+fn remove_empty_above(prefix: &str) -> Result<(), Error> {
+    let layout = Layout::here()?;
+    let above = Path::new(prefix).ancestors().skip(1);
+    for path in above
+        .filter_map(Path::to_str)
+        .filter(|path| !path.is_empty())
+    {
+        for folder in everywhere(layout, path)? {
+            // One that others are in is refused, and stays.
+            let _ = rustix::fs::rmdir(&folder.path);
+        }
+    }
+    Ok(())
 }
 
 fn everywhere(layout: &Layout, prefix: &str) -> Result<Vec<Folder>, Error> {
