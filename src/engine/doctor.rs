@@ -191,7 +191,11 @@ fn run_folder(folder: &Path) -> Check {
         "{}, not on a tmpfs: `up` and `down` are slower",
         check.found
     );
-    let remedy = format!("mount -t tmpfs -o mode=700 hoist {}", folder.display());
+    // A mount over the folder of a project that runs would hide its sockets.
+    let place = folder.display();
+    let remedy = format!(
+        "with every project down: mkdir -p {place} && mount -t tmpfs -o mode=700 hoist {place}"
+    );
     Check::good("run folder", found).but(Verdict::Poor, remedy)
 }
 
@@ -267,5 +271,7 @@ mod tests {
         let told = run_folder(Path::new("/proc/none"));
         assert_eq!(told.verdict, Verdict::Poor);
         assert!(told.found.contains("not on a tmpfs"), "{}", told.found);
+        let remedy = told.remedy.unwrap_or_default();
+        assert!(remedy.starts_with("with every project down"), "{remedy}");
     }
 }

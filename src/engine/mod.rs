@@ -86,7 +86,7 @@ pub use publish::{Publish, publish};
 pub use pull::{Policy, Pull, Wanted, When, mounted, pull, wanted};
 pub use push::{Push, push};
 pub use resources::{
-    Network, SOLO, Volume, container, containers, create_volume, leave_solo, networks,
+    Network, NewVolume, SOLO, Volume, container, containers, create_volume, leave_solo, networks,
     remove_network, remove_volume, volumes,
 };
 pub use restart::restart;

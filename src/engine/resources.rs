@@ -8,9 +8,8 @@ use crate::id::VolumeName;
 use crate::scheduler::inventory;
 use crate::scheduler::supervisor::control::{ContainerSummary, Down, Failure};
 use crate::state::event::Event;
-use std::collections::BTreeMap;
 
-pub use crate::scheduler::inventory::{Network, Volume};
+pub use crate::scheduler::inventory::{Network, NewVolume, Volume};
 
 /// All networks, by name.
 pub fn networks(engine: &Engine) -> Result<Vec<Network>, Error> {
@@ -23,15 +22,11 @@ pub fn volumes(engine: &Engine) -> Result<Vec<Volume>, Error> {
 }
 
 /// Makes a volume that belongs to no project.
-pub fn create_volume(
-    engine: &Engine,
-    name: &VolumeName,
-    labels: BTreeMap<String, String>,
-) -> Result<(), Error> {
+pub fn create_volume(engine: &Engine, name: &VolumeName, new: NewVolume) -> Result<(), Error> {
     if !rustix::process::geteuid().is_root() {
         return Err(Error::NotRoot);
     }
-    let made = inventory::create_volume(&engine.paths, name, labels);
+    let made = inventory::create_volume(&engine.paths, name, new);
     made.map(drop).map_err(|error| Failure::new(&error).into())
 }
 

@@ -53,6 +53,15 @@ pub struct Volume {
     pub containers: Vec<String>,
 }
 
+/// A volume that is to be made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NewVolume {
+    /// Options of the driver `local`.
+    pub driver_opts: BTreeMap<String, String>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+}
+
 type Container = ContainerRecord<Launch>;
 
 /// All networks, by name.
@@ -125,10 +134,11 @@ pub fn volumes(paths: &Paths) -> Result<Vec<Volume>, named::Error> {
 pub fn create_volume(
     paths: &Paths,
     name: &VolumeName,
-    labels: BTreeMap<String, String>,
+    new: NewVolume,
 ) -> Result<bool, named::Error> {
     let request = Request {
-        labels,
+        driver_opts: new.driver_opts,
+        labels: new.labels,
         ..Request::default()
     };
     Volumes::open(&paths.root)?.create(name, &request)

@@ -441,6 +441,69 @@ fn a_single_container_is_a_project_that_goes_with_it() {
 }
 
 #[test]
+fn a_single_container_has_what_the_flags_of_docker_run_say() {
+    let world = world("vb-flags");
+    world
+        .hoist(&["network", "create", "--subnet", "10.77.0.0/24", "front"])
+        .ok();
+    let small = ["-o", "type=tmpfs", "-o", "device=tmpfs", "-o", "o=size=1m"];
+    world
+        .hoist(&[&["volume", "create"], &small[..], &["small"]].concat())
+        .ok();
+    let run = |flags: &str, line: &str| {
+        let words = flags.split_whitespace();
+        let all: Vec<&str> = ["container", "run", "--rm"]
+            .into_iter()
+            .chain(words)
+            .chain(["host", "sh", "-c", line])
+            .collect();
+        world.hoist(&all)
+    };
+    let seen = run(
+        "--network front --ip 10.77.0.9 --ulimit nofile=1024:2048 --shm-size 32m --add-host a:10.0.0.1 \
+         --sysctl net.core.somaxconn=77 --mount src=small,dst=/mnt --hostname box --cidfile id",
+        "ulimit -n; ulimit -Hn; df /dev/shm /mnt | awk 'NR > 1 {print $2}'; awk '$2 == \"a\"' /etc/hosts; \
+         cat /proc/sys/net/core/somaxconn; hostname; ip -br addr show eth0 | awk '{print $3}'",
+    );
+    let wanted = "1024\n2048\n32768\n1024\n10.0.0.1\ta\n77\nbox\n10.77.0.9/24\n";
+    assert_eq!(seen.ok().stdout, wanted);
+    let id = std::fs::read_to_string(world.project().join("id")).expect("it was written");
+    assert_eq!(id.len(), 64);
+    let refused = run("--cidfile id", "echo it ran");
+    assert_eq!(refused.ended(1).stdout, "", "the file is there already");
+    let heard = run("-a stderr", "echo out; echo err >&2").ok();
+    assert_eq!((&*heard.stdout, &*heard.stderr), ("", "err\n"));
+
+    // What cannot be made leaves nothing behind.
+    run("--mount type=bind,src=/nowhere,dst=/x", "true").ended(1);
+    let left = world.hoist(&["project", "ls", "-a", "-q"]).ok().stdout;
+    assert_eq!(left, "network-front\n");
+
+    let words = "container run -d --name open -P --expose 8080 --expose 53/udp host sleep 99";
+    world.hoist(&words.split(' ').collect::<Vec<_>>()).ok();
+    let format = "{{.Ports}}";
+    let ports = world.hoist(&["container", "ls", "--format", format]).ok();
+    assert!(ports.stdout.contains("->8080/tcp"), "{}", ports.stdout);
+    assert!(ports.stdout.contains("->53/udp"), "{}", ports.stdout);
+    world.hoist(&["container", "rm", "-f", "open"]).ok();
+    // Those that the image names, too.
+    world
+        .run(&["tar", "-cf", "empty.tar", "-T", "/dev/null"])
+        .ok();
+    let import = ["import", "-c", "EXPOSE 7070", "empty.tar", "exposed"];
+    world.hoist(&import).ok();
+    let words = "container create -P --name closed exposed /x";
+    world.hoist(&words.split(' ').collect::<Vec<_>>()).ok();
+    let ports = world.hoist(&["container", "ls", "-a", "--format", format]);
+    assert_eq!(ports.ok().stdout, "7070/tcp\n");
+    world.hoist(&["container", "rm", "closed"]).ok();
+    world.hoist(&["rmi", "exposed"]).ok();
+    world.hoist(&["network", "rm", "front"]).ok();
+    world.hoist(&["volume", "rm", "small"]).ok();
+    world.assert_no_trace();
+}
+
+#[test]
 fn a_stop_that_meets_a_restart_waits_for_it_and_ends_it() {
     let world = World::new("stop-restart");
     world.write(

@@ -2,9 +2,9 @@
 
 use super::inspect::Tail;
 use super::lifecycle::seconds;
+use super::make::Make;
 use super::resources::{Inspect, Names, Prune};
 use clap::{Args, Subcommand};
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// `container`
@@ -46,96 +46,6 @@ pub enum Container {
     Prune(Prune),
 }
 
-/// What a container is made of, in the words of `docker run`.
-#[derive(Debug, Args)]
-pub struct Make {
-    /// Image
-    pub image: String,
-    /// Command and its arguments, instead of the image's
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    pub command: Vec<String>,
-    /// Project of the container; it has one of its own.
-    #[arg(
-        id = "project_name",
-        long = "project-name",
-        value_name = "NAME",
-        hide = true
-    )]
-    pub project_name: Option<String>,
-    /// Name the container (default: made from the image)
-    #[arg(long, value_name = "NAME")]
-    pub name: Option<String>,
-    /// Set a variable, `KEY=VALUE` or `KEY` for the value here; may be repeated
-    #[arg(short, long, value_name = "KEY[=VALUE]")]
-    pub env: Vec<String>,
-    /// Set the variables of a file; may be repeated
-    #[arg(id = "env_file", long = "env-file", value_name = "FILE")]
-    pub env_file: Vec<PathBuf>,
-    /// Mount a volume or a folder of the host; may be repeated
-    #[arg(short, long, value_name = "SOURCE:TARGET[:MODE]")]
-    pub volume: Vec<String>,
-    /// Mount a tmpfs; may be repeated
-    #[arg(long, value_name = "TARGET")]
-    pub tmpfs: Vec<String>,
-    /// Publish a port; may be repeated
-    #[arg(short, long, value_name = "[HOST:]CONTAINER")]
-    pub publish: Vec<String>,
-    /// Network: `host`, `none`, `container:NAME`, or the name of one that is there
-    #[arg(long, value_name = "NETWORK")]
-    pub network: Option<String>,
-    /// Run as this user
-    #[arg(short, long, value_name = "USER[:GROUP]")]
-    pub user: Option<String>,
-    /// Run in this folder
-    #[arg(short, long, value_name = "DIR")]
-    pub workdir: Option<String>,
-    /// Replace the entrypoint
-    #[arg(long, value_name = "COMMAND")]
-    pub entrypoint: Option<String>,
-    /// Name of the machine inside
-    #[arg(long, value_name = "NAME")]
-    pub hostname: Option<String>,
-    /// Set a label; may be repeated
-    #[arg(short, long, value_name = "KEY=VALUE")]
-    pub label: Vec<String>,
-    /// When it is started again: `no`, `always`, `on-failure[:N]`, `unless-stopped`
-    #[arg(long, value_name = "POLICY")]
-    pub restart: Option<String>,
-    /// CPUs it may use
-    #[arg(long, value_name = "N")]
-    pub cpus: Option<String>,
-    /// Memory it may use, such as `512m`
-    #[arg(short, long, value_name = "BYTES")]
-    pub memory: Option<String>,
-    /// Processes and threads it may have
-    #[arg(long, value_name = "N")]
-    pub pids_limit: Option<i64>,
-    /// Add a capability; may be repeated
-    #[arg(long, value_name = "CAP")]
-    pub cap_add: Vec<String>,
-    /// Drop a capability; may be repeated
-    #[arg(long, value_name = "CAP")]
-    pub cap_drop: Vec<String>,
-    /// Allow everything
-    #[arg(long)]
-    pub privileged: bool,
-    /// Run an init as its first process
-    #[arg(long)]
-    pub init: bool,
-    /// Mount the root filesystem read-only
-    #[arg(long)]
-    pub read_only: bool,
-    /// Keep stdin open
-    #[arg(short, long)]
-    pub interactive: bool,
-    /// Allocate a terminal
-    #[arg(short, long)]
-    pub tty: bool,
-    /// Remove the container when it has ended
-    #[arg(long = "rm", conflicts_with = "restart")]
-    pub remove: bool,
-}
-
 /// `container run`
 #[derive(Debug, Args)]
 pub struct RunContainer {
@@ -148,6 +58,24 @@ pub struct RunContainer {
     /// Keys that leave the container running
     #[arg(long, value_name = "KEYS")]
     pub detach_keys: Option<String>,
+    /// Show only `stdout` or `stderr`, or pass only `stdin` on; may be repeated
+    #[arg(short, long, value_name = "STREAM", conflicts_with = "detach")]
+    pub attach: Vec<AttachTo>,
+    /// Pass signals on to the container
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true",
+        action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub sig_proxy: bool,
+}
+
+/// `--attach`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum AttachTo {
+    /// What we are given
+    Stdin,
+    /// What it prints
+    Stdout,
+    /// What it prints of mistakes
+    Stderr,
 }
 
 /// `container create`

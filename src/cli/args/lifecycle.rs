@@ -269,7 +269,7 @@ pub struct Kill {
     /// Signal to send, name or number
     #[arg(short, long, value_name = "SIGNAL", default_value = "SIGKILL")]
     pub signal: String,
-    /// Containers of services that the file does not have, too
+    /// Kill containers of services that the file does not have, too
     #[arg(long)]
     pub remove_orphans: bool,
 }

@@ -9,13 +9,14 @@ pub mod container;
 mod image;
 pub mod inspect;
 mod lifecycle;
+pub mod make;
 mod named;
 mod registry;
 pub mod resources;
 mod single;
 mod watching;
 
-pub use container::{Container, CreateContainer, Make, RunContainer};
+pub use container::{Container, CreateContainer, RunContainer};
 pub use image::{
     Commit, Df, EnableSystem, Export, History, Image, Images, Import, Init, InspectImages,
     ListImages, Load, LockImages, PruneImages, PruneSystem, Rmi, Save, System, Tag, Vendor,

@@ -164,8 +164,15 @@ pub struct PruneVolumes {
 /// `volume create`
 #[derive(Debug, Args)]
 pub struct CreateVolume {
-    /// Name
-    pub name: String,
+    /// Name (default: one that nobody has thought of)
+    pub name: Option<String>,
+    /// Driver; there is `local`
+    #[arg(short, long, value_name = "DRIVER", value_parser = ["local"], default_value = "local", hide_default_value = true,
+        hide_possible_values = true)]
+    pub driver: String,
+    /// Set an option of the driver: `type`, `device`, `o`, as `mount` has them; may be repeated
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    pub opt: Vec<String>,
     /// Set a label; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub label: Vec<String>,

@@ -43,6 +43,7 @@ pub fn run(context: &Context, args: &Attach) -> Result<Exit, Error> {
         forward: args.sig_proxy,
         no_input: args.no_stdin,
         detach_keys: Some(keys),
+        ..Manner::default()
     };
     terminal::run(&context.view, session, &signals, manner)
 }

@@ -1,9 +1,11 @@
-//! `container run` and `container create`: the flags of `docker run` as a compose file of one service, in a project of its
-//! own that goes when the container is removed.
+//! `container run` and `container create`: a container in a project of its own, which goes when it is removed.
 
+use super::solo::Solo;
 use super::terminal::{self, Manner};
 use super::{interrupt, show};
-use crate::cli::args::{CreateContainer, Make, RunContainer};
+use crate::cli::args::container::AttachTo;
+use crate::cli::args::make::Make;
+use crate::cli::args::{CreateContainer, RunContainer};
 use crate::cli::context::Context;
 use crate::cli::exit::{Error, Exit};
 use crate::cli::signals::Signals;
@@ -11,22 +13,21 @@ use crate::cli::term;
 use crate::compose::LoadOptions;
 use crate::compose::Loaded;
 use crate::engine;
-use crate::engine::{Attach, OneOff, RunReply};
-use crate::id::ServiceName;
-use serde_json::{Map, Value, json};
-use std::io::{self, IsTerminal};
-use std::os::fd::AsFd;
+use crate::engine::{Attach, OneOff, RunReply, Stream};
+use crate::id::{ProjectName, ServiceName, VolumeName};
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 
 /// Creates and starts a container; in the foreground, its exit code is ours.
 pub fn run(context: &Context, args: &RunContainer) -> Result<Exit, Error> {
     let make = &args.make;
-    let keys = match &args.detach_keys {
-        Some(keys) => terminal::detach_keys(keys)?,
-        None => terminal::default_keys(),
-    };
+    let keys = args.detach_keys.as_deref();
+    let keys = keys.map_or_else(|| Ok(terminal::default_keys()), terminal::detach_keys)?;
     let raw = make.tty && !args.detach;
-    if raw && !io::stdin().is_terminal() && make.interactive {
+    let input = make.interactive || args.attach.contains(&AttachTo::Stdin);
+    if raw && !io::stdin().is_terminal() && input {
         return Err(Error::hinted("stdin is no terminal", "leave out `-t`"));
     }
     let signals = Signals::hold(if raw {
@@ -36,64 +37,146 @@ pub fn run(context: &Context, args: &RunContainer) -> Result<Exit, Error> {
     })
     .map_err(Error::io("hold signals back"))?;
     let attach = (!args.detach).then(|| Attach {
-        stdin: make.interactive,
+        stdin: input,
         lossless: true,
         terminal: raw.then(term::size),
         ..Attach::default()
     });
     let manner = Manner {
-        raw: raw && make.interactive,
-        forward: true,
-        no_input: !make.interactive,
+        raw: raw && input,
+        forward: args.sig_proxy,
+        no_input: !input,
         detach_keys: raw.then_some(keys),
+        hidden: hidden(&args.attach),
     };
-    let (loaded, request) = request(context, make, attach, false)?;
-    let project = &loaded.project.name;
+    let mut wish = wish(context, make)?;
+    wish.request.attach = attach;
+    let project = wish.project.clone();
     let (cancelled, cancel) = interrupt::pipe()?;
     let on_signal = |count, signal| match count {
         1 => drop(rustix::io::write(&cancel, b"x")),
         _ => signals.yield_to(signal),
     };
     let (reply, _) = interrupt::watched(&signals, on_signal, || {
-        let cancel = Some(cancelled.as_fd());
-        engine::run(&context.engine(), project, request, &mut |_| (), cancel)
+        wish.fulfil(context, Some(cancelled.as_fd()))
     })?;
     let exit = match reply? {
-        RunReply::Plan(text) => super::plan(context, project, &text).map(|()| Exit::Done),
+        RunReply::Plan(text) => super::plan(context, &project, &text).map(|()| Exit::Done),
         RunReply::Created => Ok(Exit::Done),
         RunReply::Started(container) => show(context, &format!("{}\n", container.container)),
         RunReply::Attached(_, session) => terminal::run(&context.view, session, &signals, manner),
     };
     if make.remove && !args.detach && !context.global.dry_run {
-        engine::leave_solo(&context.engine(), project, &mut |_| ())?;
+        engine::leave_solo(&context.engine(), &project, &mut |_| ())?;
     }
     exit
 }
 
+/// What `--attach` does not name.
+fn hidden(attach: &[AttachTo]) -> Vec<Stream> {
+    let streams = [
+        (AttachTo::Stdout, Stream::Out),
+        (AttachTo::Stderr, Stream::Err),
+    ];
+    let left_out = |(name, _): &(AttachTo, Stream)| !attach.is_empty() && !attach.contains(name);
+    let hidden = streams.into_iter().filter(left_out);
+    hidden.map(|(_, stream)| stream).collect()
+}
+
 /// Creates a container and prints its id.
 pub fn create(context: &Context, args: &CreateContainer) -> Result<Exit, Error> {
-    let (loaded, request) = request(context, &args.make, None, true)?;
-    let project = &loaded.project.name;
-    let engine = context.engine();
-    match engine::run(&engine, project, request, &mut |_| (), None)? {
-        RunReply::Plan(text) => super::plan(context, project, &text).map(|()| Exit::Done),
-        _ => {
-            let ids: String = engine::ps(&engine, project)?
-                .iter()
-                .map(|it| format!("{}\n", it.id))
-                .collect();
-            show(context, &ids)
-        }
+    let mut wish = wish(context, &args.make)?;
+    wish.request.up.no_start = true;
+    let project = wish.project.clone();
+    match wish.fulfil(context, None)? {
+        RunReply::Plan(text) => super::plan(context, &project, &text).map(|()| Exit::Done),
+        _ => show(context, &ids(context, &project, "\n")?),
     }
 }
 
-fn request(
-    context: &Context,
-    make: &Make,
-    attach: Option<Attach>,
-    no_start: bool,
-) -> Result<(Loaded, engine::Run), Error> {
+/// The ids of a project's containers: of the one that it has.
+fn ids(context: &Context, project: &ProjectName, end: &str) -> Result<String, Error> {
+    let containers = engine::ps(&context.engine(), project)?;
+    Ok(containers
+        .iter()
+        .map(|it| format!("{}{end}", it.id))
+        .collect())
+}
+
+/// A container that is to be made.
+struct Wish {
+    project: ProjectName,
+    request: engine::Run,
+    /// Where its id is written.
+    id: Option<File>,
+}
+
+impl Wish {
+    /// Makes the container, and notes its id. One that cannot be made leaves nothing.
+    fn fulfil(self, context: &Context, cancel: Option<BorrowedFd<'_>>) -> Result<RunReply, Error> {
+        let (engine, project) = (context.engine(), &self.project);
+        let reply = engine::run(&engine, project, self.request, &mut |_| (), cancel);
+        if reply.is_err() && !context.global.dry_run {
+            // The first error is the one to tell.
+            let _ = engine::leave_solo(&engine, project, &mut |_| ());
+        }
+        let reply = reply?;
+        if let Some(mut file) = self.id {
+            // As docker writes it: without an end of line.
+            let id = ids(context, project, "")?;
+            file.write_all(id.as_bytes())
+                .map_err(Error::io("write the id of the container"))?;
+        }
+        Ok(reply)
+    }
+}
+
+fn wish(context: &Context, make: &Make) -> Result<Wish, Error> {
     let name = make.name.clone().unwrap_or_else(|| invented(&make.image));
+    let project = project_name(&name);
+    refuse_taken(context, &name, &project)?;
+    let env = super::environment_of_files(context, &make.env_file)?;
+    let mut solo = Solo::new(make, &name, &project, env)?;
+    let mut loaded = load(context, &solo, &project)?;
+    super::pull::needed(context, &loaded, &[], (None, make.quiet))?;
+    if make.net.publish_all {
+        solo.publish(make.net.expose.iter().cloned());
+        solo.publish(exposed(context, &make.image));
+        loaded = load(context, &solo, &project)?;
+    }
+    let id = make.cidfile.as_ref().filter(|_| !context.global.dry_run);
+    let id = id.map(|path| {
+        let made = OpenOptions::new().write(true).create_new(true).open(path);
+        made.map_err(|error| Error::io(format!("make `{}`", path.display()))(error))
+    });
+    let id = id.transpose()?;
+    make_volumes(context, &solo)?;
+    let service = ServiceName::new(&project).map_err(|error| Error::failed(error.to_string()))?;
+    let request = engine::Run {
+        up: engine::Up {
+            canonical: loaded.canonical.text(),
+            services: vec![service.clone()],
+            dry_run: context.global.dry_run,
+            parallel: context.parallel()?,
+            compatibility: context.compatibility(),
+            ..engine::Up::default()
+        },
+        one_off: make.remove.then_some(OneOff {
+            of: service,
+            auto_remove: true,
+            use_aliases: true,
+        }),
+        attach: None,
+    };
+    let project = loaded.project.name;
+    Ok(Wish {
+        project,
+        request,
+        id,
+    })
+}
+
+fn refuse_taken(context: &Context, name: &str, project: &str) -> Result<(), Error> {
     let engine = context.engine();
     if engine::containers(&engine)?
         .iter()
@@ -104,7 +187,6 @@ fn request(
             format!("remove it with `hoist container rm -f {name}`, or choose another `--name`"),
         ));
     }
-    let project = project_name(&name);
     if engine::ls(&engine)?
         .iter()
         .any(|it| it.name.as_str() == project)
@@ -114,132 +196,43 @@ fn request(
             "choose another `--name`",
         ));
     }
-    let document = document(context, make, &name, &project)?;
+    Ok(())
+}
+
+fn load(context: &Context, solo: &Solo, project: &str) -> Result<Loaded, Error> {
     let options = LoadOptions {
         files: vec![PathBuf::from("-")],
-        stdin: Some(document.to_string().replace('$', "$$").into_bytes()),
-        project_name: Some(project.clone()),
+        stdin: Some(solo.text(project).into_bytes()),
+        project_name: Some(project.to_owned()),
         env_files: Vec::new(),
         profiles: Vec::new(),
         ..context.options()?
     };
-    let loaded = context.load_runnable(&options)?;
-    super::pull::needed(context, &loaded, &[], (None, false))?;
-    let service = ServiceName::new(&project).map_err(|error| Error::failed(error.to_string()))?;
-    let request = engine::Run {
-        up: engine::Up {
-            canonical: loaded.canonical.text(),
-            services: vec![service.clone()],
-            dry_run: context.global.dry_run,
-            no_start,
-            parallel: context.parallel()?,
-            compatibility: context.compatibility(),
-            ..engine::Up::default()
-        },
-        one_off: make.remove.then_some(OneOff {
-            of: service,
-            auto_remove: true,
-            use_aliases: true,
-        }),
-        attach,
-    };
-    Ok((loaded, request))
+    context.load_runnable(&options)
 }
 
-/// The flags as a compose file.
-fn document(context: &Context, make: &Make, name: &str, project: &str) -> Result<Value, Error> {
-    let mut service = Map::new();
-    let mut put = |key: &str, value: Value| drop(service.insert(key.to_owned(), value));
-    put("image", json!(make.image));
-    put("container_name", json!(name));
-    if !make.command.is_empty() || make.entrypoint.is_some() {
-        put("command", json!(make.command));
-    }
-    let mut env = super::environment_of_files(context, &make.env_file)?;
-    env.extend(make.env.iter().cloned());
-    let mut labels = make.label.clone();
-    labels.push(format!("{}=solo", engine::SOLO));
-    for (key, list) in [
-        ("environment", &env),
-        ("labels", &labels),
-        ("volumes", &make.volume),
-        ("tmpfs", &make.tmpfs),
-        ("ports", &make.publish),
-        ("cap_add", &make.cap_add),
-        ("cap_drop", &make.cap_drop),
-    ] {
-        if !list.is_empty() {
-            put(key, json!(list));
-        }
-    }
-    for (key, value) in [
-        ("user", &make.user),
-        ("working_dir", &make.workdir),
-        ("entrypoint", &make.entrypoint),
-        ("hostname", &make.hostname),
-        ("restart", &make.restart),
-        ("cpus", &make.cpus),
-        ("mem_limit", &make.memory),
-    ] {
-        if let Some(value) = value {
-            put(key, json!(value));
-        }
-    }
-    switches(make, &mut put);
-    let mut top = Map::new();
-    match make.network.as_deref() {
-        None | Some("bridge" | "default") => {}
-        Some(mode @ ("host" | "none")) => put("network_mode", json!(mode)),
-        Some(mode) if mode.starts_with("container:") => put("network_mode", json!(mode)),
-        Some(network) => {
-            put("networks", json!([network]));
-            let external = json!({ network: { "external": true } });
-            top.insert("networks".to_owned(), external);
-        }
-    }
-    let named = named_volumes(context, make)?;
-    if !named.is_empty() {
-        top.insert("volumes".to_owned(), Value::Object(named));
-    }
-    top.insert("name".to_owned(), json!(project));
-    top.insert("services".to_owned(), json!({ project: service }));
-    Ok(Value::Object(top))
+/// The ports that an image says it listens on; none of an image that is not here.
+fn exposed(context: &Context, image: &str) -> Vec<String> {
+    let image = engine::inspect(&context.engine(), image).unwrap_or_default();
+    let ports = image["Config"]["ExposedPorts"].as_object();
+    let ports = ports.into_iter().flat_map(|ports| ports.keys());
+    ports.cloned().collect()
 }
 
-fn switches(make: &Make, put: &mut dyn FnMut(&str, Value)) {
-    if let Some(limit) = make.pids_limit {
-        put("pids_limit", json!(limit));
+/// Makes the named volumes that are not there.
+fn make_volumes(context: &Context, solo: &Solo) -> Result<(), Error> {
+    if solo.volumes.is_empty() || context.global.dry_run {
+        return Ok(());
     }
-    for (key, value) in [
-        ("privileged", make.privileged),
-        ("init", make.init),
-        ("read_only", make.read_only),
-        ("stdin_open", make.interactive),
-        ("tty", make.tty),
-    ] {
-        if value {
-            put(key, json!(true));
+    let engine = context.engine();
+    let known = engine::volumes(&engine)?;
+    for (name, volume) in &solo.volumes {
+        let is_known = known.iter().any(|it| it.name.as_str() == name);
+        if let (Ok(name), false) = (VolumeName::new(name), is_known) {
+            engine::create_volume(&engine, &name, volume.clone())?;
         }
     }
-}
-
-/// The volumes that the flags name, made as far as they are not there.
-fn named_volumes(context: &Context, make: &Make) -> Result<Map<String, Value>, Error> {
-    // Named volumes belong to nobody, as with `docker run`: they outlive the container.
-    let named: Map<String, Value> = make
-        .volume
-        .iter()
-        .filter_map(|text| text.split_once(':'))
-        .map(|(source, _)| source)
-        .filter(|source| !source.starts_with(['/', '.', '~']))
-        .map(|source| (source.to_owned(), json!({ "external": true })))
-        .collect();
-    for source in named.keys() {
-        if let (Ok(name), false) = (crate::id::VolumeName::new(source), context.global.dry_run) {
-            engine::create_volume(&context.engine(), &name, Default::default())?;
-        }
-    }
-    Ok(named)
+    Ok(())
 }
 
 /// A name for a container that was given none: of its image, and some digits.

@@ -44,6 +44,7 @@ mod rm;
 mod run;
 mod scale;
 mod selfhelp;
+mod solo;
 mod start;
 mod stats;
 mod stop;

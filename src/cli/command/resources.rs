@@ -1,7 +1,7 @@
 //! `network …` and `volume …`: those of the whole installation.
 
 use super::show;
-use crate::cli::args::resources::Inspect;
+use crate::cli::args::resources::{CreateVolume, Inspect};
 use crate::cli::args::{Network, Volume};
 use crate::cli::context::Context;
 use crate::cli::exit::{Error, Exit};
@@ -93,21 +93,7 @@ pub fn volume(context: &Context, args: Volume) -> Result<Exit, Error> {
                 &VOLUMES.fitted(&rows, &form, context.view.columns())?,
             )
         }
-        Volume::Create(args) => {
-            let name = VolumeName::new(&args.name)
-                .map_err(|error| Error::usage(error.to_string(), None))?;
-            let labels: BTreeMap<String, String> = args
-                .label
-                .iter()
-                .map(|text| text.split_once('=').unwrap_or((text, "")))
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                .collect();
-            if context.global.dry_run {
-                return super::would(context, &format!("create volume {name}"));
-            }
-            engine::create_volume(&engine, &name, labels)?;
-            show(context, &format!("{name}\n"))
-        }
+        Volume::Create(args) => create_volume(context, args),
         Volume::Inspect(args) => {
             let list = engine::volumes(&engine)?;
             let find = |name: &str| list.iter().find(|it| it.name.as_str() == name);
@@ -133,6 +119,32 @@ pub fn volume(context: &Context, args: Volume) -> Result<Exit, Error> {
             })
         }
     }
+}
+
+fn create_volume(context: &Context, args: CreateVolume) -> Result<Exit, Error> {
+    let anonymous = args.name.is_none();
+    let name = args.name;
+    let name = name.unwrap_or_else(|| crate::id::ContainerId::random().to_string());
+    let name = VolumeName::new(&name).map_err(|error| Error::usage(error.to_string(), None))?;
+    let pairs = |list: &[String]| -> BTreeMap<String, String> {
+        let pairs = list.iter().map(|it| it.split_once('=').unwrap_or((it, "")));
+        pairs
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect()
+    };
+    let mut new = engine::NewVolume {
+        driver_opts: pairs(&args.opt),
+        labels: pairs(&args.label),
+    };
+    if anonymous {
+        let label = "com.docker.volume.anonymous".to_owned();
+        new.labels.insert(label, String::new());
+    }
+    if context.global.dry_run {
+        return super::would(context, &format!("create volume {name}"));
+    }
+    engine::create_volume(&context.engine(), &name, new)?;
+    show(context, &format!("{name}\n"))
 }
 
 enum Filter {

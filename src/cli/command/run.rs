@@ -50,6 +50,7 @@ pub fn run(context: &Context, args: &Run) -> Result<Exit, Error> {
                 forward: true,
                 no_input: !args.interactive,
                 detach_keys: tty.then(terminal::default_keys),
+                ..Manner::default()
             };
             terminal::run(&context.view, session, &signals, manner)
         }

@@ -48,6 +48,8 @@ pub struct Manner {
     pub no_input: bool,
     /// Keys that leave the process alone.
     pub detach_keys: Option<Vec<u8>>,
+    /// Output that is read and not shown.
+    pub hidden: Vec<Stream>,
 }
 
 /// The keys that leave a container unless the user says others: ctrl-p, ctrl-q.
@@ -342,6 +344,7 @@ impl Pump<'_> {
     fn copy(&mut self, index: usize, buffer: &mut [u8]) -> Result<bool, Error> {
         let (fd, to) = &self.outputs[index];
         match rustix::io::read(fd, &mut *buffer) {
+            Ok(count) if count > 0 && self.manner.hidden.contains(to) => Ok(true),
             Ok(count) if count > 0 => {
                 let written = self.view.stream(*to, &buffer[..count]);
                 written.map_err(Error::Output)?;
