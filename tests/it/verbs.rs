@@ -504,6 +504,47 @@ fn a_single_container_has_what_the_flags_of_docker_run_say() {
 }
 
 #[test]
+fn a_container_is_attached_copied_and_looked_at_by_its_name() {
+    let world = world("vb-by-name");
+    world.write("file", "inside\n");
+    let hoist = |line: &str| world.hoist(&line.split(' ').collect::<Vec<_>>());
+    hoist("container run -d --name first host sleep 99").ok();
+    hoist("container run -d --name one -i -p 127.0.0.1:7099:80 host head -n 1").ok();
+    assert_eq!(
+        hoist("container port one").ok().stdout,
+        "80/tcp -> 127.0.0.1:7099\n"
+    );
+    assert_eq!(
+        hoist("container port one 80").ok().stdout,
+        "127.0.0.1:7099\n"
+    );
+    hoist("container port one 80/udp").ended(1);
+    hoist("container cp file one:/tmp/there").ok();
+    hoist("container cp one:/tmp/there back").ok();
+    let back = std::fs::read_to_string(world.project().join("back"));
+    assert_eq!(back.expect("it was copied"), "inside\n");
+    for (flags, names) in [
+        ("-l", "one\n"),
+        ("-n 2", "one\nfirst\n"),
+        ("-f name=irs", "first\n"),
+        ("-f status=exited", ""),
+    ] {
+        let list = hoist(&format!("container ls --format {{{{.Names}}}} {flags}"));
+        assert_eq!(list.ok().stdout, names, "{flags}");
+    }
+    let attach = "echo typed | \"$0\" container attach one";
+    let heard = world.run(&["sh", "-c", attach, env!("CARGO_BIN_EXE_hoist")]);
+    assert_eq!(heard.ok().stdout, "typed\n");
+    assert_eq!(
+        hoist("container logs --since 1h one").ok().stdout,
+        "typed\n"
+    );
+    assert_eq!(hoist("container logs --until 1h one").ok().stdout, "");
+    hoist("container rm -f one first").ok();
+    world.assert_no_trace();
+}
+
+#[test]
 fn a_stop_that_meets_a_restart_waits_for_it_and_ends_it() {
     let world = World::new("stop-restart");
     world.write(

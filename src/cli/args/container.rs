@@ -4,6 +4,7 @@ use super::inspect::Tail;
 use super::lifecycle::seconds;
 use super::make::Make;
 use super::resources::{Inspect, Names, Prune};
+use super::single::Joining;
 use clap::{Args, Subcommand};
 use std::time::Duration;
 
@@ -38,6 +39,12 @@ pub enum Container {
     Logs(Logs),
     /// Run a command in a running container
     Exec(Exec),
+    /// Attach stdin, stdout and stderr to a running container
+    Attach(Attach),
+    /// Copy files between a container and here
+    Cp(Copy),
+    /// Print where a container's ports are published
+    Port(Port),
     /// Show all that is known of containers
     Inspect(Inspect),
     /// Show the processes of a container
@@ -92,6 +99,15 @@ pub struct ListContainers {
     /// Show those that do not run, too
     #[arg(short, long)]
     pub all: bool,
+    /// Only with this property: `status=STATE`, `name=TEXT`, `label=KEY[=VALUE]`; may be repeated
+    #[arg(short = 'f', long, value_name = "KEY=VALUE")]
+    pub filter: Vec<String>,
+    /// Only so many, the newest first, whether they run or not
+    #[arg(short = 'n', long, value_name = "N")]
+    pub last: Option<usize>,
+    /// Only the newest, whether it runs or not
+    #[arg(short, long, conflicts_with = "last")]
+    pub latest: bool,
     /// Print only ids
     #[arg(short, long, conflicts_with = "format")]
     pub quiet: bool,
@@ -159,6 +175,12 @@ pub struct Logs {
     /// Show when each line was written
     #[arg(short, long)]
     pub timestamps: bool,
+    /// Only lines since a time (`2026-01-02T13:23:37Z`) or for the last while (`42m`)
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Only lines before a time (`2026-01-02T13:23:37Z`) or a while ago (`42m`)
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
 }
 
 /// `container exec`
@@ -191,6 +213,46 @@ pub struct Exec {
     /// Run with all capabilities
     #[arg(long)]
     pub privileged: bool,
+}
+
+/// `container attach`
+#[derive(Debug, Args)]
+pub struct Attach {
+    /// Name or id
+    #[arg(value_name = "CONTAINER")]
+    pub name: String,
+    /// How.
+    #[command(flatten)]
+    pub joining: Joining,
+}
+
+/// `container cp`
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "hoist container cp [OPTIONS] CONTAINER:SOURCE TARGET|-\n       hoist container cp [OPTIONS] SOURCE|- CONTAINER:TARGET"
+)]
+pub struct Copy {
+    /// What to copy: `CONTAINER:PATH`, a path here, or `-` for a tar archive from stdin
+    pub source: String,
+    /// Where to: `CONTAINER:PATH`, a path here, or `-` for a tar archive to stdout
+    pub target: String,
+    /// Keep user and group of what is copied
+    #[arg(short, long)]
+    pub archive: bool,
+    /// Copy what the source, if it is a symbolic link, points to
+    #[arg(short = 'L', long)]
+    pub follow_link: bool,
+}
+
+/// `container port`
+#[derive(Debug, Args)]
+pub struct Port {
+    /// Name or id
+    #[arg(value_name = "CONTAINER")]
+    pub name: String,
+    /// Only where this port of the container is
+    #[arg(value_name = "PORT[/PROTOCOL]")]
+    pub port: Option<String>,
 }
 
 /// One container.

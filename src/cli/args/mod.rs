@@ -31,7 +31,7 @@ pub use lifecycle::{
 pub use named::Named;
 pub use registry::{Login, Logout, Publish, Pull, PullPolicy, Push};
 pub use resources::{InspectAny, Kind as InspectKind, Network, Project, RemoveProject, Volume};
-pub use single::{Attach, Cp, Run};
+pub use single::{Attach, Cp, Joining, Run};
 pub use watching::{Dash, Events, Stats, Timings, Viz, Volumes, Watch};
 
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};

@@ -107,12 +107,20 @@ pub struct Run {
 pub struct Attach {
     /// Service
     pub service: String,
-    /// Keys that leave the container running, such as `ctrl-p,ctrl-q`
-    #[arg(long, value_name = "KEYS")]
-    pub detach_keys: Option<String>,
     /// Number of the container, if there are several
     #[arg(long, value_name = "N")]
     pub index: Option<u32>,
+    /// How.
+    #[command(flatten)]
+    pub joining: Joining,
+}
+
+/// How to attach.
+#[derive(Debug, Args)]
+pub struct Joining {
+    /// Keys that leave the container running, such as `ctrl-p,ctrl-q`
+    #[arg(long, value_name = "KEYS")]
+    pub detach_keys: Option<String>,
     /// Do not attach stdin
     #[arg(long)]
     pub no_stdin: bool,

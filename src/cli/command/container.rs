@@ -1,9 +1,12 @@
 //! `container …`: single containers of the whole installation, by name or id.
 
+use super::logs::Period;
+use super::ps::Filter;
 use super::resources::{Documents, each, prune};
 use super::terminal::{self, Manner};
 use super::{container_run, show};
 use crate::cli::args::Container;
+use crate::cli::args::Cp;
 use crate::cli::args::container as args;
 use crate::cli::args::inspect::Tail;
 use crate::cli::args::resources::Inspect;
@@ -16,7 +19,8 @@ use crate::cli::view::inspected;
 use crate::cli::view::lines::{LineStyle, Prefixer};
 use crate::cli::view::processes;
 use crate::engine;
-use crate::engine::{ContainerState, ContainerSummary, Engine, Kill, Remove, Select, Start};
+use crate::engine::{ContainerState, ContainerSummary, Engine, Kill, Place, Remove, Select, Start};
+use std::cmp::Reverse;
 use std::ops::ControlFlow;
 use std::os::fd::AsFd;
 
@@ -29,6 +33,9 @@ pub fn run(context: &Context, command: Container) -> Result<Exit, Error> {
         Container::Ls(args) => list(context, &args),
         Container::Logs(args) => logs(context, &args),
         Container::Exec(args) => exec(context, args),
+        Container::Attach(args) => attach(context, &args),
+        Container::Cp(args) => cp(context, args),
+        Container::Port(args) => port(context, &args),
         Container::Inspect(args) => inspect(context, &args),
         Container::Wait(args) => wait(context, &args.names),
         Container::Top(args) => {
@@ -140,14 +147,16 @@ fn remove(engine: &Engine, name: &str, volumes: bool) -> Result<(), engine::Erro
 
 fn list(context: &Context, args: &args::ListContainers) -> Result<Exit, Error> {
     let form = super::form(&containers::FIELDS, &args.format)?;
+    let last = args.last.or(args.latest.then_some(1));
+    let mut filter = Filter::read(&args.filter)?;
+    filter.all = args.all || last.is_some();
+    filter.one_offs = true;
     let mut all = engine::containers(&context.engine())?;
-    let lives = |it: &ContainerSummary| {
-        matches!(
-            it.state,
-            ContainerState::Running | ContainerState::Paused | ContainerState::Restarting
-        )
-    };
-    all.retain(|it| args.all || lives(it));
+    all.retain(|it| filter.takes(it));
+    if let Some(last) = last {
+        all.sort_by_key(|it| Reverse(it.created));
+        all.truncate(last);
+    }
     if args.quiet {
         let ids: String = all.iter().map(|it| format!("{}\n", &it.id[..12])).collect();
         return show(context, &ids);
@@ -186,6 +195,7 @@ fn wait(context: &Context, names: &[String]) -> Result<Exit, Error> {
 fn logs(context: &Context, args: &args::Logs) -> Result<Exit, Error> {
     let engine = context.engine();
     let it = engine::container(&engine, &args.name)?;
+    let period = Period::read(&args.since, &args.until)?;
     let request = engine::Logs {
         services: vec![it.service.clone()],
         container: Some(it.id.clone()),
@@ -194,7 +204,9 @@ fn logs(context: &Context, args: &args::Logs) -> Result<Exit, Error> {
             Tail::All => None,
             Tail::Last(lines) => Some(lines),
         },
-        ..engine::Logs::default()
+        since: period.since,
+        until: period.until,
+        previous: false,
     };
     let style = LineStyle {
         prefix: false,
@@ -216,6 +228,51 @@ fn logs(context: &Context, args: &args::Logs) -> Result<Exit, Error> {
     let ended = broken.map_or_else(|| out.finish(), Err);
     ended.map_err(Error::Output)?;
     Ok(Exit::Done)
+}
+
+fn attach(context: &Context, args: &args::Attach) -> Result<Exit, Error> {
+    let it = engine::container(&context.engine(), &args.name)?;
+    let place = Place {
+        service: it.service,
+        index: None,
+        container: Some(it.id),
+    };
+    super::attach::join(context, &it.project, place, &args.joining)
+}
+
+fn cp(context: &Context, args: args::Copy) -> Result<Exit, Error> {
+    let copy = Cp {
+        source: args.source,
+        target: args.target,
+        archive: args.archive,
+        follow_link: args.follow_link,
+        index: None,
+        all: true,
+    };
+    super::cp::copy(context, &copy, None)
+}
+
+fn port(context: &Context, args: &args::Port) -> Result<Exit, Error> {
+    let it = engine::container(&context.engine(), &args.name)?;
+    let wanted = args.port.as_deref();
+    let wanted = wanted.map(|it| it.split_once('/').unwrap_or((it, "tcp")));
+    let mut text = String::new();
+    for port in &it.ports {
+        let place = containers::host(&port.host_ip, &port.published.to_string());
+        let (target, protocol) = (port.target.to_string(), port.protocol.as_str());
+        match wanted {
+            None => text += &format!("{target}/{protocol} -> {place}\n"),
+            Some(wanted) if wanted == (&*target, protocol) => text += &format!("{place}\n"),
+            Some(_) => {}
+        }
+    }
+    match wanted {
+        Some((port, protocol)) if text.is_empty() => Err(Error::failed(format!(
+            "port {port}/{protocol} of container `{}` is not published",
+            it.name
+        ))),
+        _ => show(context, &text),
+    }
 }
 
 fn exec(context: &Context, args: args::Exec) -> Result<Exit, Error> {

@@ -19,18 +19,24 @@ enum End {
     Stream,
 }
 
-/// Copies files between a container and here.
+/// Copies files between a container of a service and here.
 pub fn run(context: &Context, args: &Cp) -> Result<Exit, Error> {
+    let project = context.project()?;
+    copy(context, args, Some(&project))
+}
+
+/// Copies files between a container and here: one of a service of the project, or one that is called by its own name.
+pub fn copy(context: &Context, args: &Cp, project: Option<&ProjectName>) -> Result<Exit, Error> {
     let manner = Manner {
         keep_owner: args.archive,
         follow: args.follow_link,
     };
-    let (engine, project) = (context.engine(), context.project()?);
+    let engine = context.engine();
     let job = Job {
         context,
         args,
         engine: &engine,
-        project: &project,
+        project,
         manner,
     };
     match (end(&args.source)?, end(&args.target)?) {
@@ -65,7 +71,8 @@ struct Job<'a> {
     context: &'a Context,
     args: &'a Cp,
     engine: &'a Engine,
-    project: &'a ProjectName,
+    /// `None`: services are containers.
+    project: Option<&'a ProjectName>,
     manner: Manner,
 }
 
@@ -155,12 +162,15 @@ impl Job<'_> {
             index: None,
             container: Some(container.id.clone()),
         };
-        Ok(copy::container(self.engine, self.project, place)?)
+        Ok(copy::container(self.engine, &container.project, place)?)
     }
 
     /// The containers that are meant, by number; at least one.
     fn containers(&self, service: &str) -> Result<Vec<ContainerSummary>, Error> {
-        let mut list = engine::ps(self.engine, self.project)?;
+        let Some(project) = self.project else {
+            return Ok(vec![engine::container(self.engine, service)?]);
+        };
+        let mut list = engine::ps(self.engine, project)?;
         list.retain(|c| {
             let numbered = self.args.index.is_none_or(|index| index == c.number);
             c.service == service && numbered && (c.number > 0 || self.args.all)

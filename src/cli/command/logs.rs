@@ -19,12 +19,7 @@ pub fn run(context: &Context, args: &Logs) -> Result<Exit, Error> {
     let engine = context.engine();
     let names: Result<Vec<ServiceName>, _> = args.services.iter().map(ServiceName::new).collect();
     context.check_services(&names.map_err(|error| Error::usage(error.to_string(), None))?)?;
-    let now = Timestamp::now();
-    let time = |flag: &str, text: &Option<String>| {
-        let text = text.as_deref();
-        text.map(|text| point(text, now).ok_or_else(|| not_a_time(flag, text)))
-            .transpose()
-    };
+    let period = Period::read(&args.since, &args.until)?;
     let request = engine::Logs {
         services: args.services.clone(),
         container: None,
@@ -33,8 +28,8 @@ pub fn run(context: &Context, args: &Logs) -> Result<Exit, Error> {
             Tail::All => None,
             Tail::Last(lines) => Some(lines),
         },
-        since: time("--since", &args.since)?,
-        until: time("--until", &args.until)?,
+        since: period.since,
+        until: period.until,
         previous: args.previous,
     };
     let style = LineStyle {
@@ -69,6 +64,30 @@ pub fn run(context: &Context, args: &Logs) -> Result<Exit, Error> {
     let ended: io::Result<()> = broken.map_or_else(|| out.finish(), Err);
     ended.map_err(Error::Output)?;
     Ok(Exit::Done)
+}
+
+/// Which lines, by when they were written; in nanoseconds since the epoch.
+pub struct Period {
+    /// The first.
+    pub since: Option<i64>,
+    /// The first that is not.
+    pub until: Option<i64>,
+}
+
+impl Period {
+    /// Reads `--since` and `--until`.
+    pub fn read(since: &Option<String>, until: &Option<String>) -> Result<Self, Error> {
+        let now = Timestamp::now();
+        let time = |flag: &str, text: &Option<String>| {
+            let text = text.as_deref();
+            text.map(|text| point(text, now).ok_or_else(|| not_a_time(flag, text)))
+                .transpose()
+        };
+        Ok(Self {
+            since: time("--since", since)?,
+            until: time("--until", until)?,
+        })
+    }
 }
 
 /// A line as a JSON object with its end. Bytes that are no UTF-8 are replaced.

@@ -15,7 +15,7 @@ use indexmap::IndexSet;
 /// Lists containers.
 pub fn run(context: &Context, args: &Ps) -> Result<Exit, Error> {
     let form = super::form(&FIELDS, &args.format)?;
-    let filter = Filter::new(args)?;
+    let filter = Filter::of(args)?;
     let project = context.project()?;
     let mut found = engine::ps(&context.engine(), &project)?;
     // only a name that no container has needs the file to tell whether it is a mistake
@@ -60,25 +60,31 @@ fn drop_orphans(context: &Context, found: &mut Vec<ContainerSummary>) -> Result<
 }
 
 /// Which containers are shown.
-#[derive(Debug)]
-struct Filter<'a> {
+#[derive(Debug, Default)]
+pub struct Filter<'a> {
     services: &'a [String],
-    all: bool,
+    /// Also those that do not run, unless states are named.
+    pub all: bool,
+    /// Also those of `run`.
+    pub one_offs: bool,
     states: Vec<Status>,
     names: Vec<&'a str>,
     labels: Vec<(&'a str, Option<&'a str>)>,
 }
 
 impl<'a> Filter<'a> {
-    fn new(args: &'a Ps) -> Result<Self, Error> {
-        let mut filter = Self {
-            services: &args.services,
-            all: args.all,
-            states: args.status.clone(),
-            names: Vec::new(),
-            labels: Vec::new(),
-        };
-        for text in &args.filter {
+    fn of(args: &'a Ps) -> Result<Self, Error> {
+        let mut filter = Self::read(&args.filter)?;
+        filter.services = &args.services;
+        filter.all = args.all;
+        filter.states.extend(&args.status);
+        Ok(filter)
+    }
+
+    /// Reads `--filter`.
+    pub fn read(texts: &'a [String]) -> Result<Self, Error> {
+        let mut filter = Self::default();
+        for text in texts {
             match text.split_once('=') {
                 Some(("status", state)) => {
                     let state = Status::from_str(state, true).map_err(|_| bad_filter(text))?;
@@ -96,11 +102,12 @@ impl<'a> Filter<'a> {
         Ok(filter)
     }
 
-    fn takes(&self, container: &ContainerSummary) -> bool {
+    /// Whether it is shown.
+    pub fn takes(&self, container: &ContainerSummary) -> bool {
         let named = self.services.is_empty() || self.services.contains(&container.service);
         let stated = match self.states.as_slice() {
             // as docker compose: what is running, or about to be again
-            [] => self.all || (lives(container.state) && container.number > 0),
+            [] => self.all || (lives(container.state) && (self.one_offs || container.number > 0)),
             states => states.iter().any(|state| is(*state, container.state)),
         };
         let labelled = self.labels.iter().all(|(key, wanted)| {
@@ -154,7 +161,7 @@ mod tests {
         };
         let mut job = container("job");
         job.state = ContainerState::Exited;
-        let filter = Filter::new(&args)?;
+        let filter = Filter::of(&args)?;
         let both = [container("web"), job];
         let kept = both.into_iter().filter(|it| filter.takes(it));
         Ok(kept.map(|it| it.service).collect())

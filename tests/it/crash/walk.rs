@@ -273,7 +273,7 @@ impl Walker {
             .map(|c| (c["Name"].to_string(), c["State"].to_string()))
             .collect();
         let up = |name: &str| (format!("\"project-{name}-1\""), "\"running\"".to_owned());
-        assert_eq!(states, [up("lines"), up("web")]);
+        assert_eq!(states, [up("lines"), up("web")], "{}", self.told());
         for program in ["/data/lines.pl", "IO::Socket::INET"] {
             let processes = self.world.processes();
             let count = processes
