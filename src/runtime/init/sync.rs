@@ -20,6 +20,9 @@ use std::mem::MaybeUninit;
 /// Opens the gate at which the child waits: its identity is on disk.
 const RECORDED: u8 = b'B';
 
+/// What a child ends with that finds nobody at the gate: a code that programs have no use for.
+pub(crate) const FORSAKEN: i32 = 187;
+
 /// The parent's end.
 #[derive(Debug)]
 pub(crate) struct ParentEnd(OwnedFd);
@@ -102,7 +105,7 @@ impl ChildEnd {
             match recv(&self.0, &mut buffer, RecvFlags::empty()) {
                 Err(Errno::INTR) => {}
                 Ok((1, _)) if buffer[0] == RECORDED => return,
-                _ => crate::runtime::sys::process::exit_now(125),
+                _ => crate::runtime::sys::process::exit_now(FORSAKEN),
             }
         }
     }

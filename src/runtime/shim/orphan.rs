@@ -7,11 +7,13 @@ use super::protocol::{Exit, ShimState, WireEvent};
 use super::{Parts, Running, Shim, record};
 use crate::runtime::error::{StartFailure, Step};
 use crate::runtime::identity::{self, Identity};
+use crate::runtime::init::sync::FORSAKEN;
 use crate::runtime::zygote;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
-use std::time::{Duration, Instant};
+use std::process::ExitStatus;
+use std::time::Duration;
 
 /// The kernel tells an exit status once the process was reaped; who inherited it does that at once.
 const REAPED_WITHIN: Timespec = Timespec {
@@ -93,20 +95,21 @@ impl Shim {
     }
 }
 
-/// Whether the process executes its own program. Between the gate and that it is a fork of ours on its way there, or to
-/// its end.
+/// Whether the process executes its own program, or did. Between the gate and that it is a fork of ours on its way there,
+/// or to its end.
 fn is_born(identity: &Identity, pidfd: &OwnedFd) -> bool {
-    let until = Instant::now() + BIRTH;
-    let unborn = || {
-        let words = std::fs::read(format!("/proc/{}/cmdline", identity.pid)).unwrap_or_default();
-        words.split(|b| *b == 0).next() == Some(zygote::ARGV0.as_bytes())
-    };
-    let mut waited = false;
-    while unborn() && Instant::now() < until {
+    let mut was_ours = false;
+    while identity::age(identity.start_time) < BIRTH {
+        // Before the look: what has no command line any more may be on its way to its end for some time.
         if identity::has_exited(pidfd) {
-            return false;
+            return !ended_unborn(status_of(pidfd), was_ours);
         }
-        waited = true;
+        let words = std::fs::read(format!("/proc/{}/cmdline", identity.pid)).unwrap_or_default();
+        match words.split(|b| *b == 0).next() {
+            Some(name) if name == zygote::ARGV0.as_bytes() => was_ours = true,
+            _ if words.is_empty() => {}
+            _ => return true,
+        }
         let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
         let moment = Timespec {
             tv_sec: 0,
@@ -114,13 +117,67 @@ fn is_born(identity: &Identity, pidfd: &OwnedFd) -> bool {
         };
         let _ = poll(&mut fds, Some(&moment));
     }
-    // A zombie has no command line: one that we saw unborn a moment ago has failed, or ended as fast as that.
-    !(waited && identity::has_exited(pidfd))
+    true
 }
 
-fn status_of(pidfd: &OwnedFd) -> Option<std::process::ExitStatus> {
+/// Whether a process that ended moments after it began never executed its program. It `was_ours` when we saw it last.
+fn ended_unborn(status: Option<ExitStatus>, was_ours: bool) -> bool {
+    match status.map(|status| status.code()) {
+        Some(Some(FORSAKEN)) => true,
+        // What it ends with that cannot execute, and tells nobody why: the next one does.
+        Some(Some(125..=127)) => was_ours,
+        Some(_) => false,
+        None => was_ours,
+    }
+}
+
+fn status_of(pidfd: &OwnedFd) -> Option<ExitStatus> {
     // Hang-up, which is reported unasked, means reaped.
     let mut fds = [PollFd::new(pidfd, PollFlags::empty())];
     let _ = poll(&mut fds, Some(&REAPED_WITHIN));
     identity::exit_status(pidfd)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    /// A process that has ended with a code, and what tells of it.
+    fn ended(code: i32) -> (Identity, OwnedFd) {
+        let mut child = Command::new("sh")
+            .args(["-c", &format!("read x; exit {code}")])
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .expect("there is a shell");
+        let identity = Identity::of(child.id() as i32).expect("it lives");
+        let pidfd = identity.open().expect("it lives").expect("it lives");
+        child.wait().expect("it is ours");
+        (identity, pidfd)
+    }
+
+    #[test]
+    fn one_that_died_at_the_gate_is_not_taken_for_a_program_that_ended() {
+        let (mut identity, pidfd) = ended(FORSAKEN);
+        if identity::exit_status(&pidfd).is_none() {
+            println!("left out: this kernel tells nobody but the parent how a process ended");
+            return;
+        }
+        assert!(!is_born(&identity, &pidfd));
+        identity.start_time -= 11 * rustix::param::clock_ticks_per_second();
+        assert!(is_born(&identity, &pidfd), "a program with that code");
+        for code in [0, 3, 127] {
+            let (identity, pidfd) = ended(code);
+            assert!(is_born(&identity, &pidfd), "{code}");
+        }
+    }
+
+    #[test]
+    fn what_was_seen_on_its_way_has_run_unless_its_end_says_otherwise() {
+        let code = |code: i32| Some(ExitStatus::from_raw(code << 8));
+        assert!(ended_unborn(code(127), true), "there is no such program");
+        assert!(!ended_unborn(code(0), true), "it was as fast as that");
+        assert!(!ended_unborn(Some(ExitStatus::from_raw(9)), true));
+        assert!(ended_unborn(None, true) && !ended_unborn(None, false));
+    }
 }

@@ -5,8 +5,8 @@
 
 use super::life::at_rest;
 use super::{Command, Machine, SHIM_LOST};
-use crate::runtime::Identity;
 use crate::runtime::ShimLink;
+use crate::runtime::identity;
 use crate::runtime::shim::kept;
 use crate::runtime::shim::protocol::ShimCommand;
 use crate::runtime::shim::record;
@@ -63,11 +63,16 @@ impl Machine {
         }
     }
 
-    /// A container that runs, though its shim was killed before it could say so.
-    fn born_unheard(&self) -> Option<(i32, u64)> {
-        let recorded = record::read_pid(&self.container.paths.run).ok().flatten();
-        let alive = recorded.filter(Identity::is_alive)?;
-        Some((alive.pid, alive.start_time))
+    /// A container that runs, though its shim was killed before it could say so. Should it end in this moment, before it
+    /// executes anything, only who holds its pidfd learns how.
+    fn born_unheard(&mut self) -> Option<(i32, u64)> {
+        let recorded = record::read_pid(&self.container.paths.run).ok().flatten()?;
+        let pidfd = recorded.open().ok().flatten()?;
+        if identity::has_exited(&pidfd) {
+            return None;
+        }
+        self.pidfd = Some(pidfd);
+        Some((recorded.pid, recorded.start_time))
     }
 
     /// Gives the container another shim. Failing that, its end is waited for in another way.
