@@ -2,7 +2,7 @@
 //!
 //! It mounts what a host has, starts what it is asked to start and reaps every orphan.
 
-use super::cgroups::{Hierarchy, hierarchies};
+use super::cgroups::{Hierarchy, LEAF, hierarchies};
 use nix::mount::{MsFlags, mount};
 use nix::sys::wait::{WaitStatus, wait};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
@@ -191,7 +191,7 @@ fn furnish() {
         .unwrap_or_else(|error| panic!("cannot mount {}: {error}", target.display()));
         if kind == "cgroup2" {
             // A cgroup with processes cannot hand controllers down: the box's root must be free of them.
-            let leaf = target.join("init");
+            let leaf = target.join(LEAF);
             fs::create_dir(&leaf).expect("the hierarchy is ours");
             fs::write(leaf.join("cgroup.procs"), "1").expect("the hierarchy is ours");
         }

@@ -14,6 +14,13 @@ pub struct Hierarchy {
     pub options: String,
 }
 
+/// The cgroup of all boxes, on cgroup v2.
+const BOXES: &str = "worlds";
+/// What it hands down.
+const CONTROLLERS: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
+/// The cgroup of a box's agent, on cgroup v2.
+pub const LEAF: &str = "init";
+
 /// Every hierarchy that is mounted below `/sys/fs/cgroup`.
 pub fn hierarchies() -> Vec<Hierarchy> {
     let mounts = fs::read_to_string("/proc/self/mounts").expect("/proc is mounted");
@@ -43,16 +50,12 @@ pub fn hierarchies() -> Vec<Hierarchy> {
         .collect()
 }
 
-/// This process's cgroup in `hierarchy`, as a folder. Where cgroup v2 carries the controllers it is the root: a cgroup with
-/// processes in it, as ours, hands none down.
+/// Where boxes have their cgroups: in this process's own. Where cgroup v2 carries the controllers it is one below the root: a
+/// cgroup with processes in it, as ours, hands none down.
 fn own(hierarchy: &Hierarchy) -> Option<PathBuf> {
     let root = &hierarchy.mount;
     if hierarchy.kind == "cgroup2" && *root == Path::new("/sys/fs/cgroup") {
-        for controller in ["cpu", "cpuset", "io", "memory", "pids"] {
-            let on = format!("+{controller}");
-            fs::write(root.join("cgroup.subtree_control"), on).ok();
-        }
-        return Some(root.clone());
+        return Some(shared(root));
     }
     let memberships = fs::read_to_string("/proc/self/cgroup").expect("the kernel has cgroups");
     let path = memberships.lines().find_map(|line| {
@@ -70,16 +73,50 @@ fn own(hierarchy: &Hierarchy) -> Option<PathBuf> {
     folder.is_dir().then_some(folder)
 }
 
-/// Makes a cgroup `name` in each hierarchy, below the one this process is in.
+/// The cgroup of all boxes of cgroup v2. It hands the controllers down: systemd takes those of the root back that nobody below
+/// uses, whenever a unit of its own changes.
+fn shared(root: &Path) -> PathBuf {
+    let shared = root.join(BOXES);
+    let has = |file: &str| {
+        let text = fs::read_to_string(shared.join(file)).unwrap_or_default();
+        CONTROLLERS
+            .iter()
+            .all(|it| text.split_whitespace().any(|has| has == *it))
+    };
+    for _ in 0..20 {
+        fs::create_dir(&shared).ok();
+        for folder in [root, &shared] {
+            for controller in CONTROLLERS {
+                let on = format!("+{controller}");
+                fs::write(folder.join("cgroup.subtree_control"), on).ok();
+            }
+        }
+        if has("cgroup.subtree_control") {
+            break;
+        }
+    }
+    shared
+}
+
+/// Makes the cgroup of a box in a hierarchy, if that is one for boxes.
+fn create_in(hierarchy: &Hierarchy, name: &str) -> Option<PathBuf> {
+    loop {
+        let folder = own(hierarchy)?.join(name);
+        match fs::create_dir(&folder) {
+            Ok(()) => return Some(folder),
+            // The last box of another process took the cgroup of all boxes along.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => panic!("cannot make {}: {error}", folder.display()),
+        }
+    }
+}
+
+/// Makes a cgroup `name` in each hierarchy.
 pub fn create(name: &str) -> Vec<PathBuf> {
-    let made: Vec<_> = hierarchies()
-        .iter()
-        .filter_map(own)
-        .map(|parent| parent.join(name))
-        .collect();
+    let hierarchies = hierarchies();
+    let made = hierarchies.iter().filter_map(|it| create_in(it, name));
+    let made: Vec<_> = made.collect();
     for folder in &made {
-        fs::create_dir(folder)
-            .unwrap_or_else(|error| panic!("cannot make {}: {error}", folder.display()));
         // A new group has no real-time budget, so nothing in the box could have one.
         fs::write(folder.join("cpu.rt_runtime_us"), "10000").ok();
         // v1's cpuset lets nobody in before it has both.
@@ -91,6 +128,14 @@ pub fn create(name: &str) -> Vec<PathBuf> {
         }
     }
     made
+}
+
+/// Moves a process to where the agent went: the root of a box hands no controllers down while anybody is in it.
+pub fn follow(made: &[PathBuf], process: u32) {
+    let leaves = made.iter().map(|folder| folder.join(LEAF));
+    for leaf in leaves.filter(|leaf| leaf.exists()) {
+        fs::write(leaf.join("cgroup.procs"), process.to_string()).expect("the hierarchy is ours");
+    }
 }
 
 /// Every cgroup below `folder`, deepest first.
@@ -120,6 +165,10 @@ pub fn remove(made: &[PathBuf]) {
                 break;
             }
             std::thread::sleep(Duration::from_millis(5));
+        }
+        // Until the last box is gone it is not empty.
+        if let Some(shared) = folder.parent().filter(|it| it.ends_with(BOXES)) {
+            fs::remove_dir(shared).ok();
         }
     }
 }

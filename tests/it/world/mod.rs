@@ -111,6 +111,7 @@ impl World {
             .expect("every system has sh");
         let lifeline = unshare.stdin.take().expect("it was piped");
         let init = agent::wait_for(&socket, &mut unshare, patience());
+        cgroups::follow(&cgroups, unshare.id());
         let env = environment(folder.path());
         let mut world = Self {
             folder,
