@@ -263,3 +263,14 @@ fn what_has_an_empty_target_reads_back() {
         assert_eq!(again.project, first.project, "{text}");
     }
 }
+
+/// Found by fuzzing: a device without a name was printed as one without anything, which is not read.
+#[test]
+fn a_device_needs_the_name_of_one_of_the_host() {
+    let folder = tempfile::tempdir().unwrap();
+    for device in [":rwm", ":/dev/x", ""] {
+        let text = format!("services: {{a: {{image: x, devices: ['{device}']}}}}\n");
+        let told = loaded(folder.path(), &text).expect_err(device);
+        assert!(told.contains("names no device of the host"), "{told}");
+    }
+}

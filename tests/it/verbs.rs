@@ -475,7 +475,8 @@ fn a_single_container_has_what_the_flags_of_docker_run_say() {
     assert_eq!((&*heard.stdout, &*heard.stderr), ("", "err\n"));
 
     // What cannot be made leaves nothing behind.
-    run("--mount type=bind,src=/nowhere,dst=/x", "true").ended(1);
+    run("--mount type=bind,src=/nowhere,dst=/x --cidfile no", "true").ended(1);
+    assert!(!world.project().join("no").exists());
     let left = world.hoist(&["project", "ls", "-a", "-q"]).ok().stdout;
     assert_eq!(left, "network-front\n");
 

@@ -15,7 +15,7 @@ use crate::compose::Loaded;
 use crate::engine;
 use crate::engine::{Attach, OneOff, RunReply, Stream};
 use crate::id::{ProjectName, ServiceName, VolumeName};
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
@@ -108,7 +108,7 @@ struct Wish {
     project: ProjectName,
     request: engine::Run,
     /// Where its id is written.
-    id: Option<File>,
+    id: Option<(PathBuf, File)>,
 }
 
 impl Wish {
@@ -119,9 +119,10 @@ impl Wish {
         if reply.is_err() && !context.global.dry_run {
             // The first error is the one to tell.
             let _ = engine::leave_solo(&engine, project, &mut |_| ());
+            let _ = self.id.as_ref().map(|(path, _)| fs::remove_file(path));
         }
         let reply = reply?;
-        if let Some(mut file) = self.id {
+        if let Some((_, mut file)) = self.id {
             // As docker writes it: without an end of line.
             let id = ids(context, project, "")?;
             file.write_all(id.as_bytes())
@@ -144,14 +145,14 @@ fn wish(context: &Context, make: &Make) -> Result<Wish, Error> {
         solo.publish(exposed(context, &make.image));
         loaded = load(context, &solo, &project)?;
     }
+    let service = ServiceName::new(&project).map_err(|error| Error::failed(error.to_string()))?;
+    make_volumes(context, &solo)?;
     let id = make.cidfile.as_ref().filter(|_| !context.global.dry_run);
     let id = id.map(|path| {
-        let made = OpenOptions::new().write(true).create_new(true).open(path);
-        made.map_err(|error| Error::io(format!("make `{}`", path.display()))(error))
+        let made = File::create_new(path).map(|file| (path.clone(), file));
+        made.map_err(Error::io(format!("make `{}`", path.display())))
     });
     let id = id.transpose()?;
-    make_volumes(context, &solo)?;
-    let service = ServiceName::new(&project).map_err(|error| Error::failed(error.to_string()))?;
     let request = engine::Run {
         up: engine::Up {
             canonical: loaded.canonical.text(),

@@ -123,6 +123,9 @@ fn short_device(text: &str, node: &Node) -> Result<Node, String> {
         [source, target, mode] => (*source, *target, *mode),
         _ => return Err(format!("`{text}` is not `HOST[:CONTAINER[:rwm]]`")),
     };
+    if source.is_empty() {
+        return Err(format!("`{text}` names no device of the host"));
+    }
     let text_of = |text: &str| Value::String(text.to_owned());
     Ok(Node::mapping(
         node.span,
