@@ -6,6 +6,7 @@
 # make bench    measure against the floor, and against docker compose and podman where installed
 # make install  DESTDIR= PREFIX=/usr/local
 # make deb      a Debian package in target/
+# make archive  a release archive in target/: of the same commit the same bytes, whoever builds it
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
@@ -17,19 +18,22 @@ HELLO   := examples/hello/compose.yaml
 HELLO_PORT ?= 7878
 export HELLO_PORT
 
-# A release tells the commit it was built from; its package is the same wherever it is built.
-build demo bench install deb: export HOIST_COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
-deb: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+# A release tells the commit it was built from, and not whose home the sources of its libraries were in.
+build demo bench install deb archive: export HOIST_COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+deb archive: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+CARGO_HOME ?= $(HOME)/.cargo
+RELEASE := $(CARGO) build --release --locked \
+  --config 'target.$(TARGET).rustflags = ["--remap-path-prefix=$(CARGO_HOME)=/cargo"]'
 
-.PHONY: build demo test test-crash test-v2 soak bench install deb clean
+.PHONY: build demo test test-crash test-v2 soak bench install deb archive clean
 
 build:
 	@GOAL=$@ .ci/needs build
-	$(CARGO) build --release --locked
+	$(RELEASE)
 
 demo:
 	@GOAL=$@ .ci/needs build root kernel
-	$(CARGO) build --release --locked
+	$(RELEASE)
 	$(BINARY) -f $(HELLO) up -d --wait
 	@echo
 	@echo "  open        http://127.0.0.1:$(HELLO_PORT)/"
@@ -83,6 +87,14 @@ deb: build
 	  >target/deb/DEBIAN/control
 	find target/deb -exec touch -h -d @$(SOURCE_DATE_EPOCH) {} +
 	dpkg-deb --root-owner-group --build target/deb target/hoist_$(VERSION)_amd64.deb
+
+ARCHIVE := hoist-$(VERSION)-x86_64-linux
+archive: build
+	rm -rf target/archive
+	$(MAKE) install DESTDIR=target/archive/$(ARCHIVE) PREFIX=
+	install -m 644 LICENSE README.md CHANGELOG.md target/archive/$(ARCHIVE)
+	tar --sort=name --mtime=@$(SOURCE_DATE_EPOCH) --owner=0 --group=0 --numeric-owner --format=ustar \
+	  -C target/archive -c $(ARCHIVE) | gzip -9n >target/$(ARCHIVE).tar.gz
 
 clean:
 	$(CARGO) clean
