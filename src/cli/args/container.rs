@@ -4,7 +4,7 @@ use super::inspect::Tail;
 use super::lifecycle::seconds;
 use super::make::Make;
 use super::resources::{Inspect, Names, Prune};
-use super::single::Joining;
+use super::single::{Copying, Joining};
 use clap::{Args, Subcommand};
 use std::time::Duration;
 
@@ -236,12 +236,9 @@ pub struct Copy {
     pub source: String,
     /// Where to: `CONTAINER:PATH`, a path here, or `-` for a tar archive to stdout
     pub target: String,
-    /// Keep user and group of what is copied
-    #[arg(short, long)]
-    pub archive: bool,
-    /// Copy what the source, if it is a symbolic link, points to
-    #[arg(short = 'L', long)]
-    pub follow_link: bool,
+    /// How.
+    #[command(flatten)]
+    pub how: Copying,
 }
 
 /// `container port`

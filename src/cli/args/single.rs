@@ -129,6 +129,17 @@ pub struct Joining {
     pub sig_proxy: bool,
 }
 
+/// How to copy.
+#[derive(Debug, Args)]
+pub struct Copying {
+    /// Keep user and group of what is copied
+    #[arg(short, long)]
+    pub archive: bool,
+    /// Copy what the source, if it is a symbolic link, points to
+    #[arg(short = 'L', long)]
+    pub follow_link: bool,
+}
+
 /// `cp`
 #[derive(Debug, Args)]
 #[command(
@@ -139,12 +150,9 @@ pub struct Cp {
     pub source: String,
     /// Where to: `SERVICE:PATH`, a path here, or `-` for a tar archive to stdout
     pub target: String,
-    /// Keep user and group of what is copied
-    #[arg(short, long)]
-    pub archive: bool,
-    /// Copy what the source, if it is a symbolic link, points to
-    #[arg(short = 'L', long)]
-    pub follow_link: bool,
+    /// How.
+    #[command(flatten)]
+    pub how: Copying,
     /// Number of the container, if there are several
     #[arg(long, value_name = "N")]
     pub index: Option<u32>,

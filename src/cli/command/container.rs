@@ -1,6 +1,6 @@
 //! `container …`: single containers of the whole installation, by name or id.
 
-use super::logs::Period;
+use super::logs::period;
 use super::ps::Filter;
 use super::resources::{Documents, each, prune};
 use super::terminal::{self, Manner};
@@ -195,7 +195,7 @@ fn wait(context: &Context, names: &[String]) -> Result<Exit, Error> {
 fn logs(context: &Context, args: &args::Logs) -> Result<Exit, Error> {
     let engine = context.engine();
     let it = engine::container(&engine, &args.name)?;
-    let period = Period::read(&args.since, &args.until)?;
+    let period = period(args.since.as_deref(), args.until.as_deref())?;
     let request = engine::Logs {
         services: vec![it.service.clone()],
         container: Some(it.id.clone()),
@@ -244,8 +244,7 @@ fn cp(context: &Context, args: args::Copy) -> Result<Exit, Error> {
     let copy = Cp {
         source: args.source,
         target: args.target,
-        archive: args.archive,
-        follow_link: args.follow_link,
+        how: args.how,
         index: None,
         all: true,
     };

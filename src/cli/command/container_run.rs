@@ -123,8 +123,11 @@ impl Wish {
         }
         let reply = reply?;
         if let Some((_, mut file)) = self.id {
-            // As docker writes it: without an end of line.
-            let id = ids(context, project, "")?;
+            // As docker writes it: without an end of line. A short one may be over, and removed, by now.
+            let id = match &reply {
+                RunReply::Started(it) | RunReply::Attached(it, _) => it.container.clone(),
+                RunReply::Created | RunReply::Plan(_) => ids(context, project, "")?,
+            };
             file.write_all(id.as_bytes())
                 .map_err(Error::io("write the id of the container"))?;
         }

@@ -28,8 +28,8 @@ pub fn run(context: &Context, args: &Cp) -> Result<Exit, Error> {
 /// Copies files between a container and here: one of a service of the project, or one that is called by its own name.
 pub fn copy(context: &Context, args: &Cp, project: Option<&ProjectName>) -> Result<Exit, Error> {
     let manner = Manner {
-        keep_owner: args.archive,
-        follow: args.follow_link,
+        keep_owner: args.how.archive,
+        follow: args.how.follow_link,
     };
     let engine = context.engine();
     let job = Job {

@@ -1,6 +1,6 @@
 //! `events`.
 
-use super::logs::{not_a_time, point};
+use super::logs::period;
 use crate::cli::args::Events;
 use crate::cli::context::Context;
 use crate::cli::exit::{Error, Exit};
@@ -8,28 +8,16 @@ use crate::cli::view::happening;
 use crate::cli::view::happening::Facts;
 use crate::engine;
 use crate::engine::Engine;
-use crate::engine::Period;
 use crate::id::ProjectName;
 use crate::state::event::Event;
 use crate::state::event::Subject;
-use jiff::Timestamp;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 /// Shows what happens to containers. It needs no care for signals: every line is written whole.
 pub fn run(context: &Context, args: &Events) -> Result<Exit, Error> {
     context.check_services(&args.services)?;
-    let now = Timestamp::now();
-    let time = |flag: &str, text: &Option<String>| match text {
-        Some(text) => point(text, now)
-            .map(Some)
-            .ok_or_else(|| not_a_time(flag, text)),
-        None => Ok(None),
-    };
-    let period = Period {
-        since: time("--since", &args.since)?,
-        until: time("--until", &args.until)?,
-    };
+    let period = period(args.since.as_deref(), args.until.as_deref())?;
     let (engine, project) = (context.engine(), context.project()?);
     let mut known = Known::default();
     let mut broken = None;

@@ -6,6 +6,7 @@ use crate::cli::exit::{Error, Exit};
 use crate::cli::view::lines::{LineStyle, Prefixer, Said, timestamp};
 use crate::engine;
 use crate::engine::LogLine;
+use crate::engine::Period;
 use crate::engine::Stream;
 use crate::id::ServiceName;
 use jiff::{SignedDuration, Timestamp, Zoned};
@@ -19,7 +20,7 @@ pub fn run(context: &Context, args: &Logs) -> Result<Exit, Error> {
     let engine = context.engine();
     let names: Result<Vec<ServiceName>, _> = args.services.iter().map(ServiceName::new).collect();
     context.check_services(&names.map_err(|error| Error::usage(error.to_string(), None))?)?;
-    let period = Period::read(&args.since, &args.until)?;
+    let period = period(args.since.as_deref(), args.until.as_deref())?;
     let request = engine::Logs {
         services: args.services.clone(),
         container: None,
@@ -66,28 +67,17 @@ pub fn run(context: &Context, args: &Logs) -> Result<Exit, Error> {
     Ok(Exit::Done)
 }
 
-/// Which lines, by when they were written; in nanoseconds since the epoch.
-pub struct Period {
-    /// The first.
-    pub since: Option<i64>,
-    /// The first that is not.
-    pub until: Option<i64>,
-}
-
-impl Period {
-    /// Reads `--since` and `--until`.
-    pub fn read(since: &Option<String>, until: &Option<String>) -> Result<Self, Error> {
-        let now = Timestamp::now();
-        let time = |flag: &str, text: &Option<String>| {
-            let text = text.as_deref();
-            text.map(|text| point(text, now).ok_or_else(|| not_a_time(flag, text)))
-                .transpose()
-        };
-        Ok(Self {
-            since: time("--since", since)?,
-            until: time("--until", until)?,
-        })
-    }
+/// Reads `--since` and `--until`.
+pub fn period(since: Option<&str>, until: Option<&str>) -> Result<Period, Error> {
+    let now = Timestamp::now();
+    let time = |flag: &str, text: Option<&str>| {
+        text.map(|text| point(text, now).ok_or_else(|| not_a_time(flag, text)))
+            .transpose()
+    };
+    Ok(Period {
+        since: time("--since", since)?,
+        until: time("--until", until)?,
+    })
 }
 
 /// A line as a JSON object with its end. Bytes that are no UTF-8 are replaced.
@@ -133,7 +123,7 @@ fn order(context: &Context) -> Result<Vec<String>, Error> {
 }
 
 /// A time, `2026-01-02T13:23:37Z`, a date, seconds since the epoch; or a while ago, `1h30m`. In nanoseconds.
-pub fn point(text: &str, now: Timestamp) -> Option<i64> {
+fn point(text: &str, now: Timestamp) -> Option<i64> {
     let time = if let Ok(time) = text.parse::<Timestamp>() {
         time
     } else if let Ok(date) = text.parse::<jiff::civil::DateTime>() {
@@ -150,7 +140,7 @@ pub fn point(text: &str, now: Timestamp) -> Option<i64> {
     i64::try_from(time.as_nanosecond()).ok()
 }
 
-pub fn not_a_time(flag: &str, text: &str) -> Error {
+fn not_a_time(flag: &str, text: &str) -> Error {
     Error::usage(
         format!("invalid time `{text}` for `{flag}`"),
         Some("write a time as `2026-01-02T13:23:37Z`, or a while as `42m`".to_owned()),

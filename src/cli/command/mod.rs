@@ -73,6 +73,7 @@ use crate::engine::UpReply;
 use crate::id::ProjectName;
 use crate::state::event::Event;
 use clap::Parser;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -277,6 +278,16 @@ fn environment_of_files(context: &Context, files: &[PathBuf]) -> Result<Vec<Stri
     let environment = services.flat_map(|service| service.environment);
     let pair = |(key, value): (String, Option<String>)| Some(format!("{key}={}", value?));
     Ok(environment.filter_map(pair).collect())
+}
+
+/// `KEY=VALUE`, each; a key alone has an empty value.
+fn pairs(list: &[String]) -> BTreeMap<String, String> {
+    list.iter().map(|it| pair(it)).collect()
+}
+
+fn pair(text: &str) -> (String, String) {
+    let (key, value) = text.split_once('=').unwrap_or((text, ""));
+    (key.to_owned(), value.to_owned())
 }
 
 /// Reads `--format`.

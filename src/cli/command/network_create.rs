@@ -1,7 +1,7 @@
 //! `network create`: the flags of `docker network create` as a compose file of one network, in a project of its own that goes
 //! when the network is removed. Projects join it with `external: true`.
 
-use super::{plan, show};
+use super::{pairs, plan, show};
 use crate::cli::args::resources::CreateNetwork;
 use crate::cli::context::Context;
 use crate::cli::exit::{Error, Exit};
@@ -9,7 +9,7 @@ use crate::compose::LoadOptions;
 use crate::engine;
 use crate::engine::UpReply;
 use crate::id::NetworkName;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// Makes a network and prints its name.
@@ -48,12 +48,6 @@ pub fn run(context: &Context, args: &CreateNetwork) -> Result<Exit, Error> {
 
 /// A network is made for who uses it: a service without containers.
 fn document(args: &CreateNetwork) -> Value {
-    let pairs = |list: &[String]| -> Map<String, Value> {
-        let pairs = list.iter().map(|it| it.split_once('=').unwrap_or((it, "")));
-        pairs
-            .map(|(key, value)| (key.to_owned(), value.into()))
-            .collect()
-    };
     let mut network = json!({
         "name": args.name,
         "driver": args.driver,

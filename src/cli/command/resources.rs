@@ -1,6 +1,6 @@
 //! `network …` and `volume …`: those of the whole installation.
 
-use super::show;
+use super::{pairs, show};
 use crate::cli::args::resources::{CreateVolume, Inspect};
 use crate::cli::args::{Network, Volume};
 use crate::cli::context::Context;
@@ -126,12 +126,6 @@ fn create_volume(context: &Context, args: CreateVolume) -> Result<Exit, Error> {
     let name = args.name;
     let name = name.unwrap_or_else(|| crate::id::ContainerId::random().to_string());
     let name = VolumeName::new(&name).map_err(|error| Error::usage(error.to_string(), None))?;
-    let pairs = |list: &[String]| -> BTreeMap<String, String> {
-        let pairs = list.iter().map(|it| it.split_once('=').unwrap_or((it, "")));
-        pairs
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .collect()
-    };
     let mut new = engine::NewVolume {
         driver_opts: pairs(&args.opt),
         labels: pairs(&args.label),

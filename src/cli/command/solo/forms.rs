@@ -1,6 +1,7 @@
 //! Flags of `docker run` that have a form of their own: `--mount`, `--gpus`, `--network`.
 
 use super::Section;
+use crate::cli::command::pair;
 use crate::cli::exit::Error;
 use crate::engine::NewVolume;
 use serde_json::{Map, Value, json};
@@ -155,11 +156,6 @@ pub fn network(text: &str) -> Result<(String, Map<String, Value>), Error> {
         Error::usage(format!("`--network {text}` names no network"), Some(name))
     })?;
     Ok((name, entry.0))
-}
-
-fn pair(text: &str) -> (String, String) {
-    let (key, value) = text.split_once('=').unwrap_or((text, ""));
-    (key.to_owned(), value.to_owned())
 }
 
 fn truth(text: &str) -> Option<bool> {
