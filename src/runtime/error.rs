@@ -21,6 +21,8 @@ pub enum Step {
     Devices,
     /// The terminal.
     Console,
+    /// A vendor's program.
+    Hook,
     /// A sysctl.
     Sysctl,
     /// User and groups.

@@ -27,6 +27,7 @@ mod init;
 pub mod log;
 mod mounts;
 mod namespaces;
+mod oci_hooks;
 pub mod processes;
 pub mod rlimits;
 pub mod rootfs;

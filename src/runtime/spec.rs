@@ -60,6 +60,33 @@ pub struct ContainerSpec {
     /// OCI annotations: kept with the container, read by nobody here.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
+    /// Programs of vendors that have a part in its making.
+    #[serde(default)]
+    pub hooks: Vec<HookSpec>,
+}
+
+/// An OCI hook.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookSpec {
+    /// When it runs.
+    pub stage: HookStage,
+    /// Absolute path on the host.
+    pub path: PathBuf,
+    /// Argument vector, with `args[0]`; may be empty.
+    pub args: Vec<String>,
+    /// All of its environment, `KEY=value`.
+    pub env: Vec<String>,
+    /// Seconds after which it is killed and the start has failed.
+    pub timeout: Option<u64>,
+}
+
+/// When, and in whose namespaces, an OCI hook runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HookStage {
+    /// `prestart` and `createRuntime`: the namespaces and mounts are made, on the host.
+    CreateRuntime,
+    /// `createContainer`: after that, in the container's namespaces, with the host's root directory.
+    CreateContainer,
 }
 
 /// Where `/` comes from.

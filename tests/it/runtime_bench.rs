@@ -123,6 +123,7 @@ impl Bench {
             shm_size: Some(64 << 20),
             stop_signal: 15,
             annotations: Default::default(),
+            hooks: Vec::new(),
         }
     }
 

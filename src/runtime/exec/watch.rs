@@ -175,6 +175,8 @@ fn accompany(parent: &ParentEnd) -> Result<Option<OwnedFd>, StartFailure> {
     loop {
         match parent.next()? {
             Report::Terminal(master) => terminal = Some(master),
+            // The gate is open already.
+            Report::Created => {}
             Report::Executing => executing = true,
             Report::Failed(failure) => return Err(failure),
             Report::Closed if executing => return Ok(terminal),

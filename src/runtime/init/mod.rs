@@ -14,10 +14,10 @@ use super::cgroups::Cgroup;
 use super::error::{At, StartFailure, Step};
 use super::mounts::{self, Defaults, Hierarchy, Places, Root};
 use super::seccomp::Program;
-use super::spec::ContainerSpec;
+use super::spec::{ContainerSpec, HookStage};
 use super::stdio::ProcessEnds;
 use super::zygote::Hooks;
-use super::{console, devices, namespaces, rootfs, sys};
+use super::{console, devices, namespaces, oci_hooks, rootfs, sys};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat};
 use std::path::Path;
@@ -116,6 +116,7 @@ impl Init<'_> {
         } else {
             None
         };
+        self.run_hooks()?;
         let null = open_null(&mounts)?;
         // The working directory may have to be made, which a read-only root forbids.
         let _ = root.make_folder(&spec.process.cwd);
@@ -124,6 +125,17 @@ impl Init<'_> {
             rootfs::make_read_only(root_fd.as_fd())?;
         }
         Ok((null, terminal, init))
+    }
+
+    /// What vendors have to do before the host's root directory is out of reach.
+    fn run_hooks(&self) -> Result<(), StartFailure> {
+        if self.spec.hooks.is_empty() {
+            return Ok(());
+        }
+        self.sync.created();
+        self.sync.wait();
+        let pid = rustix::process::getpid().as_raw_nonzero().get();
+        oci_hooks::run(self.spec, HookStage::CreateContainer, pid)
     }
 
     /// A tmpfs below the root filesystem's mount point, so in this mount namespace but on no path once the root is on it:

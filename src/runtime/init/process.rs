@@ -247,11 +247,8 @@ fn raise_effective() -> rustix::io::Result<()> {
 
 /// Closes everything but the standard streams, the connection to the parent and our init.
 fn close_others(sync: &ChildEnd, init: Option<&OwnedFd>) -> Result<(), StartFailure> {
-    let keep: Vec<BorrowedFd<'_>> = [Some(&sync.0), init]
-        .into_iter()
-        .flatten()
-        .map(AsFd::as_fd)
-        .collect();
+    let mut keep = vec![sync.as_fd()];
+    keep.extend(init.map(AsFd::as_fd));
     sys::process::close_all_but(&keep).at(Step::Security, || "close our own descriptors".into())
 }
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  child ──'T' + pty──▶ parent
+//!  child ──'H' its mounts are made, hooks may run──▶ parent (only of a container that has hooks)
 //!  parent ──'B' recorded, may exec──▶ child ──'E' executes now──▶ parent, then end of file: it did
 //!                                     child ──'F' + reason──────▶ parent: it did not
 //! ```
@@ -14,6 +15,7 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, recvmsg, send, sendmsg,
     socketpair,
 };
+use std::cell::Cell;
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 
@@ -29,13 +31,19 @@ pub(crate) struct ParentEnd(OwnedFd);
 
 /// The child's end. It closes on exec, which tells the parent that the program runs.
 #[derive(Debug)]
-pub(crate) struct ChildEnd(pub(crate) OwnedFd);
+pub(crate) struct ChildEnd {
+    socket: OwnedFd,
+    /// Whether it has passed the gate.
+    passed: Cell<bool>,
+}
 
 /// What a child says.
 #[derive(Debug)]
 pub(crate) enum Report {
     /// Master end of its terminal.
     Terminal(OwnedFd),
+    /// It is made but for its hooks, and waits at the gate.
+    Created,
     /// It is about to execute the program.
     Executing,
     /// It gives up.
@@ -52,7 +60,11 @@ pub(crate) fn pair() -> rustix::io::Result<(ParentEnd, ChildEnd)> {
         SocketFlags::CLOEXEC,
         None,
     )?;
-    Ok((ParentEnd(parent), ChildEnd(child)))
+    let child = ChildEnd {
+        socket: child,
+        passed: Cell::new(false),
+    };
+    Ok((ParentEnd(parent), child))
 }
 
 impl AsFd for ParentEnd {
@@ -87,6 +99,7 @@ impl ParentEnd {
         let text = &buffer[..received.bytes];
         Ok(match (text.split_first(), fd) {
             (Some((b'T', _)), Some(fd)) => Report::Terminal(fd),
+            (Some((b'H', _)), _) => Report::Created,
             (Some((b'E', _)), _) => Report::Executing,
             (Some((b'F', reason)), _) => Report::Failed(
                 serde_json::from_slice(reason)
@@ -97,14 +110,21 @@ impl ParentEnd {
     }
 }
 
+impl AsFd for ChildEnd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
 impl ChildEnd {
-    /// Waits for the parent. If it is dead there is nobody to run for: ends this process.
+    /// Waits for the parent to open the gate, which then stays open. If it is dead there is nobody to run for: ends this
+    /// process.
     pub(crate) fn wait(&self) {
         let mut buffer = [0u8; 1];
-        loop {
-            match recv(&self.0, &mut buffer, RecvFlags::empty()) {
+        while !self.passed.get() {
+            match recv(&self.socket, &mut buffer, RecvFlags::empty()) {
                 Err(Errno::INTR) => {}
-                Ok((1, _)) if buffer[0] == RECORDED => return,
+                Ok((1, _)) if buffer[0] == RECORDED => self.passed.set(true),
                 _ => crate::runtime::sys::process::exit_now(FORSAKEN),
             }
         }
@@ -117,7 +137,7 @@ impl ChildEnd {
         let fds = [master];
         control.push(SendAncillaryMessage::ScmRights(&fds));
         sendmsg(
-            &self.0,
+            &self.socket,
             &[IoSlice::new(b"T")],
             &mut control,
             SendFlags::NOSIGNAL,
@@ -125,9 +145,14 @@ impl ChildEnd {
         .map(|_| ())
     }
 
+    /// Tells that hooks may run.
+    pub(crate) fn created(&self) {
+        let _ = send(&self.socket, b"H", SendFlags::NOSIGNAL);
+    }
+
     /// Tells that the program is executed next.
     pub(crate) fn executing(&self) {
-        let _ = send(&self.0, b"E", SendFlags::NOSIGNAL);
+        let _ = send(&self.socket, b"E", SendFlags::NOSIGNAL);
     }
 
     /// Tells why it is not, and ends this process.
@@ -142,7 +167,7 @@ impl ChildEnd {
         }
         let mut message = b"F".to_vec();
         if serde_json::to_writer(&mut message, &failure).is_ok() {
-            let _ = send(&self.0, &message, SendFlags::NOSIGNAL);
+            let _ = send(&self.socket, &message, SendFlags::NOSIGNAL);
         }
         crate::runtime::sys::process::exit_now(failure.code)
     }

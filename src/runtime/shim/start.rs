@@ -7,6 +7,8 @@ use crate::runtime::identity::Identity;
 use crate::runtime::init::Init;
 use crate::runtime::init::sync::{self, ParentEnd, Report};
 use crate::runtime::namespaces::{self, PidNsGuard};
+use crate::runtime::oci_hooks;
+use crate::runtime::spec::HookStage;
 use crate::runtime::sys::memory;
 use crate::runtime::sys::process::{Forked, fork_into};
 use rustix::fd::AsFd;
@@ -38,6 +40,7 @@ impl Shim {
     fn try_start(&mut self) -> Result<Running, StartFailure> {
         // Its writable layer cannot be mounted twice.
         self.root = None;
+        oci_hooks::prepare(&self.request.spec, &self.request.run_dir)?;
         match &mut self.parts {
             None => {
                 if record::is_there(&self.request.run_dir) {
@@ -98,7 +101,7 @@ impl Shim {
     ) -> Result<Running, StartFailure> {
         let result = self
             .let_in(parent, &mut running)
-            .and_then(|()| self.listen_to(parent));
+            .and_then(|()| self.listen_to(parent, running.pid));
         if result.is_err() {
             let _ = pidfd_send_signal(&running.pidfd, Signal::KILL);
             let _ = rustix::process::waitid(
@@ -116,15 +119,21 @@ impl Shim {
         running.start_time = identity.start_time;
         record::write_pid(self.run_dir.as_fd(), &identity)
             .at(Step::Prepare, || "write `pid.json`".into())?;
-        parent.open_gate();
+        if self.request.spec.hooks.is_empty() {
+            parent.open_gate();
+        }
         Ok(())
     }
 
-    fn listen_to(&mut self, parent: &ParentEnd) -> Result<(), StartFailure> {
+    fn listen_to(&mut self, parent: &ParentEnd, pid: i32) -> Result<(), StartFailure> {
         let mut executing = false;
         loop {
             match parent.next()? {
                 Report::Terminal(master) => self.streams.open_terminal(master),
+                Report::Created => {
+                    oci_hooks::run(&self.request.spec, HookStage::CreateRuntime, pid)?;
+                    parent.open_gate();
+                }
                 Report::Executing => executing = true,
                 Report::Failed(failure) => return Err(failure),
                 Report::Closed if executing => return Ok(()),

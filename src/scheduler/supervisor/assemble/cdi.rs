@@ -1,15 +1,16 @@
 //! The container device interface: devices that their vendors describe in files, and what a container needs for them.
 //!
-//! A file says, for each device and for all of them: nodes, mounts, variables, groups. Its programs (hooks) are not run: they
-//! would be code of a file, as root, in the host's namespaces; a device that needs one is refused.
+//! A file says, for each device and for all of them: nodes, mounts, variables, groups, and programs that run while the
+//! container is made (hooks). Those run as root on the host, so a file that has some must be nobody's to change but root's.
 
 use crate::compose::diagnostic::Report;
 use crate::compose::model::DeviceRequest;
 use crate::compose::yaml;
 use crate::compose::yaml::Node;
 use crate::compose::yaml::Value;
-use crate::runtime::spec::{DeviceSpec, MountKind, MountSpec};
+use crate::runtime::spec::{DeviceSpec, HookSpec, HookStage, MountKind, MountSpec};
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -31,13 +32,34 @@ pub enum Error {
     /// A capability other than `gpu`.
     #[error("nothing is known of devices with the capabilities {0}")]
     Capabilities(String),
-    /// It comes with programs.
-    #[error("device `{name}` needs the hook `{hook}`, and hoist runs no hooks")]
-    Hook {
+    /// It comes with a program for a time at which hoist runs none.
+    #[error(
+        "device `{name}` needs the hook `{hook}` at `{stage}`, and hoist runs those of `prestart`, `createRuntime` and \
+         `createContainer` only"
+    )]
+    Stage {
         /// The device.
         name: String,
         /// The program.
         hook: String,
+        /// When it is to run.
+        stage: String,
+    },
+    /// It comes with a program whose path means something else in each folder.
+    #[error("device `{name}` needs the hook `{hook}`, which is no absolute path")]
+    Relative {
+        /// The device.
+        name: String,
+        /// The program.
+        hook: String,
+    },
+    /// Its programs may be of anybody.
+    #[error("device `{name}` brings programs that run as root, and others than root can change `{}`", file.display())]
+    Unsafe {
+        /// The device.
+        name: String,
+        /// The file, or its folder.
+        file: PathBuf,
     },
 }
 
@@ -48,6 +70,10 @@ impl Error {
             Self::Unknown { .. } | Self::NoGpus => Some(
                 "have the vendor's tool write one, e.g. `nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`".into(),
             ),
+            Self::Unsafe { file, .. } => Some(format!(
+                "chown root: {0} && chmod go-w {0}",
+                file.display()
+            )),
             _ => None,
         }
     }
@@ -64,12 +90,22 @@ pub struct Edits {
     pub mounts: Vec<MountSpec>,
     /// Groups of the process.
     pub groups: Vec<String>,
+    /// Programs that have a part in its making.
+    pub hooks: Vec<HookSpec>,
 }
 
-/// All devices that are described, by their full names; each with the edits of its file and its own.
+/// All devices that are described, by their full names.
 #[derive(Debug, Default)]
 pub struct Registry {
-    devices: BTreeMap<String, Vec<Node>>,
+    devices: BTreeMap<String, Described>,
+}
+
+/// What is said of a device.
+#[derive(Debug)]
+struct Described {
+    file: PathBuf,
+    /// The edits of its file and its own.
+    edits: Vec<Node>,
 }
 
 impl Registry {
@@ -85,14 +121,14 @@ impl Registry {
                     .extension()
                     .is_some_and(|e| e == "json" || e == "yaml" || e == "yml");
                 if let Some(text) = known.then(|| std::fs::read_to_string(&file).ok()).flatten() {
-                    registry.add(&text);
+                    registry.add(&text, &file);
                 }
             }
         }
         registry
     }
 
-    fn add(&mut self, text: &str) {
+    fn add(&mut self, text: &str, file: &Path) {
         for document in yaml::parse(text, 0, &mut Report::default()) {
             let Some(kind) = document.text_at("kind") else {
                 continue;
@@ -103,8 +139,11 @@ impl Registry {
                     continue;
                 };
                 let edits = common.into_iter().chain(device.get("containerEdits"));
-                self.devices
-                    .insert(format!("{kind}={name}"), edits.cloned().collect());
+                let described = Described {
+                    file: file.to_owned(),
+                    edits: edits.cloned().collect(),
+                };
+                self.devices.insert(format!("{kind}={name}"), described);
             }
         }
     }
@@ -152,12 +191,16 @@ impl Registry {
                 .devices
                 .get(name)
                 .ok_or_else(|| Error::Unknown { name: name.clone() })?;
-            for node in found {
+            let hooks = edits.hooks.len();
+            for node in &found.edits {
                 // What a file says of all its devices counts once.
                 if !done.contains(&node) {
                     edits.add(name, node)?;
                     done.push(node);
                 }
+            }
+            if edits.hooks.len() > hooks {
+                of_root_alone(name, &found.file)?;
             }
         }
         Ok(edits)
@@ -167,12 +210,8 @@ impl Registry {
 impl Edits {
     fn add(&mut self, name: &str, node: &Node) -> Result<(), Error> {
         let items = |key: &str| node.get(key).map_or(&[][..], Node::items);
-        if let Some(hook) = items("hooks").first() {
-            let hook = hook.text_at("path").unwrap_or_default().to_owned();
-            return Err(Error::Hook {
-                name: name.to_owned(),
-                hook,
-            });
+        for item in items("hooks") {
+            self.hooks.push(hook(name, item)?);
         }
         self.env.extend(
             items("env")
@@ -216,6 +255,49 @@ impl Edits {
     }
 }
 
+fn hook(device: &str, node: &Node) -> Result<HookSpec, Error> {
+    let (name, hook) = (device.to_owned(), node.text_at("path").unwrap_or_default());
+    let path = PathBuf::from(hook);
+    let hook = hook.to_owned();
+    if !path.is_absolute() {
+        return Err(Error::Relative { name, hook });
+    }
+    let stage = match node.text_at("hookName").unwrap_or_default() {
+        "prestart" | "createRuntime" => HookStage::CreateRuntime,
+        "createContainer" => HookStage::CreateContainer,
+        stage => {
+            let stage = stage.to_owned();
+            return Err(Error::Stage { name, hook, stage });
+        }
+    };
+    let texts = |key: &str| {
+        let items = node.get(key).map_or(&[][..], Node::items);
+        items.iter().filter_map(scalar).collect()
+    };
+    let timeout = node.get("timeout").and_then(scalar);
+    Ok(HookSpec {
+        stage,
+        path,
+        args: texts("args"),
+        env: texts("env"),
+        timeout: timeout.and_then(|seconds| seconds.parse().ok()),
+    })
+}
+
+/// Whoever can write the file, or put another in its place, has code run as root.
+fn of_root_alone(device: &str, file: &Path) -> Result<(), Error> {
+    for path in [Some(file), file.parent()].into_iter().flatten() {
+        let safe = std::fs::metadata(path).is_ok_and(|m| m.uid() == 0 && m.mode() & 0o022 == 0);
+        if !safe {
+            return Err(Error::Unsafe {
+                name: device.to_owned(),
+                file: path.to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Names may be numbers in YAML.
 fn scalar(node: &Node) -> Option<String> {
     match &node.value {
@@ -228,6 +310,8 @@ fn scalar(node: &Node) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
 
     const FILE: &str = "cdiVersion: 0.6.0
 kind: acme.com/gpu
@@ -240,13 +324,24 @@ devices:
 - name: all
   containerEdits: {deviceNodes: [{path: /dev/acme0, hostPath: /dev/null}], additionalGids: [44]}
 - name: hooked
-  containerEdits: {hooks: [{hookName: createContainer, path: /usr/bin/acme-hook}]}
+  containerEdits: {hooks: [{hookName: createContainer, path: /usr/bin/acme-hook, args: [acme, 1], env: [A=b], timeout: 3}]}
+- name: late
+  containerEdits: {hooks: [{hookName: poststop, path: /usr/bin/acme-hook}]}
+- name: near
+  containerEdits: {hooks: [{hookName: createContainer, path: acme-hook}]}
 ";
 
-    fn registry() -> Registry {
+    fn described() -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("acme.yaml"), FILE).unwrap();
+        let file = folder.path().join("acme.yaml");
+        std::fs::write(&file, FILE).unwrap();
+        std::fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
         std::fs::write(folder.path().join("notes.txt"), "kind: x").unwrap();
+        (folder, file)
+    }
+
+    fn registry() -> Registry {
+        let (folder, _) = described();
         Registry::read(&[folder.path(), Path::new("/nonesuch")])
     }
 
@@ -272,14 +367,42 @@ devices:
     }
 
     #[test]
-    fn what_is_unknown_or_brings_a_program_is_refused_by_name() {
+    fn what_is_unknown_or_brings_a_program_for_another_time_is_refused_by_name() {
         let registry = registry();
         let error = registry.edits(&names(&["acme.com/gpu=7"])).unwrap_err();
         assert!(error.to_string().contains("`acme.com/gpu=7`"), "{error}");
-        let error = registry
-            .edits(&names(&["acme.com/gpu=hooked"]))
-            .unwrap_err();
-        assert!(error.to_string().contains("/usr/bin/acme-hook"), "{error}");
+        let error = registry.edits(&names(&["acme.com/gpu=late"])).unwrap_err();
+        assert!(error.to_string().contains("`poststop`"), "{error}");
+        let error = registry.edits(&names(&["acme.com/gpu=near"])).unwrap_err();
+        assert!(error.to_string().contains("`acme-hook`"), "{error}");
+    }
+
+    #[test]
+    fn programs_are_taken_from_a_file_that_only_root_can_change() {
+        let (folder, file) = described();
+        let allow = |path: &Path, mode| {
+            std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        };
+        let edits = || Registry::read(&[folder.path()]).edits(&names(&["acme.com/gpu=hooked"]));
+        let hook = HookSpec {
+            stage: HookStage::CreateContainer,
+            path: "/usr/bin/acme-hook".into(),
+            args: names(&["acme", "1"]),
+            env: names(&["A=b"]),
+            timeout: Some(3),
+        };
+        assert_eq!(edits().unwrap().hooks, [hook]);
+        for (path, open, closed) in [
+            (file.as_path(), 0o664, 0o644),
+            (folder.path(), 0o777, 0o755),
+        ] {
+            allow(path, open);
+            let error = edits().unwrap_err();
+            assert!(matches!(&error, Error::Unsafe { file, .. } if file == path));
+            allow(path, closed);
+        }
+        std::os::unix::fs::chown(&file, Some(1), None).unwrap();
+        assert!(matches!(edits(), Err(Error::Unsafe { .. })));
     }
 
     #[test]

@@ -194,6 +194,7 @@ impl Parts<'_> {
             },
             stop_signal: self.stop_signal()?,
             annotations: kernel.annotations.clone().into_iter().collect(),
+            hooks: edits.hooks,
         })
     }
 
