@@ -41,11 +41,17 @@ const DEPLOY_LEFT_OUT: [&str; 7] = [
 
 /// The fingerprint of a service of a project.
 pub fn service(canonical: &Canonical, name: &str) -> Digest {
-    digest(&material(canonical, name))
+    digest(&material(canonical, name, |text| text.into()))
 }
 
-/// What the fingerprint is made of.
-pub fn material(canonical: &Canonical, name: &str) -> Value {
+/// What the fingerprint is made of, to be kept and told: a digest instead of what a secret or config holds.
+pub fn tellable(canonical: &Canonical, name: &str) -> Value {
+    let hidden = |content: &str| digest(&content.into()).to_string().into();
+    material(canonical, name, hidden)
+}
+
+/// `content` writes down what a secret or config holds.
+fn material(canonical: &Canonical, name: &str, content: impl Fn(&str) -> Value) -> Value {
     let empty = Node::mapping(canonical.root.span, []);
     let service = canonical.service(name).unwrap_or(&empty);
     let mut value = render::to_json(service);
@@ -59,7 +65,7 @@ pub fn material(canonical: &Canonical, name: &str) -> Value {
         }
         fields.insert("x-names".into(), names(canonical, service));
         for section in ["secrets", "configs"] {
-            let contents = contents(canonical, service, section);
+            let contents = contents(canonical, service, section, &content);
             fields.insert(format!("x-{section}"), contents);
         }
     }
@@ -91,13 +97,18 @@ fn names(canonical: &Canonical, service: &Node) -> Value {
     networks.chain(volumes).chain(models).collect()
 }
 
-fn contents(canonical: &Canonical, service: &Node, section: &str) -> Value {
+fn contents(
+    canonical: &Canonical,
+    service: &Node,
+    section: &str,
+    content: impl Fn(&str) -> Value,
+) -> Value {
     let objects = canonical.root.get(section);
     let mounts = service.get(section).map_or(&[][..], Node::items).iter();
     mounts
         .filter_map(|mount| objects?.get(mount.text_at("source")?))
         .map(|object| match canonical.content(object) {
-            Some(FileContent::Environment(_, text) | FileContent::Inline(text)) => text.into(),
+            Some(FileContent::Environment(_, text) | FileContent::Inline(text)) => content(&text),
             _ => Value::from(object.text_at("file").unwrap_or_default()),
         })
         .collect()

@@ -7,9 +7,17 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+/// So much of a folder's own name is in the new one, bytes: a name may have 255, and who did it takes up to 70.
+const LONGEST: usize = 180;
+
 /// What the name of a folder begins with when it is put aside; who did it follows.
 fn prefix(dir: &Path) -> String {
-    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    let mut name = dir
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    name.truncate(name.floor_char_boundary(LONGEST));
     format!(".{name}.")
 }
 
@@ -99,6 +107,14 @@ mod tests {
 
     fn is_left(dir: &Path, name: &str) -> bool {
         Maker::of(dir, name).is_some_and(|maker| !maker.lives())
+    }
+
+    #[test]
+    fn the_longest_name_of_a_folder_can_be_put_aside() {
+        let dir = std::path::PathBuf::from(format!("/projects/{}", "n".repeat(255)));
+        let name = name(&dir);
+        assert!(name.len() <= 255, "{name}");
+        assert!(Maker::of(&dir, &name).is_some_and(|maker| maker.lives()));
     }
 
     #[test]

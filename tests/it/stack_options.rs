@@ -211,8 +211,50 @@ fn an_anonymous_volume_is_kept_when_its_container_is_made_anew() {
     assert_eq!(asked(&world, "a", "echo $X; cat /data/file"), "2\nkept");
     world.hoist(&["up", "-d", "--force-recreate", "-V"]).ok();
     assert_eq!(asked(&world, "a", "ls /data"), "", "`-V` asks for new ones");
+    assert_eq!(volumes(&world).len(), 2, "the old one is still data");
     world.hoist(&["down", "-v"]).ok();
+    assert_eq!(volumes(&world).len(), 1, "of what is mounted");
+    world.hoist(&["volume", "prune", "-f"]).ok();
     assert_eq!(volumes(&world), Vec::<String>::new());
+}
+
+#[test]
+fn an_anonymous_volume_goes_only_with_a_command_that_says_so() {
+    let world = World::new("anonymous-stays");
+    let file = format!("services: {{a: {{{SLEEP}, volumes: [/data]}}}}");
+    world.write("compose.yaml", &file);
+    world.hoist(&["up", "-d", "--scale", "a=2"]).ok();
+    let all = volumes(&world);
+    assert_eq!(all.len(), 2);
+    world.hoist(&["up", "-d", "--scale", "a=1"]).ok();
+    assert_eq!(volumes(&world), all, "fewer replicas");
+    world.write("compose.yaml", &file.replace("{a:", "{b:"));
+    world.hoist(&["up", "-d", "--remove-orphans"]).ok();
+    assert_eq!(volumes(&world).len(), 3, "an orphan");
+    world.hoist(&["down"]).ok();
+    assert_eq!(volumes(&world).len(), 3, "down");
+    world.hoist(&["volume", "prune", "-f"]).ok();
+    assert_eq!(volumes(&world), Vec::<String>::new());
+}
+
+#[test]
+fn down_amid_a_recreation_takes_both_containers_and_their_volume() {
+    let world = World::new("anonymous-amid");
+    world.write(
+        "compose.yaml",
+        "services: {a: {image: host, command: [sh, -c, \"trap 'echo bye' TERM; while :; do sleep 1000 & wait; done\"], \
+         stop_grace_period: 1s, volumes: [/data]}}",
+    );
+    world.hoist(&["up", "-d"]).ok();
+    let up = world.spawn(&[env!("CARGO_BIN_EXE_hoist"), "up", "-d", "--force-recreate"]);
+    // It asks the old one to stop once the new one is made.
+    world.until("the old one is asked to stop", || {
+        world.hoist(&["logs", "a"]).stdout.contains("bye")
+    });
+    world.hoist(&["down", "-v"]).ok();
+    up.wait();
+    assert_eq!(volumes(&world), Vec::<String>::new());
+    world.hoist(&["down", "-v"]).ok();
 }
 
 #[test]
@@ -282,4 +324,29 @@ fn an_external_volume_belongs_to_its_maker() {
 fn volumes(world: &World) -> Vec<String> {
     let listed = world.run(&["sh", "-c", "ls \"$HOIST_ROOT/volumes\""]).ok();
     listed.stdout.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn nothing_that_hoist_says_has_a_secret_in_it() {
+    let mut world = World::new("told-secrets");
+    world.write(
+        "compose.yaml",
+        &format!(
+            "services: {{a: {{{SLEEP}, secrets: [s], configs: [c], environment: {{PASSWORD: $SECRET}}}}}}\n\
+             secrets: {{s: {{environment: SECRET}}}}\nconfigs: {{c: {{content: $SECRET}}}}\n"
+        ),
+    );
+    let mut said = String::new();
+    for secret in ["hunter-one", "hunter-two"] {
+        world.set_env("SECRET", secret);
+        for args in [&["up", "-d", "--dry-run"][..], &["up", "-d"]] {
+            let output = world.hoist(args).ok();
+            said += &(output.stdout + &output.stderr);
+        }
+    }
+    assert!(said.contains("environment.PASSWORD has changed"), "{said}");
+    assert!(!said.contains("hunter"), "{said}");
+    let journal = world.run(&["sh", "-c", "cat \"$HOIST_RUN\"/projects/*/journal*"]);
+    assert!(!journal.ok().stdout.contains("hunter"));
+    world.hoist(&["down"]).ok();
 }

@@ -2,9 +2,10 @@
 
 use super::ARGV0;
 use crate::runtime::sys::process::{self, Forked};
-use nix::sys::signal::{SigSet, SigmaskHow, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::unistd::Pid;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::process::WaitOptions;
 use std::ffi::{CStr, CString, OsString};
 use std::os::unix::ffi::OsStringExt;
 use std::process::ExitCode;
@@ -31,7 +32,7 @@ fn run(program: &CStr, arguments: &[CString]) -> ExitCode {
     }
     match process::fork() {
         Ok(Forked::Child) => start(program, arguments),
-        Ok(Forked::Parent { pid, .. }) => watch(Pid::from_raw(pid), &all),
+        Ok(Forked::Parent { pid, pidfd }) => watch(pid, &pidfd),
         Err(_) => ExitCode::from(125),
     }
 }
@@ -59,24 +60,28 @@ fn start(program: &CStr, arguments: &[CString]) -> ! {
     })
 }
 
-fn watch(child: Pid, all: &SigSet) -> ExitCode {
+fn watch(child: i32, pidfd: &OwnedFd) -> ExitCode {
     loop {
-        let Ok(signal) = all.wait() else { continue };
-        if signal != nix::sys::signal::Signal::SIGCHLD {
-            let _ = kill(child, signal);
-            continue;
-        }
-        loop {
-            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::Exited(pid, code)) if pid == child => {
-                    return ExitCode::from(code as u8);
+        match process::next_signal() {
+            Some(libc::SIGCHLD) => {
+                if let Some(code) = reap(child) {
+                    return ExitCode::from(code);
                 }
-                Ok(WaitStatus::Signaled(pid, signal, _)) if pid == child => {
-                    return ExitCode::from(128u8.wrapping_add(signal as u8));
-                }
-                Ok(WaitStatus::StillAlive) | Err(_) => break,
-                Ok(_) => {}
             }
+            Some(signal) => drop(process::pidfd_signal(pidfd.as_fd(), signal)),
+            None => {}
         }
     }
+}
+
+/// Reaps whoever has ended; how the program did, if it is among them.
+fn reap(program: i32) -> Option<u8> {
+    while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
+        if pid.as_raw_pid() == program {
+            let signal = status.terminating_signal().map(|number| 128 + number);
+            // Both fit: codes and signals are numbers of eight bits.
+            return status.exit_status().or(signal).map(|code| code as u8);
+        }
+    }
+    None
 }

@@ -4,36 +4,31 @@ use super::protocol::{Exit, ShimState, WireEvent};
 use super::{Shim, record};
 use crate::runtime::identity;
 use crate::runtime::sys::process as sys;
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-use nix::unistd::Pid;
+use crate::runtime::sys::process::Ended;
 use rustix::fd::AsFd;
 use rustix::fs::{Mode, OFlags};
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 impl Shim {
     /// Looks at every child that ended: PID 1, the proxy, orphans of a container without a PID namespace of its own.
     pub(super) fn children_ended(&mut self) {
         while let Ok(Some(_)) = self.children.read_signal() {}
-        let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-        while let Ok(status) = waitid(Id::All, look) {
-            let Some(pid) = status.pid() else { return };
-            if self.running.as_ref().is_some_and(|r| r.pid == pid.as_raw()) {
-                self.container_ended(status);
+        while let Some((pid, how)) = sys::ended_child() {
+            if self.running.as_ref().is_some_and(|r| r.pid == pid) {
+                self.container_ended(how);
             }
-            self.proxies.ended(pid.as_raw());
-            let _ = waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG);
+            self.proxies.ended(pid);
+            reap(pid, WaitIdOptions::NOHANG);
         }
     }
 
     /// PID 1 is a zombie: drain, record, reap, kill the rest, tell, in this order. If we are killed in between, whoever
     /// adopts the container finds either the zombie or the record.
-    fn container_ended(&mut self, status: WaitStatus) {
-        match status {
-            WaitStatus::Exited(_, code) => self.ended_with(code, None),
-            WaitStatus::Signaled(_, signal, _) => {
-                self.ended_with(128 + signal as i32, Some(signal as i32));
-            }
-            _ => {}
+    fn container_ended(&mut self, how: Ended) {
+        match how {
+            Ended::Exited(code) => self.ended_with(code, None),
+            Ended::Killed(signal) => self.ended_with(128 + signal, Some(signal)),
         }
     }
 
@@ -66,7 +61,7 @@ impl Shim {
     /// Waits for PID 1, if it is a child of ours (not so if its first shim was killed).
     fn reap(&self) {
         if let Some(running) = &self.running {
-            let _ = waitid(Id::Pid(Pid::from_raw(running.pid)), WaitPidFlag::WEXITED);
+            reap(running.pid, WaitIdOptions::empty());
         }
     }
 
@@ -100,5 +95,12 @@ impl Shim {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let path = format!("/proc/{}/root", running.pid);
         self.root = rustix::fs::open(path, flags, Mode::empty()).ok();
+    }
+}
+
+/// Of a process that is no child of ours there is nothing to reap.
+fn reap(pid: i32, options: WaitIdOptions) {
+    if let Some(pid) = Pid::from_raw(pid) {
+        let _ = waitid(WaitId::Pid(pid), options | WaitIdOptions::EXITED);
     }
 }

@@ -255,6 +255,45 @@ pub fn pidfd_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<()> {
     }
 }
 
+/// How a process ended. Numbers, since types of libraries have no place for real-time signals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself, with this code.
+    Exited(i32),
+    /// By this signal.
+    Killed(i32),
+}
+
+/// A child that has ended, which stays to be reaped: its PID and how.
+pub fn ended_child() -> Option<(i32, Ended)> {
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: an all-zero `siginfo_t` is valid: it is plain integers and unions of such.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    // SAFETY: it writes one `siginfo_t`, which lives until the call returns.
+    let result = unsafe { libc::waitid(libc::P_ALL, 0, &mut info, options) };
+    // SAFETY: these are the fields of a `siginfo_t` that `waitid` fills in; it is all zero if no child has ended.
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    if result != 0 || pid == 0 {
+        return None;
+    }
+    let ended = match info.si_code {
+        libc::CLD_EXITED => Ended::Exited(status),
+        _ => Ended::Killed(status),
+    };
+    Some((pid, ended))
+}
+
+/// Waits for any signal; all are blocked. Gives its number, also that of a real-time one.
+pub fn next_signal() -> Option<i32> {
+    // SAFETY: `sigfillset` makes `all` a valid set, which `sigwaitinfo` reads; it may be told not to say more.
+    let signal = unsafe {
+        let mut all = std::mem::zeroed();
+        libc::sigfillset(&mut all);
+        libc::sigwaitinfo(&all, std::ptr::null_mut())
+    };
+    (signal > 0).then_some(signal)
+}
+
 /// Gives this process a session keyring of its own, so that it does not share the keys of who started us. Best effort:
 /// kernels without keyrings, and users at their quota, go on with the old one.
 pub fn new_session_keyring() {

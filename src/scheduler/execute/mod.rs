@@ -50,6 +50,12 @@ pub trait Host {
         condition: Condition,
     ) -> Result<WaitOutcome, HostError>;
 
+    /// Of which of `containers` the condition does not hold yet, in words, with what they have said.
+    fn unmet(&self, containers: &[ContainerRef], condition: Condition) -> Vec<String> {
+        let _ = (containers, condition);
+        Vec::new()
+    }
+
     /// Looks for so long whether `container` stays up.
     async fn watch(
         &self,
@@ -197,13 +203,19 @@ pub enum ExecuteError {
         cleanup: Vec<Failure>,
     },
     /// It waited too long.
-    #[error("application not healthy after {limit:?}")]
+    #[error("application not healthy after {limit:?}{}", listed(late))]
     Deadline {
         /// The limit.
         limit: Duration,
+        /// What it waited for, in words.
+        late: Vec<String>,
         /// What could not be taken back.
         cleanup: Vec<Failure>,
     },
+}
+
+fn listed(late: &[String]) -> String {
+    late.iter().map(|what| format!("\n  {what}")).collect()
 }
 
 /// One action that failed.
@@ -234,6 +246,10 @@ pub async fn execute<H: Host>(
         Ok(()) => Ok(()),
         Err(Ending::Failed(failures)) => Err(ExecuteError::Failed { failures, cleanup }),
         Err(Ending::Cancelled) => Err(ExecuteError::Cancelled { cleanup }),
-        Err(Ending::Deadline(limit)) => Err(ExecuteError::Deadline { limit, cleanup }),
+        Err(Ending::Deadline { limit, late }) => Err(ExecuteError::Deadline {
+            limit,
+            late,
+            cleanup,
+        }),
     }
 }

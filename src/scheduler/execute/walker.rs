@@ -20,7 +20,7 @@ use std::time::Duration;
 pub(super) enum Ending {
     Failed(Vec<Failure>),
     Cancelled,
-    Deadline(Duration),
+    Deadline { limit: Duration, late: Vec<String> },
 }
 
 /// Results of steps that were performed together.
@@ -34,6 +34,8 @@ pub(super) struct Walker<'a, H> {
     /// For each step how many steps before it are not done yet.
     pending: Vec<usize>,
     ready: BTreeSet<Step>,
+    /// Begun, and only waiting for something.
+    waiting: BTreeSet<Step>,
     /// Done, in the order they ended.
     done: Vec<Step>,
     failed: Vec<Step>,
@@ -57,6 +59,7 @@ impl<'a, H: Host> Walker<'a, H> {
             report,
             pending,
             ready,
+            waiting: BTreeSet::new(),
             done: Vec::new(),
             failed: Vec::new(),
             lost: HashSet::new(),
@@ -84,7 +87,10 @@ impl<'a, H: Host> Walker<'a, H> {
                 biased;
                 () = cancel.cancelled(), if early.is_none() => early = Some(Ending::Cancelled),
                 outcome = pool.next() => failures.extend(self.settle(outcome)),
-                limit = &mut time_is_up, if early.is_none() => early = Some(Ending::Deadline(limit)),
+                limit = &mut time_is_up, if early.is_none() => {
+                    let late = self.late();
+                    early = Some(Ending::Deadline { limit, late });
+                }
             }
         }
         match early {
@@ -116,6 +122,7 @@ impl<'a, H: Host> Walker<'a, H> {
                 let counted = self.tally(step);
                 pool.wait(async move { vec![(step, counted)] });
             } else if waits {
+                self.waiting.insert(step);
                 pool.wait(wait(plan, host, step));
             } else {
                 room -= 1;
@@ -142,6 +149,7 @@ impl<'a, H: Host> Walker<'a, H> {
     fn settle(&mut self, outcome: Outcome) -> Vec<Failure> {
         let mut failures = Vec::new();
         for (step, result) in outcome {
+            self.waiting.remove(&step);
             let node = self.plan.node(step);
             match result {
                 Ok(()) => {
@@ -161,6 +169,22 @@ impl<'a, H: Host> Walker<'a, H> {
             }
         }
         failures
+    }
+
+    /// What is still waited for, in words.
+    fn late(&self) -> Vec<String> {
+        let unmet = |step: &Step| match &self.plan.node(*step).action {
+            Action::Await {
+                containers,
+                condition,
+                ..
+            } => self.host.unmet(containers, *condition),
+            _ => Vec::new(),
+        };
+        let mut late: Vec<String> = self.waiting.iter().flat_map(unmet).collect();
+        late.sort();
+        late.dedup();
+        late
     }
 
     fn finish(&mut self, step: Step) {

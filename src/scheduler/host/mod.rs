@@ -317,6 +317,11 @@ impl Host for RealHost {
         }
     }
 
+    fn unmet(&self, containers: &[ContainerRef], condition: Condition) -> Vec<String> {
+        let unmet = |of: &ContainerRef| wait::unmet(&*self.container(of).ok()?, condition);
+        containers.iter().filter_map(unmet).collect()
+    }
+
     async fn watch(&self, of: &ContainerRef, duration: Duration) -> Result<WaitOutcome, HostError> {
         let reason = self.stays_up(of, duration).await?;
         Ok(reason.map_or(WaitOutcome::Met, WaitOutcome::Unmet))

@@ -48,12 +48,18 @@ impl RealHost {
             .iter()
             .filter(|v| v.anonymous && !in_use(&v.name))
         {
-            let failed =
-                |e| HostError::because(format!("cannot remove volume `{}`", volume.name), e);
-            self.project.volumes.remove(&volume.name).map_err(failed)?;
+            match self.project.volumes.remove(&volume.name) {
+                // The container that was made in place of this one has just been removed, too.
+                Ok(()) | Err(named::Error::NotFound(_)) => {}
+                Err(e) => {
+                    let text = format!("cannot remove volume `{}`", volume.name);
+                    return Err(HostError::because(text, e));
+                }
+            }
         }
         Ok(())
     }
+
     /// Mounts the file systems that are volumes. On a thread: a server of files may take its time.
     pub(super) async fn mount_volumes(&self, container: &Container) -> Result<(), HostError> {
         let all = container.record.launch.volumes.iter();

@@ -16,6 +16,9 @@ const LAST_WORDS: usize = 5;
 /// A program that cannot run as it was told has ended by now.
 const SETTLED: Duration = Duration::from_millis(100);
 
+/// One whose policy starts it again and again has failed if so many runs end this soon: within some three seconds.
+const TRIES: u32 = 5;
+
 impl RealHost {
     /// Ends when the condition holds of a container; with the reason if it cannot any more.
     pub(super) async fn wait_for(
@@ -24,37 +27,19 @@ impl RealHost {
         condition: Condition,
     ) -> Result<Option<String>, HostError> {
         let container = self.container(of)?;
-        let name = &of.name;
-        let (ended, code) = (has_ended, code_of);
         match condition {
-            Condition::Started => {
-                let is_up =
-                    |s: &Status| matches!(s.phase, Phase::Running | Phase::Paused) || ended(s);
-                container.until(is_up).await;
-                let process = container.status.borrow().process;
-                let age = process.map_or(SETTLED, |(_, start_time)| identity::age(start_time));
-                let rest = SETTLED.saturating_sub(age);
-                // Without a health check, to live on is the only sign of health there is.
-                let _ = tokio::time::timeout(rest, container.until(ended)).await;
-                let status = container.status.borrow().clone();
-                // What has done its work is as good as what is at it.
-                let failed = ended(&status) && status.exit_code != Some(0);
-                Ok(failed.then(|| {
-                    let words = last_words(&container);
-                    format!("container {name} exited ({}){words}", code(&status))
-                }))
-            }
+            Condition::Started => Ok(settles(&container).await),
             Condition::Healthy => self.wait_for_health(&container).await,
             Condition::Completed => {
-                let status = container.until(ended).await;
+                let status = container.until(has_ended).await;
                 let whose = match container.is_one_off() {
-                    true => format!("container {name}"),
+                    true => format!("container {}", of.name),
                     false => format!("service \"{}\"", container.record.service),
                 };
                 Ok((status.exit_code != Some(0)).then(|| {
                     format!(
                         "{whose} didn't complete successfully: exit {}{}",
-                        code(&status),
+                        code_of(&status),
                         last_words(&container)
                     )
                 }))
@@ -117,6 +102,58 @@ impl RealHost {
             }
         })
     }
+}
+
+/// Ends when a container has run for a moment, or has ended for good; the reason if that was no success. Without a health
+/// check, to live on is the only sign of health there is.
+async fn settles(container: &Container) -> Option<String> {
+    let mut failures = (0, 0);
+    let is_down = |s: &Status| matches!(s.phase, Phase::Exited | Phase::Restarting);
+    loop {
+        let (tries, last) = failures;
+        // Of a short run, only its end may be seen.
+        let is_news = |s: &Status| {
+            let fell = s.phase == Phase::Restarting && s.started > last;
+            fell || has_ended(s) || matches!(s.phase, Phase::Running | Phase::Paused)
+        };
+        let process = container.until(is_news).await.process;
+        let age = process.map_or(SETTLED, |(_, start_time)| identity::age(start_time));
+        let rest = SETTLED.saturating_sub(age);
+        let fallen = tokio::time::timeout(rest, container.until(is_down)).await;
+        let Ok(status) = fallen else { return None };
+        failures = (tries + 1, status.started);
+        if status.phase == Phase::Exited || failures.0 == TRIES {
+            // What has done its work is as good as what is at it.
+            return (status.exit_code != Some(0)).then(|| {
+                let (name, code) = (&container.record.name, code_of(&status));
+                let again = match status.phase {
+                    Phase::Restarting => " again and again",
+                    _ => "",
+                };
+                let words = last_words(container);
+                format!("container {name} exited ({code}){again}{words}")
+            });
+        }
+    }
+}
+
+/// Why a condition does not hold yet; `None` if it does.
+pub(super) fn unmet(container: &Container, condition: Condition) -> Option<String> {
+    let status = container.status.borrow().clone();
+    let lives = matches!(status.phase, Phase::Running | Phase::Paused);
+    let what = match condition {
+        Condition::Healthy if status.health == Some(HealthState::Healthy) => return None,
+        Condition::Started if lives => return None,
+        Condition::Completed if has_ended(&status) => return None,
+        Condition::Healthy if lives => "is not healthy yet".to_owned(),
+        Condition::Completed if lives => "has not ended yet".to_owned(),
+        _ if has_ended(&status) => format!("has exited ({})", code_of(&status)),
+        _ if status.phase == Phase::Restarting => "is about to be restarted".to_owned(),
+        _ => "does not run yet".to_owned(),
+    };
+    let complaint = status.complaint.map_or(String::new(), |c| format!(": {c}"));
+    let (name, words) = (&container.record.name, last_words(container));
+    Some(format!("container {name} {what}{complaint}{words}"))
 }
 
 fn has_ended(status: &Status) -> bool {

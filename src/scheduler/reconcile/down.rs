@@ -25,6 +25,7 @@ pub(super) fn plan(context: &Context<'_>, volumes: bool) -> Plan {
     }
     let mut leaving = Leaving {
         context,
+        volumes,
         removals: Vec::new(),
     };
     leaving.containers(&mut plan);
@@ -44,6 +45,8 @@ pub(super) fn plan(context: &Context<'_>, volumes: bool) -> Plan {
 
 struct Leaving<'c, 'a> {
     context: &'c Context<'a>,
+    /// Data goes, too.
+    volumes: bool,
     removals: Vec<(&'a ObservedContainer, Step)>,
 }
 
@@ -74,7 +77,8 @@ impl<'a> Leaving<'_, 'a> {
         cause: &Cause,
         after: &[Step],
     ) -> Removal {
-        let removal = self.context.stop_and_remove(plan, container, cause, after);
+        let leaving = (container, self.volumes);
+        let removal = self.context.stop_and_remove(plan, leaving, cause, after);
         self.removals.push((container, removal.remove));
         removal
     }

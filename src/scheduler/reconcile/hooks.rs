@@ -109,7 +109,7 @@ impl<'a> Builder<'_, 'a> {
             .map(|container| {
                 let cause = Cause::Superseded;
                 self.context
-                    .stop_and_remove(&mut self.plan, container, &cause, &[])
+                    .stop_and_remove(&mut self.plan, (container, true), &cause, &[])
                     .remove
             })
             .collect()

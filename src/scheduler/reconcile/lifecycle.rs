@@ -158,8 +158,8 @@ pub(super) fn start(context: &Context<'_>, wait: bool) -> Result<Plan, PlanError
     Ok(plan)
 }
 
-/// Plans a `restart`: everything meant stops, dependents first, and starts again, dependencies first. What a running
-/// service asks for with `restart: true` is meant, too.
+/// Plans a `restart`: everything meant stops, dependents first, and starts again, dependencies first. What is not running
+/// starts, and whoever depends on what restarts with `restart: true` is meant, too, as with docker compose.
 pub(super) fn restart(context: &Context<'_>) -> Result<Plan, PlanError> {
     let mut plan = Plan::default();
     let (mut stopping, mut starting) = (Vec::new(), Starting::default());
@@ -167,9 +167,7 @@ pub(super) fn restart(context: &Context<'_>) -> Result<Plan, PlanError> {
         for container in context.containers_of(service) {
             if container.state.is_alive() {
                 stopping.push((service, container, cause.clone()));
-            } else if container.state == State::Dead
-                || matches!(cause, Cause::DependencyRestarts(_))
-            {
+            } else if container.state == State::Dead {
                 continue;
             }
             starting.add(service, container, cause.clone());

@@ -106,7 +106,7 @@ pub struct Up {
     pub no_start: bool,
     /// Wait until everything runs, is healthy or has completed.
     pub wait: bool,
-    /// `-V`: new anonymous volumes for recreated containers; the old ones are removed.
+    /// `-V`: new anonymous volumes for recreated containers; the old ones stay, mounted by nobody.
     pub renew_anonymous_volumes: bool,
     /// Named volumes whose configuration has changed are made anew, empty: `-y`.
     pub renew_volumes: bool,
@@ -266,11 +266,11 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Stops `container` if it is alive, then removes it with its anonymous volumes: nothing could find them again.
+    /// Stops `container` if it is alive, then removes it; its anonymous volumes only if somebody said so: they are data.
     fn stop_and_remove(
         &self,
         plan: &mut Plan,
-        container: &ObservedContainer,
+        (container, volumes): (&ObservedContainer, bool),
         cause: &Cause,
         after: &[Step],
     ) -> Removal {
@@ -278,7 +278,7 @@ impl<'a> Context<'a> {
         let stop = alive.then(|| plan.add(self.stop(container), cause.clone(), after));
         let action = Action::RemoveContainer {
             container: container.reference(),
-            volumes: true,
+            volumes,
         };
         let remove = plan.add(action, cause.clone(), stop.as_slice());
         Removal { stop, remove }

@@ -208,15 +208,13 @@ struct Turn<'t> {
     after: Vec<Step>,
     /// How long the old container may take to stop.
     timeout: Option<Duration>,
-    /// The anonymous volumes of the old container go with it, unless the new one has them.
-    volumes: bool,
 }
 
 impl Turn<'_> {
     fn remove(&self, leaving: &Leaving<'_>) -> Action {
         Action::RemoveContainer {
             container: leaving.container.reference(),
-            volumes: self.volumes,
+            volumes: false,
         }
     }
 }
@@ -269,7 +267,6 @@ impl<'a> Builder<'_, 'a> {
                 },
                 after,
                 timeout: self.context.options.timeout,
-                volumes: self.up.renew_anonymous_volumes && place.create.is_some(),
             });
         }
         if turns.is_empty() {
@@ -308,7 +305,6 @@ pub(super) fn back(context: &Context<'_>) -> Plan {
                     beside: update.start_first && place.existing.is_some_and(|c| c.apart),
                     after: vec![],
                     timeout: context.options.timeout,
-                    volumes: true,
                 }
             })
             .collect();

@@ -93,9 +93,9 @@ impl<'a> Builder<'_, 'a> {
         let surplus = members.values().flat_map(|member| &member.replicas.surplus);
         all.extend(surplus.map(|l| (l.container, l.cause.clone())));
         for (container, cause) in all {
-            let removal = self
-                .context
-                .stop_and_remove(&mut self.plan, container, &cause, &[]);
+            let removal =
+                self.context
+                    .stop_and_remove(&mut self.plan, (container, false), &cause, &[]);
             let stop = removal.stop.map(|step| (step, container.networks.clone()));
             self.strays.extend(stop);
         }
@@ -250,7 +250,7 @@ impl<'a> Builder<'_, 'a> {
             }
             let action = Action::RemoveContainer {
                 container: container.reference(),
-                volumes: self.up.renew_anonymous_volumes && place.create.is_some(),
+                volumes: false,
             };
             // Only when the new one is there may the old one go.
             let before: Vec<Step> = stopped.into_iter().chain(created).collect();

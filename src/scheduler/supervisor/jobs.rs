@@ -161,7 +161,7 @@ impl Verbs {
         dry_run: bool,
     ) {
         let material = |name: &ServiceName| {
-            let material = compose::fingerprint::material(canonical, name.as_str());
+            let material = compose::fingerprint::tellable(canonical, name.as_str());
             (name.clone(), material)
         };
         let materials: Materials = desired.services.keys().map(material).collect();

@@ -12,6 +12,17 @@ use serde_json::Value;
 const TOLD: usize = 3;
 /// A value longer than this is cut.
 const LONGEST: usize = 40;
+/// A variable with one of these in its name is taken for a secret: what is told ends up in logs of others.
+const PRIVATE: [&str; 8] = [
+    "PASS",
+    "PWD",
+    "SECRET",
+    "TOKEN",
+    "KEY",
+    "CREDENTIAL",
+    "AUTH",
+    "PRIVATE",
+];
 
 /// Puts the changed keys into the causes of a plan, where it is known what the container was made from. `made_from`
 /// tells it for the hash of a container's configuration.
@@ -90,7 +101,13 @@ fn walk(changes: &mut Vec<String>, path: &str, old: Option<&Value>, new: Option<
     }
     // Names and contents behind the service's own keys.
     let path = path.strip_prefix("x-").unwrap_or(path);
+    let hidden = [old, new]
+        .into_iter()
+        .flatten()
+        .any(|v| is_private(path, v));
     changes.push(match (old, new) {
+        (Some(_), Some(_)) if hidden => format!("{path} has changed"),
+        (None, Some(_)) if hidden => format!("{path} is new"),
         (None, Some(new)) => format!("{path}: {} is new", short(new)),
         (Some(_), None) => format!("{path} is gone"),
         (old, new) => {
@@ -98,6 +115,27 @@ fn walk(changes: &mut Vec<String>, path: &str, old: Option<&Value>, new: Option<
             format!("{path}: {} -> {}", text(old), text(new))
         }
     });
+}
+
+/// Whether a value is nobody's to read who reads what hoist says.
+fn is_private(path: &str, value: &Value) -> bool {
+    let of_file = |section: &str| path == section || path.starts_with(&format!("{section}."));
+    let variable = path.strip_prefix("environment.").unwrap_or_default();
+    let name = variable.to_ascii_uppercase();
+    of_file("secrets")
+        || of_file("configs")
+        || PRIVATE.iter().any(|word| name.contains(word))
+        || has_login(&value.to_string())
+}
+
+/// An address with a user's password in it: `scheme://user:password@host`.
+fn has_login(text: &str) -> bool {
+    let authorities = text.split("://").skip(1);
+    let mut logins = authorities.filter_map(|rest| {
+        let authority = rest.split(['/', '?', '#']).next()?;
+        Some(authority.rsplit_once('@')?.0)
+    });
+    logins.any(|login| login.contains(':'))
 }
 
 fn short(value: &Value) -> String {
@@ -115,6 +153,37 @@ fn short(value: &Value) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn what_may_be_a_secret_is_told_by_its_name_only() {
+        let of = |password: &str| {
+            json!({
+                "environment": {
+                    "DB_PASSWORD": password, "URL": format!("pg://u:{password}@db/x"), "X": "1"
+                },
+                "command": ["serve", format!("--db=pg://u:{password}@db")],
+                "x-secrets": [password], "x-configs": [password],
+            })
+        };
+        let changes = difference(&of("hunter1"), &of("hunter2"));
+        let names = [
+            "environment.DB_PASSWORD",
+            "environment.URL",
+            "command",
+            "secrets",
+            "configs",
+        ];
+        assert_eq!(changes, names.map(|name| format!("{name} has changed")));
+        let mut without = of("hunter1");
+        without["environment"]
+            .as_object_mut()
+            .unwrap()
+            .remove("DB_PASSWORD");
+        assert_eq!(
+            difference(&without, &of("hunter1")),
+            ["environment.DB_PASSWORD is new"]
+        );
+    }
 
     #[test]
     fn each_changed_key_is_named_with_both_values() {

@@ -235,11 +235,7 @@ impl Machine {
             }
             Command::Stop(timeout, answer) => self.stop(timeout, answer),
             Command::Hasten(limit) => self.hasten(limit),
-            Command::Signal(signal, answer) => {
-                self.by_user |= signal == libc::SIGKILL
-                    || signal == self.container.record.launch.spec.stop_signal;
-                let _ = answer.send(self.signal(signal));
-            }
+            Command::Signal(signal, answer) => self.signal_of_user(signal, answer),
             Command::Attach {
                 close_stdin,
                 lossless,

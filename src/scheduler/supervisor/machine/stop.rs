@@ -58,6 +58,19 @@ impl Machine {
         }
     }
 
+    /// One that ends its process is meant to end it for good; so docker takes it also of a container that waits for its
+    /// next start.
+    pub(super) fn signal_of_user(&mut self, signal: i32, answer: Answer) {
+        let ends =
+            signal == libc::SIGKILL || signal == self.container.record.launch.spec.stop_signal;
+        if ends && self.restart_at.is_some() {
+            return self.stop(None, answer);
+        }
+        let sent = self.signal(signal);
+        self.by_user |= ends && sent.is_ok();
+        let _ = answer.send(sent);
+    }
+
     /// Not through the shim, which may be killed with the signal in its hands. The end of PID 1 is that of all.
     pub(super) fn signal(&self, signal: i32) -> Result<(), HostError> {
         let failed = |e| HostError::because(self.sentence("cannot signal container"), e);
