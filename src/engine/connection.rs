@@ -19,8 +19,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How often a request is made again when the supervisor dies before it answers.
-const TRIES: usize = 5;
+/// How often a request is made again when the supervisor ends before it answers: each `down` of others that comes first ends
+/// one.
+const TRIES: usize = 50;
 /// How long the supervisor may take to read what we say.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long another process may take from taking the lock to listening (or from its end to giving the lock back).
@@ -183,6 +184,13 @@ fn connect_or_start(
         if let Some(lock) =
             Lock::try_take(&paths.lock()).map_err(Error::io("lock", paths.lock()))?
         {
+            if let Some(theirs) = paths.lives_elsewhere() {
+                return Err(Error::Elsewhere {
+                    project: project.to_string(),
+                    theirs,
+                    ours: paths.run.clone(),
+                });
+            }
             start(engine, project, paths, &lock)?;
             continue;
         }

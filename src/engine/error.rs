@@ -35,6 +35,20 @@ pub enum Error {
         /// What it said last, in its own log.
         log: PathBuf,
     },
+    /// Its containers belong to another run folder: two supervisors would start each of them twice.
+    #[error(
+        "project `{project}` runs from `{}`, and this command looks in `{}`",
+        theirs.display(),
+        ours.display()
+    )]
+    Elsewhere {
+        /// The project.
+        project: String,
+        /// The project's folder in the run folder where it lives.
+        theirs: PathBuf,
+        /// The one of this command.
+        ours: PathBuf,
+    },
     /// A copy that failed.
     #[error(transparent)]
     Copy(#[from] super::copy::CopyError),
@@ -95,6 +109,10 @@ impl Error {
             Self::Refused(failure) => failure.hint.clone(),
             Self::NotRoot => Some("run it again with `sudo`".to_owned()),
             Self::Lost { log, .. } => Some(format!("see `{}`", log.display())),
+            Self::Elsewhere { theirs, .. } => {
+                let run = theirs.ancestors().nth(2)?;
+                Some(format!("export HOIST_RUN={}", run.display()))
+            }
             Self::Image(error) => error.hint(),
             Self::Transfer { source, .. } => source.hint(),
             Self::Io { .. } | Self::Record(_) | Self::Interrupted | Self::Copy(_) => None,

@@ -23,6 +23,7 @@ pub mod error;
 pub mod exec;
 pub mod foreign;
 pub mod identity;
+pub mod inheritance;
 mod init;
 pub mod log;
 mod mounts;

@@ -2,13 +2,10 @@
 
 use crate::runtime::spec::RlimitSpec;
 use rustix::io::Errno;
-use rustix::process::Pid;
 use rustix::process::Resource;
 use rustix::process::Rlimit;
 use rustix::process::getrlimit;
-use rustix::process::prlimit;
 use rustix::process::setrlimit;
-use std::sync::OnceLock;
 
 /// Why a limit was not set.
 #[derive(Debug, thiserror::Error)]
@@ -125,27 +122,55 @@ fn set(limit: &RlimitSpec) -> Result<(), Error> {
     }
 }
 
-/// What this process was allowed before it allowed itself more.
-static BEFORE: OnceLock<Rlimit> = OnceLock::new();
+const MIB: u64 = 1 << 20;
 
-/// Lets this process have as many descriptors as it may: a shell's soft limit is for programs that use `select`. What it
-/// starts gets back what it had, by [`give_back`].
-pub fn raise_descriptors() {
-    let before = getrlimit(Resource::Nofile);
-    let most = Rlimit {
-        current: before.maximum,
-        maximum: before.maximum,
-    };
-    if setrlimit(Resource::Nofile, most).is_ok() {
-        let _ = BEFORE.set(before);
+/// What systemd gives a service, and the unit of docker its containers: soft and hard, `None` = unlimited.
+const STANDARD: [(Resource, Option<u64>, Option<u64>); 15] = [
+    (Resource::As, None, None),
+    (Resource::Core, None, None),
+    (Resource::Cpu, None, None),
+    (Resource::Data, None, None),
+    (Resource::Fsize, None, None),
+    (Resource::Locks, None, None),
+    (Resource::Memlock, Some(8 * MIB), Some(8 * MIB)),
+    (Resource::Msgqueue, Some(819_200), Some(819_200)),
+    (Resource::Nice, Some(0), Some(0)),
+    (Resource::Nofile, Some(1024), Some(524_288)),
+    (Resource::Nproc, None, None),
+    (Resource::Rss, None, None),
+    (Resource::Rtprio, Some(0), Some(0)),
+    (Resource::Rttime, None, None),
+    (Resource::Stack, Some(8 * MIB), None),
+];
+
+/// Gives this process the standard limits, whatever those of who started it; without CAP_SYS_RESOURCE no hard limit above
+/// the one it has.
+pub fn set_standard() {
+    for (resource, soft, hard) in STANDARD {
+        let wanted = Rlimit {
+            current: soft,
+            maximum: hard,
+        };
+        if setrlimit(resource, wanted) == Err(Errno::PERM) {
+            let most = getrlimit(resource).maximum;
+            let below = |limit: Option<u64>| limit.into_iter().chain(most).min();
+            let possible = Rlimit {
+                current: below(soft),
+                maximum: below(hard),
+            };
+            let _ = setrlimit(resource, possible);
+        }
     }
 }
 
-/// Gives a process (`None` = this one) the limit that was there before [`raise_descriptors`].
-pub fn give_back(pid: Option<Pid>) {
-    if let Some(before) = BEFORE.get() {
-        let _ = prlimit(pid, Resource::Nofile, *before);
-    }
+/// Lets this process have as many descriptors as it may: the soft limit is for programs that use `select`.
+pub fn raise_descriptors() {
+    let most = getrlimit(Resource::Nofile).maximum;
+    let all = Rlimit {
+        current: most,
+        maximum: most,
+    };
+    let _ = setrlimit(Resource::Nofile, all);
 }
 
 fn words(limit: Option<u64>) -> String {

@@ -96,7 +96,7 @@ fn stat(pid: i32) -> Option<Stat> {
     })
 }
 
-fn boot() -> String {
+pub(super) fn boot() -> String {
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     id.trim_end().to_owned()
 }

@@ -1,11 +1,14 @@
 //! Where things are kept. The state root outlives a boot; the run folder need not (it is on a tmpfs by default).
 
 use super::aside::{self, Maker};
+use super::lock::Lock;
 use crate::id::ContainerId;
 use crate::id::ProjectName;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -121,6 +124,42 @@ impl ProjectPaths {
     /// What outlives a boot of the project and its containers, but for their data.
     pub fn ledger(&self) -> PathBuf {
         self.root.join("ledger")
+    }
+
+    /// Tells which run folder belongs to the records, in this boot.
+    fn claimed(&self) -> PathBuf {
+        self.root.join("run")
+    }
+
+    /// Notes that the run folder is this one's.
+    pub fn claim(&self) {
+        let mut text = format!("{} ", aside::boot()).into_bytes();
+        text.extend_from_slice(self.run.as_os_str().as_bytes());
+        if fs::read(self.claimed()).ok().as_ref() != Some(&text) {
+            // What cannot be noted costs a better error at another time.
+            let _ = fs::write(self.claimed(), text);
+        }
+    }
+
+    /// Another run folder of this project in which something lives.
+    pub fn lives_elsewhere(&self) -> Option<PathBuf> {
+        let text = fs::read(self.claimed()).ok()?;
+        let path = text.strip_prefix(format!("{} ", aside::boot()).as_bytes())?;
+        let other = Self {
+            root: self.root.clone(),
+            run: PathBuf::from(OsStr::from_bytes(path)),
+        };
+        (other.run != self.run && other.has_life()).then_some(other.run)
+    }
+
+    fn has_life(&self) -> bool {
+        let is_supervised =
+            self.lock().exists() && matches!(Lock::try_take(&self.lock()), Ok(None));
+        let containers = fs::read_dir(self.run.join("c")).into_iter().flatten();
+        is_supervised
+            || containers
+                .flatten()
+                .any(|c| c.path().join("shim.sock").exists())
     }
 
     /// The folder of all containers' data.

@@ -214,23 +214,26 @@ fn too_few_descriptors_are_told() {
 }
 
 #[test]
-fn a_low_soft_limit_of_descriptors_is_raised_for_us_and_kept_for_containers() {
+fn what_a_shell_has_set_for_itself_is_raised_for_us_and_kept_from_containers() {
     let world = World::new("adversity");
-    let limit = format!(
-        "image: host, command: [sh, -c, 'ulimit -Sn; exec sleep 1000'], init: true, {GRACELESS}"
-    );
-    let services: String = (0..12).map(|n| format!("s{n}: {{{limit}}}, ")).collect();
+    let tells = "image: host, command: [sh, -c, 'ulimit -Sn; ulimit -s; nice; nproc; cat /proc/self/oom_score_adj; exec sleep 1000'], \
+                 init: true, stop_grace_period: 0s";
+    let services: String = (0..12).map(|n| format!("s{n}: {{{tells}}}, ")).collect();
     world.write("compose.yaml", &format!("services: {{{services}}}\n"));
-    let few = format!("ulimit -Sn 48; exec {} up -d", env!("CARGO_BIN_EXE_hoist"));
-    sh(&world, &few).ok();
-    world.until("it is told", || {
+    let cpus = world.run(&["nproc"]).ok().stdout;
+    let odd = format!(
+        "ulimit -Sn 48; ulimit -Ss 1024; echo 500 >/proc/self/oom_score_adj; exec nice -n 7 taskset -c 0 {} up -d",
+        env!("CARGO_BIN_EXE_hoist")
+    );
+    sh(&world, &odd).ok();
+    let told = || {
         let log = world.hoist(&["logs", "--no-log-prefix", "s0"]).ok();
-        log.stdout.trim() == "48"
-    });
+        log.stdout.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    world.until("it is told", || told().len() == 5);
+    assert_eq!(told(), ["1024", "8192", "0", cpus.trim(), "0"]);
     world.hoist(&["down"]).ok();
 }
-
-const GRACELESS: &str = "stop_grace_period: 0s";
 
 #[test]
 fn little_memory_costs_an_operation_at_most() {

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on says so by panicking, and tells a story in one piece"
 )]
 
+mod adrift;
 mod adversity;
 mod architecture;
 mod attributes;

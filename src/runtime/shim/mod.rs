@@ -19,6 +19,7 @@ mod proxies;
 pub mod record;
 mod serve;
 mod start;
+pub mod stray;
 mod streams;
 mod watchdog;
 
@@ -43,8 +44,11 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use std::ffi::CStr;
 use std::time::Duration;
 
+/// What a shim is called.
+const NAME: &CStr = c"hoist-shim";
 /// The request follows its fork at once.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -129,7 +133,7 @@ fn settle() {
     sys::ignore_signals(&[libc::SIGTERM, libc::SIGHUP, libc::SIGINT, libc::SIGPIPE]);
     sys::default_signals(&[libc::SIGCHLD]);
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
-    let _ = rustix::thread::set_name(c"hoist-shim");
+    let _ = rustix::thread::set_name(NAME);
 }
 
 fn child_signals() -> nix::Result<SignalFd> {

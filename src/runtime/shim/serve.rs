@@ -25,13 +25,19 @@ impl Shim {
             self.orphan_ended();
             self.proxies.serve(self.hooks);
             self.accept();
-            if self.obey() {
+            if self.obey() || self.is_forsaken() {
                 self.release()
             }
             self.watch
                 .look(&self.request, &self.host_mounts, self.link.is_some());
             self.sleep();
         }
+    }
+
+    /// Nothing runs, nobody is connected, and the folder by which somebody could find us was removed.
+    fn is_forsaken(&self) -> bool {
+        let is_gone = || rustix::fs::fstat(&self.run_dir).is_ok_and(|folder| folder.st_nlink == 0);
+        self.running.is_none() && self.link.is_none() && is_gone()
     }
 
     fn sleep(&self) {

@@ -255,6 +255,18 @@ pub fn pidfd_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<()> {
     }
 }
 
+/// The usual scheduling of processor and disk for this process. Best effort.
+pub fn reset_scheduling() {
+    const IOPRIO_WHO_PROCESS: i32 = 1;
+    let usual = libc::sched_param { sched_priority: 0 };
+    // SAFETY: `usual` lives until the call returns; the rest are plain numbers, 0 for this process and for no class of its
+    // own.
+    unsafe {
+        libc::sched_setscheduler(0, libc::SCHED_OTHER, &usual);
+        libc::syscall(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, 0);
+    }
+}
+
 /// How a process ended. Numbers, since types of libraries have no place for real-time signals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {

@@ -12,7 +12,6 @@ use crate::runtime::channel;
 use crate::runtime::error::RuntimeError;
 use crate::runtime::exec::{ExecControl, ExecHandle, ExecRequest};
 use crate::runtime::identity::Identity;
-use crate::runtime::rlimits;
 use crate::runtime::shim::link::ShimLink;
 use crate::runtime::shim::protocol::{LaunchFds, LaunchRequest};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -21,7 +20,6 @@ use rustix::net::{
     sendmsg, socketpair,
 };
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::Pid;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
@@ -181,8 +179,6 @@ fn spawn(path: &Path) -> io::Result<Zygote> {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
-    // Before its first order: containers have the limits of who brought them up.
-    rlimits::give_back(Pid::from_raw(child.id() as i32));
     Ok(Zygote {
         socket: Some(ours),
         child,

@@ -6,7 +6,7 @@ use crate::runtime::cgroups::Layout;
 use crate::runtime::spec::Seccomp;
 use crate::runtime::sys::memory;
 use crate::runtime::sys::process::{self, Forked};
-use crate::runtime::{exec, identity, init, rootfs, seccomp, shim};
+use crate::runtime::{exec, identity, inheritance, init, rootfs, seccomp, shim};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -50,6 +50,7 @@ impl Server {
         // Shims are nobody's zombies: they are reaped by the kernel.
         process::ignore_signals(&[libc::SIGCHLD, libc::SIGINT, libc::SIGHUP, libc::SIGTERM]);
         rustix::process::umask(Mode::from_raw_mode(0o022));
+        inheritance::disown();
         // Read once here, known to every fork.
         let _ = Layout::here();
         let _ = identity::boot_id();

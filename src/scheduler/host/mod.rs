@@ -243,11 +243,12 @@ impl RealHost {
         let failed = |e: std::io::Error| {
             HostError::because(format!("cannot remove container `{}`", of.name), e)
         };
-        self.project.forget_container(&container.record)?;
+        // First: a folder that the ledger does not know has a meaning of its own.
         let (paths, gone) = (container.paths.clone(), self.project.paths.gone());
         blocking(move || paths.put_aside(&gone))
             .await
             .map_err(failed)?;
+        self.project.forget_container(&container.record)?;
         if volumes {
             self.remove_anonymous(&container)?;
         }

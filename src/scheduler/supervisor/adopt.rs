@@ -8,7 +8,8 @@ use crate::id::ContainerId;
 use crate::runtime::Exit;
 use crate::runtime::ShimLink;
 use crate::runtime::identity;
-use crate::runtime::shim::record;
+use crate::runtime::shim::{record, stray};
+use crate::state::paths::ContainerPaths;
 use crate::state::record::{ContainerRecord, LifeRecord};
 use crate::state::store;
 use std::collections::HashSet;
@@ -60,8 +61,9 @@ pub async fn all(project: &Rc<Project>, known: Known) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes folders of containers that the ledger does not know: killed before the first was noted, or after the other
-/// was forgotten. What a damaged line may have been about stays.
+/// Looks at folders of containers that the ledger does not know. One that was made and never started, by a command that was
+/// killed before it was noted, is removed. One that was started stays, as the ledger must have lost it; what runs in it is
+/// ended, since nobody could. What a damaged line may have been about stays.
 fn sweep(project: &Project, known: &Known) -> io::Result<()> {
     if let [first, ..] = known.damaged[..] {
         let path = project.paths.ledger();
@@ -70,18 +72,23 @@ fn sweep(project: &Project, known: &Known) -> io::Result<()> {
             path.display()
         );
         project.warn(&text);
+        project.news.borrow_mut().push(text);
         return Ok(());
     }
     let known: HashSet<&ContainerId> = known.containers.iter().map(|(r, _)| &r.id).collect();
     let mut swept = 0;
     for entry in fs::read_dir(project.paths.containers())? {
         let name = entry?.file_name();
-        match name.to_str().and_then(|n| ContainerId::new(n).ok()) {
-            Some(id) if !known.contains(&id) => {
-                project.paths.container(&id).remove()?;
-                swept += 1;
-            }
-            _ => {}
+        let id = name.to_str().and_then(|n| ContainerId::new(n).ok());
+        let Some(id) = id.filter(|id| !known.contains(id)) else {
+            continue;
+        };
+        let paths = project.paths.container(&id);
+        if has_run(&paths) {
+            project.news.borrow_mut().push(lost(project, &id));
+        } else {
+            paths.remove()?;
+            swept += 1;
         }
     }
     if swept > 0 {
@@ -90,6 +97,26 @@ fn sweep(project: &Project, known: &Known) -> io::Result<()> {
         project.news.borrow_mut().push(text);
     }
     Ok(())
+}
+
+/// Whether a container was started, at least once.
+fn has_run(paths: &ContainerPaths) -> bool {
+    let has_log = fs::read_dir(paths.log()).is_ok_and(|mut log| log.next().is_some());
+    has_log || record::has_traces(&paths.run)
+}
+
+/// Ends what runs of a container that is on no record, and says so.
+fn lost(project: &Project, id: &ContainerId) -> String {
+    let cgroup = format!("{}/{id}", project.record.borrow().cgroup);
+    let ended = match stray::end(&cgroup) {
+        true => "; it ran, and was ended",
+        false => "",
+    };
+    format!(
+        "`{}` does not know the container of the folder `{}`, which stays{ended}",
+        project.paths.ledger().display(),
+        project.paths.container(id).root.display()
+    )
 }
 
 fn take_in(
@@ -149,10 +176,19 @@ fn bury(project: &Rc<Project>, container: &Rc<Container>, process: (i32, u64)) {
     });
 }
 
-/// A container without a process: at rest, about to start, or ended with the machine.
+/// A container without a process that could be found: at rest, about to start, or ended with the machine; or one whose run
+/// folder was taken from it. That one is ended: nothing else could be done with it, and started again it would be there
+/// twice.
 fn settle(project: &Project, container: &Container) {
     let life = container.life.borrow().clone();
     let this_boot = identity::boot_id().is_ok_and(|boot| boot == life.boot);
+    if this_boot && stray::end(&container.record.launch.spec.cgroup.path) {
+        project.news.borrow_mut().push(format!(
+            "the folder `{}` was removed while `{}` ran, which was ended: nobody could find it any more",
+            container.paths.run.display(),
+            container.record.name
+        ));
+    }
     project.sweep_after(container);
     project.release_endpoint(container);
     if life.due && this_boot {
@@ -161,6 +197,8 @@ fn settle(project: &Project, container: &Container) {
             let _ = container.commands.send(Command::Due);
         }
     } else if life.started > life.finished || life.due {
-        let _ = container.commands.send(Command::Crashed);
+        let _ = container.commands.send(Command::Crashed {
+            with_machine: !this_boot,
+        });
     }
 }

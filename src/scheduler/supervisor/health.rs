@@ -17,6 +17,7 @@
 
 use crate::compose::model::Healthcheck;
 use crate::scheduler::observed::Health;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::time::Duration;
 use std::time::Instant;
@@ -78,7 +79,7 @@ pub enum Input {
 }
 
 /// Result of one probe.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
     /// When it began, nanoseconds since the Unix epoch.
     pub start: i64,
@@ -91,7 +92,7 @@ pub struct Probe {
 }
 
 /// How a probe ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// Exit code 0.
     Ok,
@@ -147,11 +148,15 @@ impl Monitor {
         }
     }
 
-    /// Of a container that was found running, with the verdict it had: the schedule begins anew, the verdict stays.
-    pub fn resume(&mut self, health: Health, now: Instant) {
+    /// Of a container that was found running, with the verdict and the streak of failures it had, started so long ago: the
+    /// next probe comes an interval from now.
+    pub fn resume(&mut self, (health, failures): (Health, u32), now: Instant, age: Duration) {
         self.started(now);
-        self.health = health;
+        (self.health, self.failures) = (health, failures);
+        let interval = self.interval_at(age);
         if let Phase::Up(run) = &mut self.phase {
+            run.started = now.checked_sub(age).unwrap_or(now);
+            run.regular = now + interval;
             run.early = run.early.filter(|_| health == Health::Starting);
         }
     }

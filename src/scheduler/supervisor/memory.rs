@@ -111,7 +111,7 @@ impl Project {
         life
     }
 
-    /// Notes that a container is gone, before its folders are: what is left of them then is swept.
+    /// Notes that a container is gone, after its folders are: without them, it is forgotten by the next supervisor.
     pub fn forget_container(&self, record: &ContainerRecord<Launch>) -> Result<(), HostError> {
         let name = &record.name;
         let noted = self.ledger.borrow_mut().removed(&record.id);

@@ -19,6 +19,7 @@ pub mod etc;
 mod exec;
 pub mod forward;
 pub mod health;
+mod home;
 mod jobs;
 pub mod launch;
 pub mod logs;
@@ -47,6 +48,7 @@ use crate::id::ProjectName;
 use crate::image::Store;
 use crate::network::Driver;
 use crate::network::names as network_names;
+use crate::runtime::inheritance;
 use crate::runtime::rlimits;
 use crate::runtime::rootfs;
 use crate::runtime::sys;
@@ -92,6 +94,7 @@ pub fn main(
     let _ = rustix::thread::set_name(c"hoist-supervise");
     // Whoever started us may have had signals blocked, and containers would inherit that.
     nix::sys::signal::SigSet::empty().thread_set_mask()?;
+    inheritance::disown();
     rlimits::raise_descriptors();
     paths.make()?;
     let (lock, listener) = (inherited(LOCK_FD), inherited(LISTEN_FD));
@@ -138,6 +141,7 @@ async fn supervise(
     };
     let project = project::Project::new(parts)?;
     project.resolver.set_upstream(etc::host_servers());
+    project.paths.claim();
     let found = adopt::Known {
         containers: known.containers.into_values().collect(),
         damaged: known.damaged,
@@ -147,6 +151,7 @@ async fn supervise(
     listener.set_nonblocking(true)?;
     let listener = tokio::net::UnixListener::from_std(listener)?;
     tokio::task::spawn_local(neighbours::listen(project.clone()));
+    tokio::task::spawn_local(home::end_without(project.clone()));
     server::Server::new(project.clone(), succession)
         .run(listener)
         .await?;

@@ -357,7 +357,10 @@ impl Project {
             return Ok(false);
         }
         let _ = crate::runtime::cgroups::sweep(&record.cgroup);
+        // Said first: to see its run folder go ends a supervisor.
+        self.aside.replace(vec![self.paths.root.clone()]);
         let aside = self.paths.put_aside().map_err(|e| {
+            self.aside.take();
             HostError::because(format!("cannot remove the folders of `{}`", self.name), e)
         })?;
         self.aside.replace(aside);
@@ -369,6 +372,11 @@ impl Project {
         if self.aside.borrow().is_empty() {
             let _ = std::fs::remove_file(self.paths.control());
         }
+    }
+
+    /// Whether its folders were put aside, by us.
+    pub fn is_leaving(&self) -> bool {
+        !self.aside.borrow().is_empty()
     }
 
     /// Empties what was put aside. Only space is lost with what cannot be removed: the next supervisor tries again.

@@ -91,10 +91,17 @@ impl Restarts {
         if !wanted || ending.by_user || exhausted {
             return Verdict::Stay;
         }
-        let after = self.rule.delay.unwrap_or_else(|| back_off(self.in_a_row));
         self.in_a_row += 1;
         self.attempts += 1;
-        Verdict::Restart { after }
+        Verdict::Restart {
+            after: self.pause(),
+        }
+    }
+
+    /// From the last end to the start that was decided on then.
+    pub fn pause(&self) -> Duration {
+        let before = self.in_a_row.saturating_sub(1);
+        self.rule.delay.unwrap_or_else(|| back_off(before))
     }
 
     /// Restarts since a user started it.

@@ -4,7 +4,6 @@
 //! between. Its connections to shims close, and the successor adopts the containers as after a crash.
 
 use super::{ENVIRONMENT, LISTEN_FD, LOCK_FD};
-use crate::runtime::rlimits;
 use crate::state::lock::Lock;
 use rustix::io::FdFlags;
 use std::ffi::OsString;
@@ -47,7 +46,6 @@ impl Succession {
         for fd in [&self.lock, &self.listener] {
             rustix::io::fcntl_setfd(fd, FdFlags::empty())?;
         }
-        rlimits::give_back(None);
         let error = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()))
             .arg0("hoist-supervisor")
             .args(&self.args)

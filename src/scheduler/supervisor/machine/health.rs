@@ -7,6 +7,11 @@ use crate::scheduler::supervisor::control::HealthState;
 use crate::scheduler::supervisor::health::{Input, Outcome, Probe, Schedule};
 use crate::scheduler::supervisor::launch::Health;
 use crate::state::event::What;
+use crate::state::paths::ContainerPaths;
+use crate::state::store;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// Results that are kept, as docker does.
@@ -25,6 +30,21 @@ impl Machine {
                 }
             });
             self.watch_health(Input::ProbeFinished(probe));
+            self.keep_health();
+        }
+    }
+
+    /// Notes what a successor has to know. In the run folder: no boot outlives it. What a full one does not take is a
+    /// streak that begins again.
+    fn keep_health(&self) {
+        let status = self.container.status.borrow();
+        if let Some((_, of)) = status.process {
+            let kept = Kept {
+                of,
+                failing: status.failing,
+                probes: status.probes.clone(),
+            };
+            let _ = store::write(&Kept::path(&self.container.paths), &kept);
         }
     }
 
@@ -86,6 +106,27 @@ impl Machine {
     }
 }
 
+/// What is kept of a container's health beside the verdict.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Kept {
+    /// Start time of its PID 1: of another run nothing counts.
+    pub of: u64,
+    /// Failures in a row.
+    pub failing: u32,
+    /// The last probes, oldest first.
+    pub probes: VecDeque<Probe>,
+}
+
+impl Kept {
+    fn path(paths: &ContainerPaths) -> PathBuf {
+        paths.run.join("health.json")
+    }
+
+    pub fn read(paths: &ContainerPaths) -> Option<Self> {
+        store::read(&Self::path(paths)).ok().flatten()
+    }
+}
+
 /// In the words of the control socket.
 pub(super) fn health_state(verdict: observed::Health) -> HealthState {
     match verdict {
@@ -96,7 +137,7 @@ pub(super) fn health_state(verdict: observed::Health) -> HealthState {
 }
 
 /// What a failed probe said, in one line.
-fn complaint(probe: &Probe) -> Option<String> {
+pub(super) fn complaint(probe: &Probe) -> Option<String> {
     let how = match probe.outcome {
         Outcome::Ok => return None,
         Outcome::Failed { code } => format!("the probe ended with code {code}"),

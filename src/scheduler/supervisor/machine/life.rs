@@ -1,7 +1,7 @@
 //! What a machine does when its container starts, ends, or is found by a new supervisor.
 
 use super::Machine;
-use super::health::health_state;
+use super::health::{Kept, complaint, health_state};
 use crate::runtime::Fifos;
 use crate::runtime::LaunchFds;
 use crate::runtime::identity;
@@ -120,10 +120,18 @@ impl Machine {
                 Some("unhealthy") => observed::Health::Unhealthy,
                 _ => observed::Health::Starting,
             };
-            monitor.resume(verdict, Instant::now());
+            let kept = Kept::read(&self.container.paths).filter(|kept| kept.of == start_time);
+            let kept = kept.unwrap_or_default();
+            let age = identity::age(start_time);
+            monitor.resume((verdict, kept.failing), Instant::now(), age);
             // Known already: no event.
             let state = health_state(verdict);
-            self.set(|s| s.health = Some(state));
+            self.set(|s| {
+                s.health = Some(state);
+                s.failing = kept.failing;
+                s.complaint = kept.probes.back().and_then(complaint);
+                s.probes = kept.probes;
+            });
             self.replace_ailing();
         }
         self.count_waiters();
@@ -198,15 +206,21 @@ impl Machine {
         }
     }
 
-    /// Its next start was decided on by a supervisor that was killed before the time came.
+    /// Its next start was decided on by a supervisor that was killed before the time came. It comes when it was to come.
     pub(super) fn due(&mut self) {
-        self.recall();
+        let life = self.recall();
         self.set(|s| s.phase = Phase::Restarting);
-        self.restart_at = Some(Instant::now());
+        let since = u64::try_from(self.project.now() - life.finished).unwrap_or(0);
+        let left = self
+            .restarts
+            .pause()
+            .saturating_sub(Duration::from_nanos(since));
+        self.restart_at = Some(Instant::now() + left);
     }
 
-    /// It ended when the machine did: nobody knows how, and nothing starts it but a user or the next boot.
-    pub(super) fn crashed(&mut self) {
+    /// It ended when the machine did, or was ended because it could not be found: nobody knows how, and nothing starts it but
+    /// a user or the next boot.
+    pub(super) fn crashed(&mut self, with_machine: bool) {
         let life = self.recall();
         let now = self.project.now();
         self.set(|s| {
@@ -219,10 +233,13 @@ impl Machine {
             code: -1,
             oom: false,
         };
-        self.project
-            .event(&self.container, what, "the machine stopped");
+        let cause = match with_machine {
+            true => "the machine stopped",
+            false => "its run folder was removed",
+        };
+        self.project.event(&self.container, what, cause);
         self.remember();
-        if life.started > life.finished {
+        if with_machine && life.started > life.finished {
             self.project.lost_with_machine(&self.container);
         }
         self.is_down();

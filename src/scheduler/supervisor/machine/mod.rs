@@ -55,8 +55,11 @@ pub enum Command {
     Orphaned((i32, u64)),
     /// It ended, and no shim is there to tell.
     Buried(Exit),
-    /// Adoption found that it ended with the machine.
-    Crashed,
+    /// It is gone, and nobody knows how it ended.
+    Crashed {
+        /// As everything of an earlier boot.
+        with_machine: bool,
+    },
     /// Adoption found that its next start is due, and no shim.
     Due,
     /// The start from scratch has come to nothing.
@@ -259,7 +262,7 @@ impl Machine {
                 self.adopted(pid, start_time);
                 self.mourn();
             }
-            Command::Crashed => self.crashed(),
+            Command::Crashed { with_machine } => self.crashed(with_machine),
             Command::Buried(exit) => self.exited(&exit),
             Command::Due => self.due(),
             Command::Forget => {}
