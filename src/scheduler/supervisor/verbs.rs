@@ -216,6 +216,7 @@ impl Verbs {
         if let Err(error) = executed {
             let mut failure = execution_failure(&error);
             self.roll_back(&job, &error, sink, &mut failure).await;
+            self.clear_unbegun(&job).await;
             return Err(single::with_code(
                 &self.project,
                 job.single.as_deref(),
