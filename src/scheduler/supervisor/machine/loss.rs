@@ -114,6 +114,9 @@ impl Machine {
             self.attach(link);
             return;
         }
+        if !tries_on {
+            self.tell_given_up();
+        }
         tokio::task::spawn_local(async move {
             let exit = project.bury(&container, process).await;
             let _ = container.commands.send(Command::Buried(exit));
@@ -122,16 +125,17 @@ impl Machine {
 
     /// Whether the container is given one more shim.
     fn has_another_try(&mut self) -> bool {
-        let count = self.in_vain.one_more(Instant::now());
-        if count == TRIES {
-            let name = &self.container.record.name;
-            let text = format!(
-                "container `{name}` is given no more shims, as {TRIES} in a row ended: nobody takes its output"
-            );
-            self.project
-                .event(&self.container, What::Warning { text }, "");
-        }
-        count < TRIES
+        self.in_vain.one_more(Instant::now()) < TRIES
+    }
+
+    /// Says that the container runs on without a shim.
+    fn tell_given_up(&self) {
+        let name = &self.container.record.name;
+        let text = format!(
+            "container `{name}` is given no more shims, as {TRIES} in a row ended: nobody takes its output"
+        );
+        self.project
+            .event(&self.container, What::Warning { text }, "");
     }
 
     /// Between two runs of the container: the next shim waits for the restart, with the same network.
