@@ -60,7 +60,7 @@ pub const CODES: &[(&str, &str)] = &[
     ("name-taken", "two containers are given one name"),
     (
         "no-effect",
-        "warning: the attribute means nothing on one Linux host",
+        "warning: the attribute means nothing on one Linux host, or beside another one",
     ),
     ("no-file", "no compose file is here or in a folder above"),
     ("no-image", "a service has neither `image` nor `build`"),

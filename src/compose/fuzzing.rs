@@ -74,7 +74,7 @@ pub fn load_text(text: &str) {
     if text.len() > READ_BACK {
         return;
     }
-    let canonical = load_canonical(&text);
+    let canonical = load_canonical(&text, &[]);
     assert!(canonical.is_ok(), "the canonical text reads back");
     // A key is not interpolated, so its `$` would be doubled again; and what is off is not printed.
     if has_dollar_key(&loaded.canonical.root) || !loaded.canonical.disabled.is_empty() {

@@ -63,6 +63,7 @@ pub use diagnostic::Diagnostics;
 pub use diagnostic::Severity;
 pub use origins::Origins;
 pub use parse::is_signal;
+pub use parse::values::format_duration;
 pub use remote::ArtifactError;
 pub use remote::Artifacts;
 pub use remote::Cache;
@@ -221,12 +222,18 @@ pub fn project_name(options: &LoadOptions) -> Result<ProjectName, Diagnostics> {
     load::project_name(options)
 }
 
-/// Reads the text of [`Canonical::text`] back. No file and no variable is looked at.
-pub fn load_canonical(text: &str) -> Result<Loaded, Diagnostics> {
+/// Reads the text of [`Canonical::text`] back, for `services` or for all of them. No file and no variable is looked at.
+pub fn load_canonical(text: &str, services: &[String]) -> Result<Loaded, Diagnostics> {
     let canonical = Canonical::parse(text)?;
     let mut report = diagnostic::Report::default();
     let project = parse::project(&canonical, &mut report);
     let sources = SourceMap::default();
+    // As the first load did, which knew what is used by whom from its places.
+    let wanted = profiles::wanted(&canonical.root, services);
+    report.soften(|problem| match &problem.service {
+        Some(service) => !wanted.contains(service),
+        None => !services.is_empty(),
+    });
     if report.has_errors() {
         let list = report.into_sorted(&sources);
         return Err(Diagnostics { list, sources });

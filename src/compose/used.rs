@@ -5,10 +5,14 @@ use super::yaml::Node;
 use indexmap::IndexMap;
 use std::collections::HashSet;
 
-/// Takes out the resources that no service uses.
-pub fn prune(root: &mut Node) {
-    let mut used: HashSet<(&str, String)> = HashSet::new();
-    for (_, entry) in root.get("services").into_iter().flat_map(Node::entries) {
+/// The sections of what services share.
+pub const SECTIONS: [&str; 5] = ["networks", "volumes", "secrets", "configs", "models"];
+
+/// What the services use of which `of` holds, as section and key.
+pub fn uses(root: &Node, of: impl Fn(&str) -> bool) -> HashSet<(&'static str, String)> {
+    let mut used = HashSet::new();
+    let services = root.get("services").into_iter().flat_map(Node::entries);
+    for (_, entry) in services.filter(|(name, _)| of(name)) {
         let service = &entry.value;
         for section in ["networks", "models"] {
             for (name, _) in service.get(section).into_iter().flat_map(Node::entries) {
@@ -27,7 +31,13 @@ pub fn prune(root: &mut Node) {
             used.extend(source.map(|source| ("secrets", source)));
         }
     }
-    for section in ["networks", "volumes", "secrets", "configs", "models"] {
+    used
+}
+
+/// Takes out the resources that no service uses.
+pub fn prune(root: &mut Node) {
+    let used = uses(root, |_| true);
+    for section in SECTIONS {
         let Some(map) = root.entry_mut(section).and_then(Node::map_mut) else {
             continue;
         };

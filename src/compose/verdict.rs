@@ -1,6 +1,6 @@
 //! What becomes of the problems of a load: they stop it, they stop `up`, or they are only told.
 //!
-//! Problems of services that nobody asked for are told and stop nothing.
+//! Problems of services that nobody asked for, and of what these alone use, are told and stop nothing.
 
 use super::canonical::Canonical;
 use super::clash;
@@ -11,6 +11,7 @@ use super::diagnostic::Severity;
 use super::source::Span;
 use super::support;
 use super::tree::Forest;
+use super::used;
 use super::yaml::Node;
 use std::collections::HashSet;
 
@@ -25,14 +26,20 @@ impl Forest<'_> {
         self.soften(found, unrunnable);
     }
 
-    /// Problems of services that nobody asked for become warnings.
+    /// Problems of what nobody asked for become warnings.
     pub fn soften(&mut self, (canonical, wanted): &Found, unrunnable: &mut Report) {
         if unrunnable.is_empty() && self.report.is_empty() {
             return;
         }
         let spoilt = spoilt(&canonical.root, wanted);
+        let unused = unused(&canonical.root, wanted);
+        let is_elsewhere = |problem: &Diagnostic| match (&problem.service, problem.primary) {
+            (Some(service), Some(at)) => !wanted.contains(service) && !spoils(&spoilt, at),
+            (Some(service), None) => !wanted.contains(service),
+            (None, at) => at.is_some_and(|at| unused.contains(&at)),
+        };
         for report in [unrunnable, &mut self.report] {
-            report.soften(|problem| is_elsewhere(problem, wanted, &spoilt));
+            report.soften(is_elsewhere);
         }
     }
 
@@ -63,15 +70,38 @@ impl Forest<'_> {
     }
 }
 
-/// Whether a problem is about a service that nobody asked for.
-fn is_elsewhere(problem: &Diagnostic, wanted: &HashSet<String>, spoilt: &HashSet<Span>) -> bool {
-    let spoils = |at: Span| {
-        spoilt
-            .iter()
-            .any(|span| span.source == at.source && span.start <= at.start && at.end <= span.end)
-    };
-    let service = problem.service.as_ref();
-    service.is_some_and(|service| !wanted.contains(service)) && !problem.primary.is_some_and(spoils)
+/// Whether a place is in one of the broken values.
+fn spoils(spoilt: &HashSet<Span>, at: Span) -> bool {
+    spoilt
+        .iter()
+        .any(|span| span.source == at.source && span.start <= at.start && at.end <= span.end)
+}
+
+/// The places of what no service uses that is wanted.
+fn unused(root: &Node, wanted: &HashSet<String>) -> HashSet<Span> {
+    fn below(node: &Node, found: &mut HashSet<Span>) {
+        found.insert(node.span);
+        node.items().iter().for_each(|item| below(item, found));
+        for (_, entry) in node.entries() {
+            found.insert(entry.key);
+            below(&entry.value, found);
+        }
+    }
+    let used = used::uses(root, |service| wanted.contains(service));
+    let (mut needed, mut unused) = (HashSet::new(), HashSet::new());
+    for section in used::SECTIONS {
+        for (key, entry) in root.get(section).into_iter().flat_map(Node::entries) {
+            let found = match used.contains(&(section, key.clone())) {
+                true => &mut needed,
+                false => &mut unused,
+            };
+            found.insert(entry.key);
+            below(&entry.value, found);
+        }
+    }
+    // An anchor may stand in both.
+    unused.retain(|place| !needed.contains(place));
+    unused
 }
 
 /// The places of broken values in services that are wanted: they may have been broken in another one.

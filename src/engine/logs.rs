@@ -2,7 +2,7 @@
 
 mod previous;
 
-pub use previous::log_sources;
+pub use previous::{LogSource, log_sources};
 
 use super::ps::ps;
 use super::{Engine, Error};
@@ -37,6 +37,8 @@ pub struct Logs {
     pub until: Option<i64>,
     /// What was kept of removed containers, instead of what there is.
     pub previous: bool,
+    /// Also what nobody keeps: it is being written for whoever asks.
+    pub live: bool,
 }
 
 /// One line of output.
@@ -101,6 +103,7 @@ pub fn follow(
         services: services.to_vec(),
         follow: true,
         since: Some(since),
+        live: true,
         ..Logs::default()
     };
     Follower::open(engine, project, &request)?.follow(cancel, on)
@@ -198,7 +201,8 @@ impl<'a> Follower<'a> {
             Some(id) => *id == container.id,
             None => wanted && !one_off,
         };
-        if !meant || self.sources.iter().any(|s| s.id == container.id) {
+        let kept = self.request.live || !container.unlogged;
+        if !meant || !kept || self.sources.iter().any(|s| s.id == container.id) {
             return Ok(());
         }
         if matches!(

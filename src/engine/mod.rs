@@ -77,7 +77,7 @@ pub use lock::{LockChange, Locking, lock};
 pub use locked::{LOCK_FILE, Lock, bring_locked};
 pub use login::login;
 pub use logout::logout;
-pub use logs::{Attached, LogLine, Logs, Stream, follow, log_sources, logs};
+pub use logs::{Attached, LogLine, LogSource, Logs, Stream, follow, log_sources, logs};
 pub use ls::{ProjectSummary, ls};
 pub use pause::{pause, unpause};
 pub use providers::end as end_providers;

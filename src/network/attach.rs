@@ -7,6 +7,7 @@ use super::bridge;
 use super::carrier::carrier;
 use super::carrier::mappings_of;
 use super::carrier::member;
+use super::carrier::reachable;
 use super::carrier::sort;
 use super::driver::Driver;
 use super::endpoint::Endpoint;
@@ -60,15 +61,13 @@ impl<'a> Joining<'a> {
         networks: &'a [NetworkSpec],
     ) -> Result<Self, Error> {
         let members = memberships(attachment, networks)?;
-        let published = carrier(&members).is_some();
-        let wanted = if published {
-            attachment.ports.as_slice()
-        } else {
-            &[]
-        };
-        let reservations = wanted
+        let carrier = carrier(&members);
+        let wanted = attachment
+            .ports
             .iter()
-            .map(publish::reserve)
+            .filter_map(|spec| reachable(spec, carrier?.interface));
+        let reservations = wanted
+            .map(|spec| publish::reserve(&spec))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             attachment,

@@ -6,6 +6,7 @@ use super::publish::Reservation;
 use super::spec::AttachmentSpec;
 use super::spec::InterfaceSpec;
 use super::spec::NetworkSpec;
+use super::spec::PortSpec;
 use super::spec::PublishedPort;
 use super::veth::Membership;
 use std::net::IpAddr;
@@ -54,6 +55,20 @@ pub(super) fn members<'a>(
     known
         .filter_map(|interface| member(interface, networks))
         .collect()
+}
+
+/// What of a port can be published for a container with that interface: nothing carries what comes to an IPv4 address of
+/// the host to a container that has IPv6 alone.
+pub(super) fn reachable(spec: &PortSpec, interface: &InterfaceSpec) -> Option<PortSpec> {
+    let host_ip = match (interface.ipv4, spec.host_ip) {
+        (None, None) => Some(Ipv6Addr::UNSPECIFIED.into()),
+        (None, Some(IpAddr::V4(_))) => return None,
+        (_, host_ip) => host_ip,
+    };
+    Some(PortSpec {
+        host_ip,
+        ..spec.clone()
+    })
 }
 
 /// Tells the sockets that only reserve from those that a proxy serves.
@@ -130,5 +145,45 @@ fn proxy_target(port: &PublishedPort, interface: &InterfaceSpec) -> Option<IpAdd
         Some(_) if !host.is_unspecified() && !host.is_loopback() => None,
         Some(ip) => Some(ip.into()),
         None => interface.ipv4.map(IpAddr::V4),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::NetworkName;
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn nothing_of_the_hosts_ipv4_leads_to_a_container_without() {
+        let interface = |ipv4| InterfaceSpec {
+            network: NetworkName::new("a").unwrap(),
+            name: "eth0".to_owned(),
+            ipv4,
+            ipv6: Some(Ipv6Addr::LOCALHOST),
+            link_local: Vec::new(),
+            mac: None,
+            default_route: true,
+        };
+        let both = interface(Some(Ipv4Addr::new(10, 0, 0, 2)));
+        let six = interface(None);
+        let any6 = Some(IpAddr::from(Ipv6Addr::UNSPECIFIED));
+        let local4 = Some(IpAddr::from(Ipv4Addr::LOCALHOST));
+        let local6 = Some(IpAddr::from(Ipv6Addr::LOCALHOST));
+        let of = |host_ip, interface| {
+            let spec = PortSpec {
+                tcp: true,
+                host_ip,
+                host_ports: (80, 80),
+                container_port: 80,
+            };
+            reachable(&spec, interface).map(|spec| spec.host_ip)
+        };
+        for host_ip in [None, local4, local6] {
+            assert_eq!(of(host_ip, &both), Some(host_ip));
+        }
+        assert_eq!(of(None, &six), Some(any6));
+        assert_eq!(of(local4, &six), None);
+        assert_eq!(of(local6, &six), Some(local6));
     }
 }

@@ -49,13 +49,14 @@ pub(super) fn hand_on(
         ruleset::withdraw(&mut driver.netfilter(), &before)?;
         return Ok(Published::default());
     };
-    let take = |spec: &PortSpec| match inherit(spec, &mut former) {
+    let take = |spec: PortSpec| match inherit(&spec, &mut former) {
         Some(reservation) => Ok(reservation),
-        None => publish::reserve(spec),
+        None => publish::reserve(&spec),
     };
     let reservations: Vec<Reservation> = attachment
         .ports
         .iter()
+        .filter_map(|spec| carrier::reachable(spec, carrier.interface))
         .map(take)
         .collect::<Result<_, _>>()?;
     let ports: Vec<_> = reservations.iter().map(|r| r.port.clone()).collect();

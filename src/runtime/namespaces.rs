@@ -94,9 +94,11 @@ fn peer(pid: i32, start_time: u64) -> Result<OwnedFd, StartFailure> {
 /// In the container's first process: joins the network and IPC namespaces, names the host.
 pub fn join(spec: &ContainerSpec, netns: Option<BorrowedFd<'_>>) -> Result<(), StartFailure> {
     match (spec.network, netns) {
-        (NetworkNs::Given, Some(netns)) => setns(netns, CloneFlags::CLONE_NEWNET)
-            .at(Step::Namespaces, || "join the network namespace".into())?,
-        (NetworkNs::Given, None) => {
+        (NetworkNs::Given | NetworkNs::Joined, Some(netns)) => {
+            setns(netns, CloneFlags::CLONE_NEWNET)
+                .at(Step::Namespaces, || "join the network namespace".into())?;
+        }
+        (NetworkNs::Given | NetworkNs::Joined, None) => {
             return Err(StartFailure::new(
                 Step::Namespaces,
                 "no network namespace was handed over",

@@ -215,8 +215,10 @@ pub struct RlimitSpec {
 /// Network namespace of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NetworkNs {
-    /// The descriptor handed over with the launch request.
+    /// The container's own: the descriptor handed over with the launch request.
     Given,
+    /// Another container's, handed over likewise: nothing of it is changed.
+    Joined,
     /// The host's.
     Host,
     /// A new one with only `lo` up.

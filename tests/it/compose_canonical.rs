@@ -233,7 +233,7 @@ proptest! {
             // Two mounts at one place, for example.
             return Ok(());
         };
-        let canonical = load_canonical(&first.canonical.text());
+        let canonical = load_canonical(&first.canonical.text(), &[]);
         if first.unrunnable.is_empty() {
             prop_assert_eq!(&canonical.unwrap().project, &first.project);
         }

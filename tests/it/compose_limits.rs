@@ -211,7 +211,7 @@ fn the_canonical_text_of_fifty_services_reads_back_fast() {
     let best = (0..20)
         .map(|_| {
             let start = cpu_time();
-            assert_eq!(load_canonical(&text).unwrap().project, project);
+            assert_eq!(load_canonical(&text, &[]).unwrap().project, project);
             cpu_time() - start
         })
         .min()

@@ -4,6 +4,7 @@ use hoist::compose::LoadOptions;
 use hoist::compose::Loaded;
 use hoist::compose::fingerprint;
 use hoist::compose::load;
+use hoist::compose::load_canonical;
 use hoist::compose::model::FileContent;
 use hoist::compose::model::Project;
 use hoist::compose::project_name;
@@ -266,6 +267,37 @@ fn only_resources_in_use_are_kept() {
         project.configs["c"].content,
         FileContent::Inline("hi".into())
     );
+}
+
+#[test]
+fn problems_of_what_nobody_asked_for_stop_neither_the_load_nor_who_reads_its_text_back() {
+    let troubles = [
+        "logging: {driver: gelf}",
+        "stop_signal: NOPE",
+        "ports: ['80/sctp']",
+        "security_opt: ['foo:bar']",
+        "cap_add: [NOPE]",
+        "ulimits: {nofile: {soft: 2, hard: 1}}",
+        "working_dir: rel/dir",
+        "secrets: [outside]",
+        "networks: [broken]",
+    ];
+    let shared = "secrets: {outside: {external: true}}\nnetworks: {broken: {ipam: {config: [{subnet: nonsense}]}}}\n";
+    for trouble in troubles {
+        let text = format!("services:\n  ok: {{image: x}}\n  b: {{image: x, {trouble}}}\n{shared}");
+        let world = |named: &[&str]| {
+            let named: Vec<String> = named.iter().map(|name| (*name).to_owned()).collect();
+            World::new(&[("compose.yaml", &text)]).with(|o| o.services = named.clone())
+        };
+        let loaded = load(&world(&["ok"]).options).unwrap();
+        loaded.runnable().unwrap();
+        assert!(!loaded.warnings.is_empty(), "{trouble}");
+        let again = load_canonical(&loaded.canonical.text(), &["ok".to_owned()]).unwrap();
+        assert_eq!(names(&again.project), ["ok", "b"], "{trouble}");
+        let asked = load(&world(&["b"]).options);
+        let runs = asked.is_ok_and(|loaded| loaded.runnable().is_ok());
+        assert!(!runs, "{trouble}");
+    }
 }
 
 #[test]

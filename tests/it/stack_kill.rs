@@ -296,6 +296,25 @@ fn an_exit_code_survives_its_shim_and_supervisor() {
     world.hoist(&["down"]).ok();
 }
 
+#[test]
+fn a_container_whose_shims_end_again_and_again_is_given_no_more_and_can_be_stopped() {
+    let world = World::new("givenup");
+    world.write(
+        "compose.yaml",
+        "services: {a: {image: host, command: [sleep, '1000'], init: true, stop_grace_period: 0s}}\n",
+    );
+    world.hoist(&["up", "-d"]).ok();
+    world.until("it is told that it gets no more shims", || {
+        for shim in of_role(&world, "shim") {
+            world.kill("-KILL", shim);
+        }
+        let told = "grep -c 'no more shims' /run/hoist/projects/*/journal";
+        world.run(&["sh", "-c", told]).stdout == "1\n"
+    });
+    assert_eq!(state(&world), "running");
+    world.hoist(&["down"]).ok();
+}
+
 /// A box with a container that waits for its restart, and has no shim any more: each one it got was killed.
 fn without_a_shim(pause: &str) -> World {
     let world = World::new("scratch");

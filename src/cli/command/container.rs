@@ -195,6 +195,9 @@ fn wait(context: &Context, names: &[String]) -> Result<Exit, Error> {
 fn logs(context: &Context, args: &args::Logs) -> Result<Exit, Error> {
     let engine = context.engine();
     let it = engine::container(&engine, &args.name)?;
+    if it.unlogged {
+        return Err(Error::failed(super::logs::unlogged(&it.name)));
+    }
     let period = period(args.since.as_deref(), args.until.as_deref())?;
     let request = engine::Logs {
         services: vec![it.service.clone()],
@@ -207,6 +210,7 @@ fn logs(context: &Context, args: &args::Logs) -> Result<Exit, Error> {
         since: period.since,
         until: period.until,
         previous: false,
+        live: false,
     };
     let style = LineStyle {
         prefix: false,

@@ -32,6 +32,7 @@ pub fn run(context: &Context, args: &Logs) -> Result<Exit, Error> {
         since: period.since,
         until: period.until,
         previous: args.previous,
+        live: false,
     };
     let style = LineStyle {
         prefix: !args.no_log_prefix,
@@ -40,8 +41,11 @@ pub fn run(context: &Context, args: &Logs) -> Result<Exit, Error> {
     };
     let mut prefixer = Prefixer::new(project.as_str(), order(context)?, style);
     let _supervisor = (!args.follow).then(|| engine::Hold::on(&engine, &project));
-    for (name, service, number) in engine::log_sources(&engine, &project, &request)? {
-        prefixer.expect(&name, &service, number);
+    for source in engine::log_sources(&engine, &project, &request)? {
+        match source.unlogged {
+            false => prefixer.expect(&source.name, &source.service, source.number),
+            true => context.view.warn(&unlogged(&source.name)),
+        }
     }
     let mut out = context.view.buffered(args.follow);
     let mut broken = None;
@@ -65,6 +69,11 @@ pub fn run(context: &Context, args: &Logs) -> Result<Exit, Error> {
     let ended: io::Result<()> = broken.map_or_else(|| out.finish(), Err);
     ended.map_err(Error::Output)?;
     Ok(Exit::Done)
+}
+
+/// Why there is nothing to show of a container.
+pub fn unlogged(name: &str) -> String {
+    format!("nobody keeps the output of container `{name}`: its `logging.driver` is `none`")
 }
 
 /// Reads `--since` and `--until`.

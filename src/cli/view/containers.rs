@@ -255,6 +255,7 @@ pub mod tests {
             networks: vec![("app_default".to_owned(), "10.0.0.2".to_owned())],
             mounts: vec!["app_data".to_owned(), "/srv".to_owned()],
             log_dir: "/".into(),
+            unlogged: false,
             attach: true,
         }
     }

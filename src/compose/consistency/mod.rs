@@ -4,6 +4,7 @@
 
 mod build;
 mod cycles;
+mod networking;
 mod references;
 mod resources;
 mod service;
@@ -29,6 +30,7 @@ pub fn check(root: &Node, disabled: &[Disabled], report: &mut Report) {
         report.scope = Some(name.clone());
         let service = Service { name, entry };
         service::check(&service, report);
+        networking::check(&service, root, report);
         build::check(&service, services, report);
         references::check(&service, root, disabled, report);
     }

@@ -13,7 +13,6 @@ use std::collections::BTreeMap;
 /// Checks one service.
 pub fn check(service: &Service<'_>, report: &mut Report) {
     image(service, report);
-    networking(service, report);
     mounts(service, report);
     replicas(service, report);
     deploy(service, report);
@@ -41,35 +40,6 @@ fn image(service: &Service<'_>, report: &mut Report) {
         .error("no-image", message)
         .at(service.entry.key)
         .hint("add `image` or `build`");
-}
-
-fn networking(service: &Service<'_>, report: &mut Report) {
-    let Some(node) = service.get("network_mode") else {
-        return;
-    };
-    let Some(mode) = node.as_str() else {
-        return;
-    };
-    let name = service.name;
-    if let Some(networks) = service.get("networks") {
-        let message = format!("service `{name}` has both `network_mode` and `networks`");
-        report
-            .error("contradiction", message)
-            .at(networks.span)
-            .also(node.span, "`network_mode` is given here")
-            .hint("remove one of them");
-    }
-    let elsewhere = mode.starts_with("service:") || mode.starts_with("container:");
-    if let (true, Some(ports)) = (elsewhere, service.get("ports")) {
-        let message = format!(
-            "service `{name}` publishes ports, but the network of another container is used"
-        );
-        report
-            .error("contradiction", message)
-            .at(ports.span)
-            .also(node.span, "its network is this one's")
-            .hint("move `ports` to the service whose network it is");
-    }
 }
 
 fn mounts(service: &Service<'_>, report: &mut Report) {

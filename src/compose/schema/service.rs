@@ -114,7 +114,7 @@ pub const SERVICE: &[Attribute] = &[
     at("links", UNIQUE_TEXTS),
     at("logging", object(LOGGING).rule(Rule::SameDriver))
         .keep()
-        .partly("`json-file`, `local`, `none`"),
+        .partly("`json-file`, `local`, `journald`, `syslog`, `none`; `labels` and `env` are for the journal"),
     at("mem_limit", BYTES),
     at("mem_reservation", scalar(Scalar::WholeBytes)),
     at("memswap_limit", scalar(Scalar::SignedBytes)),

@@ -6,26 +6,49 @@ use crate::engine::{Engine, Error};
 use crate::id::ProjectName;
 use crate::state::kept_logs::{self, Kept};
 
-/// Name, service and number of the containers whose logs a request is about.
+/// Whose log a request is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSource {
+    /// The container.
+    pub name: String,
+    /// Its service.
+    pub service: String,
+    /// Its number.
+    pub number: u32,
+    /// Nobody keeps what it writes.
+    pub unlogged: bool,
+}
+
+/// The containers whose logs a request is about.
 pub fn log_sources(
     engine: &Engine,
     project: &ProjectName,
     request: &Logs,
-) -> Result<Vec<(String, String, u32)>, Error> {
-    let mut all: Vec<(String, String, u32)> = if request.previous {
+) -> Result<Vec<LogSource>, Error> {
+    let mut all: Vec<LogSource> = if request.previous {
         let kept = kept_logs::list(&engine.paths.kept_logs(project))?;
         kept.into_iter()
-            .map(|k| (k.record.name, k.record.service, k.record.number))
+            .map(|kept| LogSource {
+                name: kept.record.name,
+                service: kept.record.service,
+                number: kept.record.number,
+                unlogged: false,
+            })
             .collect()
     } else {
         let containers = ps(engine, project)?;
         containers
             .into_iter()
-            .map(|c| (c.name, c.service, c.number))
+            .map(|container| LogSource {
+                name: container.name,
+                service: container.service,
+                number: container.number,
+                unlogged: container.unlogged,
+            })
             .collect()
     };
     let services = &request.services;
-    all.retain(|(_, service, _)| services.is_empty() || services.contains(service));
+    all.retain(|source| services.is_empty() || services.contains(&source.service));
     Ok(all)
 }
 

@@ -7,6 +7,7 @@ mod nodes;
 use crate::runtime::spec::DeviceSpec;
 use nodes::nodes_of;
 pub use nodes::populate_dev;
+pub use nodes::populate_root;
 use rustix::io::Errno;
 use std::path::PathBuf;
 
@@ -42,17 +43,17 @@ pub enum Error {
         /// As written.
         line: String,
     },
-    /// The path inside is not one below `/dev`.
-    #[error("device target `{target}` must be a path below /dev")]
+    /// The path inside is not one of a file.
+    #[error("device target `{target}` must be the absolute path of a file, without `..`")]
     Target {
         /// The path.
         target: String,
     },
     /// The node or link could not be made.
-    #[error("cannot create `/dev/{name}` in the container")]
+    #[error("cannot create `{path}` in the container")]
     Create {
-        /// Path below `/dev`.
-        name: String,
+        /// Path inside.
+        path: String,
         /// What the kernel said.
         #[source]
         source: Errno,
@@ -264,7 +265,8 @@ mod tests {
             ("/dev/nonesuch", "/dev/x", "rwm"),
             ("/etc/hostname", "/dev/x", "rwm"),
             ("/dev/null", "/dev/x", "rx"),
-            ("/dev/null", "/etc/x", "r"),
+            ("/dev/null", "etc/x", "r"),
+            ("/dev/null", "/dev", "r"),
             ("/dev/null", "/dev/../etc/x", "r"),
             ("/dev/null", "/dev/", "r"),
         ] {

@@ -31,6 +31,10 @@ const NODES: [(&str, u32, u32); 6] = [
     ("tty", 5, 0),
 ];
 
+/// Where `/dev` is, and what is in it, as [`Node::name`] has it.
+const DEV: &str = "/dev/";
+const BELOW_DEV: &str = "dev/";
+
 const LINKS: [(&str, &str); 5] = [
     ("fd", "/proc/self/fd"),
     ("stdin", "/proc/self/fd/0"),
@@ -45,7 +49,7 @@ const CORE: (&str, &str) = ("core", "/proc/kcore");
 /// A device node of the host that the container gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Node {
-    /// Path below `/dev` inside.
+    /// Path inside: below `/dev` for what every `/dev` has and the host's, below `/` for an extra one.
     name: String,
     pub(super) kind: Kind,
     pub(super) device: u64,
@@ -72,11 +76,11 @@ pub fn populate_dev(
             mode: 0o666,
             owner: (0, 0),
         };
-        make(dev, &node)?;
+        make((dev, DEV), &node.name, &node)?;
     }
     let core = Path::new(CORE.1).exists().then_some(CORE);
     for (name, target) in LINKS.into_iter().chain(core) {
-        ignore_existing(symlinkat(target, dev, name)).map_err(create(name))?;
+        ignore_existing(symlinkat(target, dev, name)).map_err(create(DEV, name))?;
     }
     if tty {
         let made = mknodat(
@@ -86,24 +90,39 @@ pub fn populate_dev(
             Mode::from_raw_mode(0o600),
             0,
         );
-        ignore_existing(made).map_err(create("console"))?;
+        ignore_existing(made).map_err(create(DEV, "console"))?;
     }
     if privileged {
         for node in host_nodes(Path::new("/dev"), "") {
-            make(dev, &node)?;
+            make((dev, DEV), &node.name, &node)?;
         }
     }
-    for spec in extra {
-        for node in nodes_of(spec)? {
-            make(dev, &node)?;
+    for node in all_of(extra)? {
+        if let Some(name) = node.name.strip_prefix(BELOW_DEV) {
+            make((dev, DEV), name, &node)?;
         }
     }
     Ok(())
 }
 
-fn create(name: &str) -> impl Fn(Errno) -> Error {
+/// Makes the extra devices that are not below `/dev` in a container's root, before anything of the user's is mounted there.
+pub fn populate_root(root: BorrowedFd<'_>, extra: &[DeviceSpec]) -> Result<(), Error> {
+    for node in all_of(extra)? {
+        if !node.name.starts_with(BELOW_DEV) {
+            make((root, "/"), &node.name, &node)?;
+        }
+    }
+    Ok(())
+}
+
+fn all_of(extra: &[DeviceSpec]) -> Result<Vec<Node>, Error> {
+    let nodes: Vec<_> = extra.iter().map(nodes_of).collect::<Result<_, _>>()?;
+    Ok(nodes.into_iter().flatten().collect())
+}
+
+fn create(folder: &'static str, name: &str) -> impl Fn(Errno) -> Error {
     move |source| Error::Create {
-        name: name.into(),
+        path: format!("{folder}{name}"),
         source,
     }
 }
@@ -115,14 +134,15 @@ fn ignore_existing(result: Result<(), Errno>) -> Result<(), Errno> {
     }
 }
 
-/// Makes a node, with its folders; one of the same name that is there already stays.
-fn make(dev: BorrowedFd<'_>, node: &Node) -> Result<(), Error> {
-    let failed = create(&node.name);
-    let (folders, leaf) = node.name.rsplit_once('/').unwrap_or(("", &node.name));
+/// Makes a node in a folder, of which the path inside is given, with the folders on its way; one of the same name that is
+/// there already stays.
+fn make((at, path): (BorrowedFd<'_>, &'static str), name: &str, node: &Node) -> Result<(), Error> {
+    let failed = create(path, name);
+    let (folders, leaf) = name.rsplit_once('/').unwrap_or(("", name));
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     let open = |at: BorrowedFd<'_>, name: &str| openat2(at, name, flags, Mode::empty(), resolve);
-    let mut folder = open(dev, ".").map_err(&failed)?;
+    let mut folder = open(at, ".").map_err(&failed)?;
     for part in folders.split('/').filter(|part| !part.is_empty()) {
         ignore_existing(mkdirat(&folder, part, Mode::from_raw_mode(0o755))).map_err(&failed)?;
         folder = open(folder.as_fd(), part).map_err(&failed)?;
@@ -163,10 +183,11 @@ pub(super) fn nodes_of(spec: &DeviceSpec) -> Result<Vec<Node>, Error> {
     };
     let name = spec
         .target
-        .strip_prefix("/dev/")
+        .strip_prefix('/')
         .map(|rest| rest.trim_end_matches('/'));
     let name = name.filter(|name| {
-        !name.is_empty() && name.split('/').all(|part| !matches!(part, "" | "." | ".."))
+        let plain = |part: &str| !matches!(part, "" | "." | "..");
+        *name != "dev" && name.split('/').all(plain)
     });
     let name = name.ok_or_else(target)?;
     let info = stat(&spec.source).map_err(|errno| Error::Source {
@@ -271,6 +292,27 @@ mod tests {
         assert!(dir.path().join("console").metadata().unwrap().is_file());
         let nix = std::fs::symlink_metadata(dir.path().join("deep/er/nix")).unwrap();
         assert_eq!(nix.rdev(), makedev(1, 3));
+    }
+
+    #[test]
+    fn devices_elsewhere_are_made_in_the_root() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let fd = std::fs::File::open(dir.path()).unwrap();
+        let extra = [
+            spec("/dev/null", "/dev/nix", "rw"),
+            spec("/dev/null", "/deep/nix", "rw"),
+        ];
+        populate_root(fd.as_fd(), &extra).unwrap();
+        let nix = std::fs::symlink_metadata(dir.path().join("deep/nix")).unwrap();
+        assert_eq!(nix.rdev(), makedev(1, 3));
+        assert!(!dir.path().join("dev").exists());
+        for bad in ["nix", "/", "/a/../nix", "/a//nix"] {
+            let refused = populate_root(fd.as_fd(), &[spec("/dev/null", bad, "rw")]);
+            assert!(matches!(refused, Err(Error::Target { .. })), "{bad}");
+        }
     }
 
     #[test]

@@ -96,6 +96,7 @@ impl Init<'_> {
         let mounts = Defaults::mount(root, spec)?;
         let tty = spec.process.tty;
         devices::populate_dev(mounts.dev.as_fd(), &spec.devices, spec.privileged, tty)
+            .and_then(|()| devices::populate_root(root.0, &spec.devices))
             .map_err(|e| StartFailure::new(Step::Devices, chain(&e)))?;
         if !spec.host_cgroups {
             namespaces::hide_cgroups()?;

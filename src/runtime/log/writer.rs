@@ -143,13 +143,15 @@ impl LogWriter {
 
     /// Deletes the oldest segments while those without the newest hold more than the limits allow.
     fn drop_oldest(&self) -> io::Result<()> {
-        let allowed = self.limits.segment * u64::from(self.limits.segments.max(2) - 1);
+        let others = u64::from(self.limits.segments.max(2) - 1);
+        let allowed = self.limits.segment.saturating_mul(others);
+        // Segments overshoot their limit by up to a batch.
+        let overshoot = allowed / 8 + (1 << 20).min(self.limits.segment);
         let mut total = 0;
         for number in segments(&self.dir)?.into_iter().rev().skip(1) {
             let path = segment_path(&self.dir, number);
             total += std::fs::metadata(&path)?.len();
-            // Segments overshoot their limit by up to a batch.
-            if total > allowed + allowed / 8 + (1 << 20).min(self.limits.segment) {
+            if total > allowed.saturating_add(overshoot) {
                 std::fs::remove_file(path)?;
             }
         }
@@ -231,6 +233,21 @@ mod tests {
             let together: Vec<u8> = texts(bytes).flatten().copied().collect();
             assert!(together == bytes);
         }
+    }
+
+    #[test]
+    fn a_log_without_a_limit_goes_on_and_keeps_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = LogLimits {
+            segment: u64::MAX,
+            segments: 5,
+            blocking: false,
+        };
+        for _ in 0..3 {
+            let mut writer = LogWriter::open(dir.path(), limits).unwrap();
+            writer.write(Stream::Out, b"one\n").unwrap();
+        }
+        assert_eq!(segments(dir.path()).unwrap(), [1, 2, 3]);
     }
 
     #[test]

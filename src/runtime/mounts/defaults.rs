@@ -127,7 +127,7 @@ fn mount_sys(
     let folder = root.plain_folder("sys")?;
     let sys = match filesystem("sysfs", &[], attributes) {
         Ok(fs) => fs,
-        Err(e) if spec.network == NetworkNs::Given => {
+        Err(e) if matches!(spec.network, NetworkNs::Given | NetworkNs::Joined) => {
             return Err(e).at(Step::Mount, || "make a sysfs filesystem".into());
         }
         // Not the owner of this network namespace: show the host's.
@@ -225,7 +225,7 @@ impl Hierarchy {
 /// the user's. Written below the procfs that was just made and is not mounted anywhere yet, so that nothing can be in
 /// its place (CVE-2025-52881).
 fn write_sysctls(proc: &OwnedFd, spec: &ContainerSpec) -> Result<(), StartFailure> {
-    if spec.network != NetworkNs::Host {
+    if matches!(spec.network, NetworkNs::Given | NetworkNs::New) {
         write_sysctl(proc, "net/ipv4/ip_unprivileged_port_start", "0")?;
         write_sysctl(proc, "net/ipv4/ping_group_range", "0 2147483647")?;
     }

@@ -9,6 +9,7 @@
 
 mod defaults;
 mod masks;
+mod tmpfs;
 mod user;
 
 pub(crate) use defaults::Defaults;
@@ -149,11 +150,20 @@ fn filesystem(
         fsconfig_set_string(fs.as_fd(), "source", kind)?;
     }
     for (key, value) in options {
-        match *value {
-            "" => fsconfig_set_flag(fs.as_fd(), *key)?,
-            value => fsconfig_set_string(fs.as_fd(), *key, value)?,
-        }
+        set_option(&fs, key, value)?;
     }
+    finish(&fs, attributes)
+}
+
+/// One option of a filesystem that is being made; one without a value is a flag.
+fn set_option(fs: &OwnedFd, key: &str, value: &str) -> rustix::io::Result<()> {
+    match value {
+        "" => fsconfig_set_flag(fs.as_fd(), key),
+        value => fsconfig_set_string(fs.as_fd(), key, value),
+    }
+}
+
+fn finish(fs: &OwnedFd, attributes: MountAttrFlags) -> rustix::io::Result<OwnedFd> {
     fsconfig_create(fs.as_fd())?;
     fsmount(fs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
 }

@@ -1,6 +1,7 @@
 //! Mounts the user asked for: binds, volumes, tmpfs, secrets and configs.
 
-use super::{FOLDER, HANDLE, Root, attach, copy_of, filesystem};
+use super::tmpfs::tmpfs;
+use super::{FOLDER, HANDLE, Root, attach, copy_of};
 use crate::runtime::error::{At, StartFailure, Step, reason};
 use crate::runtime::rootfs;
 use crate::runtime::spec::{MountKind, MountSpec};
@@ -10,7 +11,7 @@ use nix::sched::{CloneFlags, setns};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat2};
 use rustix::io::Errno;
-use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
+use rustix::mount::{OpenTreeFlags, open_tree};
 use std::path::Path;
 
 /// What runc lets be mounted below `/proc`.
@@ -177,7 +178,7 @@ fn source_tree(
     copy_of(below, recursive)
 }
 
-fn propagation_of(word: Option<&str>) -> (Propagation, bool) {
+pub(super) fn propagation_of(word: Option<&str>) -> (Propagation, bool) {
     match word {
         Some("private") => (Propagation::Private, false),
         Some("slave") => (Propagation::Slave, false),
@@ -206,56 +207,6 @@ fn fill(places: Places<'_>, spec: &MountSpec, tree: &OwnedFd) -> Result<(), Star
         .open(&spec.target, readable)
         .at(Step::Mount, what)?;
     (places.hooks.copy_up)(image.as_fd(), volume.as_fd()).at(Step::Mount, what)
-}
-
-fn tmpfs(root: Root<'_>, spec: &MountSpec) -> Result<(), StartFailure> {
-    let MountKind::Tmpfs {
-        size,
-        mode,
-        options,
-    } = &spec.kind
-    else {
-        return Ok(());
-    };
-    let what = || format!("mount a tmpfs at `{}`", spec.target);
-    let mut settings = vec![("mode".to_owned(), format!("{:o}", mode.unwrap_or(0o1777)))];
-    settings.extend(size.map(|bytes| ("size".to_owned(), bytes.to_string())));
-    // Docker's flags, unless the user says otherwise.
-    let mut flags = MountAttrFlags::MOUNT_ATTR_NOSUID
-        | MountAttrFlags::MOUNT_ATTR_NODEV
-        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    flags.set(MountAttrFlags::MOUNT_ATTR_RDONLY, spec.read_only);
-    for option in options
-        .iter()
-        .flat_map(|o| o.split(','))
-        .filter(|o| !o.is_empty())
-    {
-        match (flag(option), option.split_once('=')) {
-            (Some((flag, on)), _) => flags.set(flag, on),
-            (None, Some((key, value))) => settings.push((key.to_owned(), value.to_owned())),
-            (None, None) => settings.push((option.to_owned(), String::new())),
-        }
-    }
-    let settings: Vec<(&str, &str)> = settings.iter().map(|(k, v)| (&**k, &**v)).collect();
-    filesystem("tmpfs", &settings, flags)
-        .and_then(|tree| attach(tree, root.make_folder(&spec.target)?))
-        .at(Step::Mount, what)
-}
-
-/// Mount options that are no options of the filesystem, and whether they set or clear.
-fn flag(option: &str) -> Option<(MountAttrFlags, bool)> {
-    Some(match option {
-        "ro" => (MountAttrFlags::MOUNT_ATTR_RDONLY, true),
-        "rw" => (MountAttrFlags::MOUNT_ATTR_RDONLY, false),
-        "nosuid" => (MountAttrFlags::MOUNT_ATTR_NOSUID, true),
-        "suid" => (MountAttrFlags::MOUNT_ATTR_NOSUID, false),
-        "nodev" => (MountAttrFlags::MOUNT_ATTR_NODEV, true),
-        "dev" => (MountAttrFlags::MOUNT_ATTR_NODEV, false),
-        "noexec" => (MountAttrFlags::MOUNT_ATTR_NOEXEC, true),
-        "exec" => (MountAttrFlags::MOUNT_ATTR_NOEXEC, false),
-        "noatime" => (MountAttrFlags::MOUNT_ATTR_NOATIME, true),
-        _ => return None,
-    })
 }
 
 /// An image: mounted where no path leads, then a folder of it bound.

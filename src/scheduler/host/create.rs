@@ -12,11 +12,12 @@ use crate::scheduler::supervisor::assemble;
 use crate::scheduler::supervisor::container::Container;
 use crate::scheduler::supervisor::container::Status;
 use crate::scheduler::supervisor::control::OneOff;
-use crate::scheduler::supervisor::launch::Launch;
+use crate::scheduler::supervisor::launch::{Launch, Networking, networking};
 use crate::state::record::{self, ContainerRecord, LifeRecord};
 use crate::volumes::named;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::rc::Rc;
 
 impl RealHost {
     /// Makes a container that does not run.
@@ -100,6 +101,19 @@ impl RealHost {
         hash.ok_or_else(|| HostError::new(format!("service `{}` has no fingerprint", service.name)))
     }
 
+    /// The container whose network one of `service` uses, of those that it has `joined`.
+    fn network_owner(
+        &self,
+        model: &Project,
+        service: &Service,
+        joined: &[ContainerId],
+    ) -> Option<Rc<Container>> {
+        match networking(model, service) {
+            Networking::Of(peer) => self.project.owner(joined, &peer),
+            _ => None,
+        }
+    }
+
     /// `inherits`: the container whose anonymous volumes it takes over.
     fn launch_of(
         &self,
@@ -116,8 +130,10 @@ impl RealHost {
                 volumes.filter(|v| v.anonymous).cloned()
             })
             .collect();
+        let model = self.model()?;
+        let owner = self.network_owner(model, service, &joined);
         let parts = assemble::Parts {
-            project: self.model()?,
+            project: model,
             service,
             image,
             id: &of.id,
@@ -127,6 +143,7 @@ impl RealHost {
             volume_path: &|name| self.project.volumes.path(name),
             inherited: &inherited,
             joined,
+            network_owner: owner.as_ref().map(|owner| &owner.record.launch.spec),
             find_image: &|name| self.image(name),
             launch_of: &|whose| self.project.launch_with_volumes(whose),
         };

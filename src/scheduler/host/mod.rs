@@ -232,7 +232,7 @@ impl RealHost {
         self.pre_stop(&container).await;
         container.ask(|answer| Command::Stop(None, answer)).await?;
         forward::finish(&self.project, &container).await;
-        if self.keep_logs {
+        if self.keep_logs && !container.record.launch.unlogged {
             kept::keep(&self.project, &container).map_err(|e| {
                 HostError::because(format!("cannot keep the log of container `{}`", of.name), e)
             })?;

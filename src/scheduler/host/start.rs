@@ -1,6 +1,6 @@
 //! Starts a container: addresses, namespace, names, then the shim.
 
-use super::{RealHost, blocking};
+use super::{AttachWish, RealHost, blocking};
 use crate::network::Endpoint;
 use crate::network::Published;
 use crate::network::spec::AttachmentSpec;
@@ -111,11 +111,7 @@ impl RealHost {
     /// was held back for that.
     async fn begin(&self, container: &Container, link: ShimLink) -> Started {
         let launched = container.ask(|answer| Command::Launched(link, answer));
-        let Some(wish) = self
-            .attach
-            .as_ref()
-            .filter(|w| w.container == container.record.name)
-        else {
+        let Some(wish) = self.wish(container) else {
             return launched.await;
         };
         let (sender, attachment) = oneshot::channel();
@@ -133,6 +129,12 @@ impl RealHost {
         let (started, attached) = tokio::join!(biased; launched, attach);
         self.attached.replace(attached.ok());
         started
+    }
+
+    /// Of who wants to be attached to this container.
+    pub(super) fn wish(&self, container: &Container) -> Option<&AttachWish> {
+        let wish = self.attach.as_ref();
+        wish.filter(|wish| wish.container == container.record.name)
     }
 
     /// Makes or joins the network namespace; what the shim is to hold comes back.
@@ -232,10 +234,7 @@ impl RealHost {
         let paths = &self.project.paths;
         let installation = &self.project.installation;
         let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
-        let wish = self
-            .attach
-            .as_ref()
-            .filter(|wish| wish.container == container.record.name);
+        let wish = self.wish(container);
         Ok(LaunchRequest {
             run_dir: container.paths.run.clone(),
             log_dir: container.paths.log(),

@@ -146,7 +146,7 @@ pub(super) fn start(context: &Context<'_>, wait: bool) -> Result<Plan, PlanError
     };
     let services = context.desired.services.keys();
     for service in services.filter(|name| drawn.contains(*name)) {
-        for container in context.containers_of(service) {
+        for container in context.standing(service) {
             let runs = matches!(container.state, State::Running | State::Restarting);
             if !runs && container.state != State::Dead {
                 let cause = Cause::NotRunning(container.state);
@@ -164,7 +164,7 @@ pub(super) fn restart(context: &Context<'_>) -> Result<Plan, PlanError> {
     let mut plan = Plan::default();
     let (mut stopping, mut starting) = (Vec::new(), Starting::default());
     for (service, cause) in restarting(context) {
-        for container in context.containers_of(service) {
+        for container in context.standing(service) {
             if container.state.is_alive() {
                 stopping.push((service, container, cause.clone()));
             } else if container.state == State::Dead {
@@ -281,7 +281,7 @@ impl<'a> Starting<'a> {
     /// What takes part in waiting: the services that are meant, and those that start along with them.
     fn runners(&self, context: &Context<'a>) -> IndexMap<&'a str, Runner<'a>> {
         let runner = |name: &'a ServiceName| {
-            let containers = context.containers_of(name).into_iter();
+            let containers = context.standing(name).into_iter();
             Runner {
                 containers: containers.map(|c| (c.reference(), Some(c))).collect(),
                 starts: self.containers.contains_key(name),

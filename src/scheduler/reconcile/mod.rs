@@ -30,6 +30,7 @@ use super::desired::Desired;
 use super::graph::Cycle;
 use super::observed::Observed;
 use super::observed::ObservedContainer;
+use super::observed::State;
 use super::plan::Cause;
 use super::plan::Plan;
 use super::plan::Step;
@@ -246,6 +247,20 @@ impl<'a> Context<'a> {
         let mut own: Vec<_> = all.filter(|c| c.service == *service && meant(c)).collect();
         own.sort_by(|a, b| (a.number, &a.id).cmp(&(b.number, &b.id)));
         own
+    }
+
+    /// The containers of a service without those at rest that stand back for another of their place: one that was made to
+    /// replace it and never did, or one that it has replaced.
+    fn standing(&self, service: &ServiceName) -> Vec<&'a ObservedContainer> {
+        let rank =
+            |c: &ObservedContainer| (c.state.is_alive(), !c.apart, c.state != State::Created);
+        let all = self.containers_of(service);
+        let mut standing = all.clone();
+        standing.retain(|container| {
+            let mut place = all.iter().filter(|c| c.number == container.number);
+            container.state.is_alive() || !place.any(|other| rank(other) > rank(container))
+        });
+        standing
     }
 
     /// Whether the project does not know the service of `container`.

@@ -19,6 +19,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 
 /// A container of the project.
 pub struct Container {
@@ -38,6 +39,8 @@ pub struct Container {
     pub log_seen: RefCell<Option<Seen>>,
     /// Its log on the way to somebody else.
     pub outlet: Option<forward::Shared>,
+    /// Its `post_start` hooks, while they run beside who is attached, and what became of them.
+    pub hooks: RefCell<Option<JoinHandle<Result<(), HostError>>>>,
     /// Where its machine listens.
     pub commands: mpsc::UnboundedSender<Command>,
     /// How many wait for its health: probes hurry while somebody does.

@@ -344,6 +344,9 @@ pub struct ContainerSummary {
     pub mounts: Vec<String>,
     /// Where its log segments are.
     pub log_dir: PathBuf,
+    /// They are for who is there: nobody keeps them.
+    #[serde(default)]
+    pub unlogged: bool,
     /// Whether attached `up` shows it.
     pub attach: bool,
 }

@@ -15,7 +15,6 @@
 //! to the interval. A success of an early probe counts, a failure does not; the regular schedule goes on as if they were
 //! not there. So a container becomes unhealthy at the same moment as under docker, and healthy as soon as it is.
 
-use crate::compose::model::Healthcheck;
 use crate::scheduler::observed::Health;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -28,7 +27,7 @@ const KEPT: usize = 5;
 /// Bytes of a probe's output that are kept, as docker does.
 const KEPT_OUTPUT: usize = 4096;
 
-/// When probes run and what their failures mean; docker's defaults filled in.
+/// When probes run and what their failures mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
     /// From the end of a probe to the next one.
@@ -41,24 +40,6 @@ pub struct Schedule {
     pub start_period: Duration,
     /// Instead of `interval` while within `start_period` and without a verdict.
     pub start_interval: Duration,
-}
-
-impl Schedule {
-    /// What `check` says, and docker's defaults for what it leaves out (or sets to zero, which means the same).
-    pub fn new(check: &Healthcheck) -> Self {
-        let or = |value: Option<Duration>, default| {
-            value
-                .filter(|v| !v.is_zero())
-                .unwrap_or(Duration::from_secs(default))
-        };
-        Self {
-            interval: or(check.interval, 30),
-            timeout: or(check.timeout, 30),
-            retries: check.retries.filter(|r| *r > 0).unwrap_or(3),
-            start_period: check.start_period.unwrap_or_default(),
-            start_interval: or(check.start_interval, 5),
-        }
-    }
 }
 
 /// Something that happened to a container, as far as its health is concerned.
@@ -315,11 +296,11 @@ mod tests {
     }
 
     impl Clock {
-        fn new(check: Healthcheck) -> Self {
+        fn new(schedule: Schedule) -> Self {
             let mut clock = Self {
                 start: Instant::now(),
                 now: 0,
-                monitor: Monitor::new(Schedule::new(&check)),
+                monitor: Monitor::new(schedule),
             };
             clock.on(Input::Started);
             clock
@@ -358,37 +339,17 @@ mod tests {
         }
     }
 
-    fn seconds(n: u64) -> Option<Duration> {
-        Some(Duration::from_secs(n))
-    }
-
-    fn check(interval: u64, retries: u32) -> Healthcheck {
-        Healthcheck {
-            interval: seconds(interval),
-            retries: Some(retries),
-            ..Healthcheck::default()
+    fn check(interval: u64, retries: u32) -> Schedule {
+        Schedule {
+            interval: Duration::from_secs(interval),
+            timeout: Duration::from_secs(30),
+            retries,
+            start_period: Duration::ZERO,
+            start_interval: Duration::from_secs(5),
         }
     }
 
     const FAILED: Outcome = Outcome::Failed { code: 1 };
-
-    #[test]
-    fn what_is_left_out_or_zero_is_dockers_default() {
-        let nothing = Schedule::new(&Healthcheck::default());
-        let zeros = Schedule::new(&Healthcheck {
-            interval: seconds(0),
-            timeout: seconds(0),
-            retries: Some(0),
-            start_interval: seconds(0),
-            ..Healthcheck::default()
-        });
-        assert_eq!(nothing, zeros);
-        assert_eq!(nothing.interval, Duration::from_secs(30));
-        assert_eq!(nothing.timeout, Duration::from_secs(30));
-        assert_eq!(nothing.retries, 3);
-        assert_eq!(nothing.start_period, Duration::ZERO);
-        assert_eq!(nothing.start_interval, Duration::from_secs(5));
-    }
 
     #[test]
     fn probes_come_an_interval_after_the_start_and_after_the_end_of_the_one_before() {
@@ -422,11 +383,11 @@ mod tests {
 
     #[test]
     fn failures_within_the_start_period_do_not_count_before_the_first_success() {
-        let period = Healthcheck {
-            start_period: seconds(12),
+        let period = Schedule {
+            start_period: Duration::from_secs(12),
             ..check(30, 1)
         };
-        let mut clock = Clock::new(period.clone());
+        let mut clock = Clock::new(period);
         assert_eq!(clock.due(), Some(5_000), "the start interval");
         assert_eq!(clock.probe(FAILED, 0), None);
         assert_eq!(clock.probe(FAILED, 0), None);

@@ -41,8 +41,7 @@ pub struct Job {
 
 impl Verbs {
     pub(super) fn up(&self, request: &Up) -> Result<Job, Failure> {
-        let loaded = compose::load_canonical(&request.canonical)
-            .map_err(|e| Failure::text(format!("the project text cannot be read back: {e}")))?;
+        let loaded = read_back(request)?;
         let host = RealHost::new(self.project.clone(), None, HashMap::new());
         let scale = request.scale.iter().map(|(k, v)| (k.clone(), *v)).collect();
         let fingerprint = |service: &model::Service| {
@@ -279,6 +278,13 @@ impl Verbs {
         job.host.keep_logs = request.keep_logs;
         Ok(job)
     }
+}
+
+/// The project of a request, as whoever loaded it for the same services did.
+fn read_back(request: &Up) -> Result<compose::Loaded, Failure> {
+    let named: Vec<String> = request.services.iter().map(ToString::to_string).collect();
+    compose::load_canonical(&request.canonical, &named)
+        .map_err(|e| Failure::text(format!("the project text cannot be read back: {e}")))
 }
 
 fn options(verb: Verb, services: &[ServiceName], timeout: Option<Duration>) -> Options {

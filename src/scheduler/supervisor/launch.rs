@@ -82,6 +82,9 @@ pub struct Launch {
     /// How much of its output is kept.
     #[serde(default)]
     pub log: LogLimits,
+    /// Its output is for who is there: nobody keeps it.
+    #[serde(default)]
+    pub unlogged: bool,
     /// Who gets its output as well.
     #[serde(default)]
     pub forward: Option<Forward>,
@@ -205,16 +208,20 @@ pub struct VolumeUse {
     pub anonymous: bool,
 }
 
-/// The command line, as docker composes it: an `entrypoint` of the file silences the image's `CMD`.
+/// The command line, as docker composes it: an `entrypoint` of the file silences the image's `CMD`, unless it is empty.
 pub fn command_line(service: &Service, image: &Image) -> Vec<String> {
     let entrypoint = service
         .entrypoint
         .as_ref()
         .unwrap_or(&image.config.entrypoint);
-    let command = match (&service.command, &service.entrypoint) {
-        (Some(command), _) => command.as_slice(),
-        (None, Some(_)) => &[],
-        (None, None) => image.config.cmd.as_slice(),
+    let silenced = service
+        .entrypoint
+        .as_ref()
+        .is_some_and(|own| !own.is_empty());
+    let command = match &service.command {
+        Some(command) => command.as_slice(),
+        None if silenced => &[],
+        None => image.config.cmd.as_slice(),
     };
     entrypoint.iter().chain(command).cloned().collect()
 }
@@ -222,27 +229,32 @@ pub fn command_line(service: &Service, image: &Image) -> Vec<String> {
 /// Where docker's PATH points when an image says nothing.
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// The environment: docker's own, the image's, the file's; a later one wins at the earlier place.
+/// The environment: docker's own, the image's, the file's; a later one wins at the earlier place, one without a value
+/// takes the earlier away.
 pub fn environment(service: &Service, image: &Image, hostname: &str) -> Vec<String> {
     let mut env = vec![PATH.to_owned(), format!("HOSTNAME={hostname}")];
     if service.tty {
         env.push("TERM=xterm".to_owned());
     }
-    let own = service
-        .environment
-        .iter()
-        .filter_map(|(k, v)| Some(format!("{k}={}", v.as_ref()?)));
-    for entry in image.config.env.iter().cloned().chain(own) {
-        let key = entry.split('=').next().unwrap_or_default();
-        match env.iter_mut().find(|e| e.split('=').next() == Some(key)) {
-            Some(earlier) => *earlier = entry,
-            None => env.push(entry),
+    let theirs = image.config.env.iter().map(|entry| {
+        let (key, value) = entry.split_once('=').unwrap_or((entry, ""));
+        (key, Some(value))
+    });
+    let own = service.environment.iter();
+    let own = own.map(|(key, value)| (key.as_str(), value.as_deref()));
+    for (key, value) in theirs.chain(own) {
+        let place = env.iter().position(|e| e.split('=').next() == Some(key));
+        let entry = value.map(|value| format!("{key}={value}"));
+        match (place, entry) {
+            (Some(place), Some(entry)) => env[place] = entry,
+            (Some(place), None) => drop(env.remove(place)),
+            (None, entry) => env.extend(entry),
         }
     }
     env
 }
 
-/// The health check: the file's, filled up from the image's, then from docker's defaults.
+/// The health check: the file's, filled up from the image's, then from docker's defaults. Zero is as good as nothing.
 pub fn health(service: &Service, image: &Image) -> Option<Health> {
     let own = service.healthcheck.clone().unwrap_or_default();
     let theirs = image.config.healthcheck.clone().unwrap_or_default();
@@ -258,7 +270,9 @@ pub fn health(service: &Service, image: &Image) -> Option<Health> {
         },
     };
     let pick = |own: Option<Duration>, image: Duration, default: u64| {
-        own.or((!image.is_zero()).then_some(image))
+        own.into_iter()
+            .chain([image])
+            .find(|time| !time.is_zero())
             .unwrap_or(Duration::from_secs(default))
     };
     let native = match own.test {
@@ -272,7 +286,9 @@ pub fn health(service: &Service, image: &Image) -> Option<Health> {
         timeout: pick(own.timeout, theirs.timeout, 30),
         retries: own
             .retries
-            .or((theirs.retries > 0).then_some(theirs.retries))
+            .into_iter()
+            .chain([theirs.retries])
+            .find(|retries| *retries > 0)
             .unwrap_or(3),
         start_period: pick(own.start_period, theirs.start_period, 0),
         start_interval: pick(own.start_interval, theirs.start_interval, 5),
@@ -352,4 +368,132 @@ pub fn depends_on(service: &Service) -> Vec<DependsOn> {
             }
         };
     service.depends_on.iter().map(record).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compose::model::Healthcheck;
+    use crate::id::{Digest, ServiceName};
+    use crate::image::{ImageConfig, ImageHealthcheck};
+
+    fn service() -> Service {
+        Service::new(ServiceName::new("a").unwrap(), "of-a-test")
+    }
+
+    fn image(config: ImageConfig) -> Image {
+        let id = Digest::new(format!("sha256:{}", "0".repeat(64))).unwrap();
+        Image {
+            id: id.clone(),
+            digest: id,
+            platform: "linux/amd64".to_owned(),
+            config,
+            layers: Vec::new(),
+            host_binds: Vec::new(),
+        }
+    }
+
+    fn words(line: &str) -> Vec<String> {
+        line.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_variable_without_a_value_takes_away_what_the_image_and_docker_set() {
+        let image = image(ImageConfig {
+            env: words("A=1 B=2 C=3"),
+            ..ImageConfig::default()
+        });
+        let mut service = service();
+        for (key, value) in [
+            ("A", None),
+            ("B", Some("two")),
+            ("HOSTNAME", None),
+            ("D", None),
+            ("E", Some("")),
+        ] {
+            let value = value.map(str::to_owned);
+            service.environment.insert(key.to_owned(), value);
+        }
+        let env = environment(&service, &image, "box");
+        assert_eq!(env[1..], words("B=two C=3 E=")[..], "{}", env[0]);
+    }
+
+    #[test]
+    fn an_entrypoint_silences_the_images_command_unless_it_is_empty() {
+        let image = image(ImageConfig {
+            entrypoint: words("enter"),
+            cmd: words("serve all"),
+            ..ImageConfig::default()
+        });
+        let line = |entrypoint: Option<&str>, command: Option<&str>| {
+            let mut service = service();
+            service.entrypoint = entrypoint.map(words);
+            service.command = command.map(words);
+            command_line(&service, &image).join(" ")
+        };
+        assert_eq!(line(None, None), "enter serve all");
+        assert_eq!(line(None, Some("one")), "enter one");
+        assert_eq!(line(Some("own"), None), "own");
+        assert_eq!(line(Some("own"), Some("one")), "own one");
+        assert_eq!(line(Some(""), None), "serve all");
+        assert_eq!(line(Some(""), Some("one")), "one");
+    }
+
+    #[test]
+    fn of_a_health_check_zero_is_inherited_and_what_nobody_says_is_dockers_default() {
+        let seconds = Duration::from_secs;
+        let zeros = Healthcheck {
+            test: Some(HealthTest::Shell("true".to_owned())),
+            interval: Some(Duration::ZERO),
+            timeout: Some(Duration::ZERO),
+            retries: Some(0),
+            start_period: Some(Duration::ZERO),
+            start_interval: Some(Duration::ZERO),
+        };
+        let left_out = Healthcheck {
+            test: zeros.test.clone(),
+            ..Healthcheck::default()
+        };
+        for own in [zeros, left_out] {
+            let mut service = service();
+            service.healthcheck = Some(own);
+            let alone = health(&service, &image(ImageConfig::default())).unwrap();
+            assert_eq!((alone.interval, alone.timeout), (seconds(30), seconds(30)));
+            assert_eq!(
+                (alone.start_period, alone.start_interval),
+                (seconds(0), seconds(5))
+            );
+            assert_eq!(alone.retries, 3);
+            let theirs = ImageHealthcheck {
+                test: words("CMD false"),
+                interval: seconds(1),
+                timeout: seconds(2),
+                start_period: seconds(3),
+                start_interval: seconds(4),
+                retries: 5,
+            };
+            let healthcheck = Some(theirs);
+            let inherited = health(
+                &service,
+                &image(ImageConfig {
+                    healthcheck,
+                    ..ImageConfig::default()
+                }),
+            );
+            let inherited = inherited.unwrap();
+            assert_eq!(
+                (inherited.interval, inherited.timeout),
+                (seconds(1), seconds(2))
+            );
+            assert_eq!(
+                (
+                    inherited.start_period,
+                    inherited.start_interval,
+                    inherited.retries
+                ),
+                (seconds(3), seconds(4), 5)
+            );
+            assert_eq!(inherited.command, words("/bin/sh -c true"));
+        }
+    }
 }

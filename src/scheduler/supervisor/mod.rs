@@ -30,6 +30,7 @@ mod names;
 mod native;
 mod neighbours;
 pub mod observe;
+mod peers;
 pub mod probe;
 pub mod project;
 mod reason;

@@ -2,11 +2,10 @@
 
 use super::container::{Container, Phase, Status};
 use super::forward;
-use super::launch::{Launch, Peer};
+use super::launch::Launch;
 use super::machine::Machine;
 use super::names;
 use super::neighbours::Neighbours;
-use crate::compose::model::VolumesOf;
 use crate::id::ContainerId;
 use crate::id::NetworkName;
 use crate::id::ProjectName;
@@ -154,6 +153,7 @@ impl Project {
             endpoint: RefCell::new(None),
             kept: RefCell::default(),
             log_seen: RefCell::default(),
+            hooks: RefCell::default(),
             commands,
             waiters: tokio::sync::watch::Sender::new(0),
         });
@@ -173,41 +173,6 @@ impl Project {
     /// All containers, as they are now.
     pub fn all(&self) -> Vec<Rc<Container>> {
         self.containers.borrow().values().cloned().collect()
-    }
-
-    /// The container whose namespace `joiner` joins, and its process; `None` if it does not run.
-    pub fn peer(&self, joiner: &Container, peer: &Peer) -> Option<(Rc<Container>, (i32, u64))> {
-        let fits = |container: &Container| {
-            let record = &container.record;
-            match peer {
-                Peer::Host => false,
-                Peer::Service(service) => {
-                    record.service == *service && joiner.record.launch.joined.contains(&record.id)
-                }
-                Peer::Container(name) => {
-                    record.name == *name || record.id.as_str().starts_with(name.as_str())
-                }
-            }
-        };
-        let found = self.all().into_iter().find(|c| fits(c))?;
-        let process = found.status.borrow().process?;
-        Some((found, process))
-    }
-
-    /// How the container is launched whose volumes another one mounts: the first of a service, or one by name or id.
-    pub fn launch_with_volumes(&self, whose: &VolumesOf) -> Option<Launch> {
-        let fits = |container: &Container| {
-            let record = &container.record;
-            match whose {
-                VolumesOf::Service(service) => record.service == service.as_str(),
-                VolumesOf::Container(name) => {
-                    record.name == *name || record.id.as_str().starts_with(name.as_str())
-                }
-            }
-        };
-        // In the order of their creation, whatever the clock said then.
-        let found = self.all().into_iter().rfind(|c| fits(c));
-        found.map(|container| container.record.launch.clone())
     }
 
     /// A network this project has or uses.

@@ -8,8 +8,9 @@ use crate::compose::model::OnFailure;
 use crate::id::{ContainerId, ServiceName};
 use crate::scheduler::action::Action;
 use crate::scheduler::desired::Desired;
-use crate::scheduler::execute::{Cancel, ExecuteError, execute};
+use crate::scheduler::execute::{Cancel, ExecuteError, Host, execute};
 use crate::scheduler::reconcile::{Options, Verb, reconcile};
+use crate::scheduler::supervisor::container::Phase;
 use crate::scheduler::supervisor::control::Failure;
 
 impl Verbs {
@@ -64,6 +65,35 @@ impl Verbs {
         self.project
             .come_to_rest(Durable::of(&plan) == Durable::Soon);
         walked.map_err(|e| Failure::new(&e))
+    }
+}
+
+impl Verbs {
+    /// Removes what a failed `up` has made to replace containers that stay, and has not begun to start.
+    pub(super) async fn clear_unbegun(&self, job: &Job) {
+        for (_, node) in job.plan.steps() {
+            let Action::CreateContainer {
+                container,
+                replaces: Some(replaced),
+                ..
+            } = &node.action
+            else {
+                continue;
+            };
+            let made = self.project.container(&container.id);
+            let unbegun = made.is_some_and(|made| {
+                let status = made.status.borrow();
+                status.phase == Phase::Created && status.exit_code.is_none()
+            });
+            if unbegun && self.project.container(replaced).is_some() {
+                let remove = Action::RemoveContainer {
+                    container: container.clone(),
+                    volumes: true,
+                };
+                // One that cannot be removed waits for the next `up`, and nothing else starts it.
+                let _ = job.host.perform(&remove).await;
+            }
+        }
     }
 }
 

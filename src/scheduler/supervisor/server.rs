@@ -156,10 +156,11 @@ impl Server {
                 // Looked up before it can be removed.
                 let end = self.verbs.end_of(&attached.container);
                 let _ = outbox.send((Frame::Reply(Reply::Attached(attached)), fds));
-                match end {
-                    Ok(end) => (Frame::Reply(end.await), Vec::new()),
-                    Err(failure) => (Frame::Error(failure), Vec::new()),
-                }
+                let ended = match end {
+                    Ok(end) => end.await,
+                    Err(failure) => Err(failure),
+                };
+                (ended.map_or_else(Frame::Error, Frame::Reply), Vec::new())
             }
             Ok(Some((reply, fds))) => (Frame::Reply(reply), fds),
             // Hung up on, the client asks the next supervisor.

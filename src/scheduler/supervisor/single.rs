@@ -77,8 +77,12 @@ impl Verbs {
         Ok((Reply::Attached(reply), fds))
     }
 
-    /// Waits until a container's PID 1 has ended. The container is looked up at once, so that it may be removed meanwhile.
-    pub(super) fn end_of(&self, id: &str) -> Result<impl Future<Output = Reply> + use<>, Failure> {
+    /// Waits until a container's PID 1 has ended; hooks that ran beside it are told of if they alone have failed. The
+    /// container is looked up at once, so that it may be removed meanwhile.
+    pub(super) fn end_of(
+        &self,
+        id: &str,
+    ) -> Result<impl Future<Output = Result<Reply, Failure>> + use<>, Failure> {
         let container = by_id(&self.project, id)?;
         let process = container.status.borrow().process;
         Ok(async move {
@@ -86,7 +90,13 @@ impl Verbs {
             let over = |s: &Status| s.phase == Phase::Exited || s.process != process;
             let status = container.until(over).await;
             let code = status.exit_code.unwrap_or(255);
-            Reply::Exits(vec![(container.record.name.clone(), code)])
+            let hooks = container.hooks.take();
+            if let (0, Some(hooks)) = (code, hooks)
+                && let Ok(Err(error)) = hooks.await
+            {
+                return Err(failure(&error));
+            }
+            Ok(Reply::Exits(vec![(container.record.name.clone(), code)]))
         })
     }
 

@@ -5,6 +5,7 @@ use super::control::{ContainerSummary, PortSummary, ProbeSummary};
 use super::health::{Outcome, Probe};
 use super::launch::Launch;
 use super::project::Project;
+use crate::compose::format_duration;
 use crate::id::ProjectName;
 use crate::network::spec::InterfaceSpec;
 use crate::network::spec::PublishedPort;
@@ -60,6 +61,7 @@ impl Known<'_> {
         now: i64,
     ) -> ContainerSummary {
         let record = self.record;
+        let timeout = record.launch.health.as_ref().map(|health| health.timeout);
         let ports = endpoint.map(|e| e.ports.iter().flat_map(ports).collect());
         ContainerSummary {
             id: record.id.to_string(),
@@ -74,7 +76,7 @@ impl Known<'_> {
             finished: status.finished,
             state: status.phase.state(),
             health: status.health,
-            probes: status.probes.iter().map(probe).collect(),
+            probes: status.probes.iter().map(|p| probe(p, timeout)).collect(),
             failing: status.failing,
             restarts: self.restarts,
             exit_code: status.exit_code,
@@ -87,6 +89,7 @@ impl Known<'_> {
             networks: endpoint.map(addresses).unwrap_or_default(),
             mounts: mounts(&record.launch, &self.paths.etc),
             log_dir: self.paths.log(),
+            unlogged: record.launch.unlogged,
             attach: record.launch.attach,
         }
     }
@@ -103,7 +106,14 @@ fn addresses(endpoint: &EndpointRecord) -> Vec<(String, String)> {
     interfaces.map(one).collect()
 }
 
-fn probe(probe: &Probe) -> ProbeSummary {
+/// As docker tells it, also of a probe that did not end within `timeout`.
+fn probe(probe: &Probe, timeout: Option<Duration>) -> ProbeSummary {
+    let output = &probe.output;
+    let exceeded = |timeout| {
+        let time = format_duration(timeout);
+        let said = if output.is_empty() { "" } else { ": " };
+        format!("Health check exceeded timeout ({time}){said}{output}")
+    };
     ProbeSummary {
         start: probe.start,
         end: probe.end,
@@ -112,7 +122,10 @@ fn probe(probe: &Probe) -> ProbeSummary {
             Outcome::Failed { code } => code,
             Outcome::TimedOut => -1,
         },
-        output: probe.output.clone(),
+        output: match (probe.outcome, timeout) {
+            (Outcome::TimedOut, Some(timeout)) => exceeded(timeout),
+            _ => output.clone(),
+        },
     }
 }
 
@@ -169,6 +182,27 @@ fn mounts(launch: &Launch, etc: &Path) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_probe_that_took_too_long_says_so() {
+        let told = |outcome, output: &str| {
+            let (start, end, output) = (0, 1, output.to_owned());
+            let one = Probe {
+                start,
+                end,
+                outcome,
+                output,
+            };
+            probe(&one, Some(Duration::from_millis(1500))).output
+        };
+        let exceeded = "Health check exceeded timeout (1.5s)";
+        assert_eq!(told(Outcome::TimedOut, ""), exceeded);
+        assert_eq!(
+            told(Outcome::TimedOut, "at it"),
+            format!("{exceeded}: at it")
+        );
+        assert_eq!(told(Outcome::Ok, "fine"), "fine");
+    }
 
     #[test]
     fn a_start_is_as_long_ago_as_it_is_whatever_the_clock_says() {

@@ -60,7 +60,7 @@ impl Verbs {
             Request::Ps => Reply::Containers(summary::all(&self.project)),
             Request::Exec(exec) => return self.exec(&exec).map(Some),
             Request::Wait(select) => self.wait(&select).await?,
-            Request::WaitFor(wait) => self.end_of(&wait.container)?.await,
+            Request::WaitFor(wait) => self.end_of(&wait.container)?.await?,
             Request::Attach(attach) => return self.attach(&attach).await.map(Some),
             Request::Signal(signal) => self.signal(&signal).await?,
             Request::Resize(size) => self.resize(&size)?,
@@ -216,6 +216,7 @@ impl Verbs {
         if let Err(error) = executed {
             let mut failure = execution_failure(&error);
             self.roll_back(&job, &error, sink, &mut failure).await;
+            self.clear_unbegun(&job).await;
             return Err(single::with_code(
                 &self.project,
                 job.single.as_deref(),

@@ -4,6 +4,7 @@ use super::Error;
 use crate::compose::model::Service;
 use crate::runtime::shim::protocol::LogLimits;
 use crate::scheduler::supervisor::forward::{self, Address, Forward, Receiver};
+use regex_lite::Regex;
 use std::path::PathBuf;
 
 /// What `up` needs to show output that nobody keeps.
@@ -18,8 +19,8 @@ const FACILITIES: [&str; 24] = [
 /// Where a syslog listens by UDP and TCP, unless said.
 const SYSLOG_PORT: u16 = 514;
 
-/// Whom the driver passes the log on to.
-pub fn forward(service: &Service) -> Result<Option<Forward>, Error> {
+/// Whom the driver passes the log on to, from a container with these variables.
+pub fn forward(service: &Service, env: &[String]) -> Result<Option<Forward>, Error> {
     let logging = &service.life.logging;
     let option = |key: &str| logging.options.get(key).map(String::as_str);
     let wrong = |key: &str| Error::Unavailable {
@@ -48,10 +49,47 @@ pub fn forward(service: &Service) -> Result<Option<Forward>, Error> {
         _ => return Ok(None),
     };
     let tag = option("tag").unwrap_or("{{.ID}}").to_owned();
-    match forward::is_tag(&tag) {
-        true => Ok(Some(Forward { to, tag })),
-        false => Err(wrong("tag")),
+    if !forward::is_tag(&tag) {
+        return Err(wrong("tag"));
     }
+    let labels = service.labels.iter();
+    let labels = labels.map(|(key, value)| (key.as_str(), value.as_str()));
+    let variables = env.iter().filter_map(|entry| entry.split_once('='));
+    let mut fields = chosen(labels, option("labels"), option("labels-regex"))
+        .ok_or_else(|| wrong("labels-regex"))?;
+    let of_env = chosen(variables, option("env"), option("env-regex"));
+    fields.extend(of_env.ok_or_else(|| wrong("env-regex"))?);
+    Ok(Some(Forward { to, tag, fields }))
+}
+
+/// Of pairs those whose keys are listed, or match; with keys as fields of the journal have them.
+fn chosen<'a>(
+    pairs: impl Iterator<Item = (&'a str, &'a str)>,
+    listed: Option<&str>,
+    pattern: Option<&str>,
+) -> Option<Vec<(String, String)>> {
+    let pattern = match pattern {
+        Some(pattern) => Some(Regex::new(pattern).ok()?),
+        None => None,
+    };
+    let is_chosen = |key: &str| {
+        let mut keys = listed.into_iter().flat_map(|keys| keys.split(','));
+        keys.any(|one| one.trim() == key) || pattern.as_ref().is_some_and(|p| p.is_match(key))
+    };
+    let field = |key: &str| {
+        let letter = |c: char| match c.to_ascii_uppercase() {
+            c @ ('A'..='Z' | '0'..='9') => c,
+            _ => '_',
+        };
+        let name: String = key.chars().map(letter).collect();
+        name.trim_start_matches('_').to_owned()
+    };
+    let chosen = pairs.filter(|(key, _)| is_chosen(key));
+    Some(
+        chosen
+            .map(|(key, value)| (field(key), value.to_owned()))
+            .collect(),
+    )
 }
 
 fn facility(text: &str) -> Option<u8> {
@@ -80,11 +118,16 @@ fn address(text: &str) -> Option<Address> {
     }
 }
 
+/// Whether nobody keeps what the service writes.
+pub fn is_none(service: &Service) -> bool {
+    service.life.logging.driver.as_deref() == Some("none")
+}
+
 /// Reads driver and options. Options that only say how docker stores and labels its own files are of no concern.
 pub fn limits(service: &Service) -> Result<LogLimits, Error> {
     let logging = &service.life.logging;
     let mut limits = LogLimits::default();
-    if logging.driver.as_deref() == Some("none") {
+    if is_none(service) {
         limits.segment = PASSING;
         limits.segments = 1;
         return Ok(limits);
@@ -160,5 +203,34 @@ mod tests {
             let error = of(&[(key, value)]).unwrap_err().to_string();
             assert!(error.contains(&format!("`{key}: {value}`")), "{error}");
         }
+    }
+
+    #[test]
+    fn labels_and_variables_that_are_chosen_become_fields_of_the_journal() {
+        let mut service = Service::new(ServiceName::new("a").unwrap(), "host");
+        let texts = |pairs: &[(&str, &str)]| {
+            let text = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+            pairs.iter().map(text).collect()
+        };
+        service.labels = texts(&[
+            ("com.example.stage", "test"),
+            ("other", "no"),
+            ("tier", "2"),
+        ]);
+        service.life.logging.driver = Some("journald".to_owned());
+        let options = [
+            ("labels", "tier, nobody"),
+            ("labels-regex", "^com"),
+            ("env", "_USER"),
+        ];
+        service.life.logging.options = texts(&options);
+        let env = ["_USER=me".to_owned(), "PATH=/bin".to_owned()];
+        let fields = forward(&service, &env).unwrap().unwrap().fields;
+        let expected = [("COM_EXAMPLE_STAGE", "test"), ("TIER", "2"), ("USER", "me")];
+        let expected = expected.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        assert_eq!(fields, expected);
+        service.life.logging.options = texts(&[("env-regex", "(")]);
+        let error = forward(&service, &env).unwrap_err().to_string();
+        assert!(error.contains("`env-regex: (`"), "{error}");
     }
 }

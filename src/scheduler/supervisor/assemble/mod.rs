@@ -72,6 +72,8 @@ pub struct Parts<'a> {
     pub inherited: &'a [VolumeUse],
     /// The containers whose namespaces it joins.
     pub joined: Vec<ContainerId>,
+    /// The container whose network it uses.
+    pub network_owner: Option<&'a ContainerSpec>,
     /// Looks up an image that is to be mounted.
     pub find_image: &'a dyn Fn(&str) -> Result<Rc<Image>, crate::image::Error>,
     /// How a container is launched whose volumes are mounted, too.
@@ -94,6 +96,7 @@ impl Parts<'_> {
         let volume_labels = self.volume_labels(&volumes);
         let spec = self.spec(args, mounts, &networking, &mut warnings)?;
         sysctls::check(&spec).map_err(|e| self.unavailable("sysctls", &e.to_string()))?;
+        let env = spec.process.env.clone();
         let launch = Launch {
             spec,
             network: networking,
@@ -129,7 +132,8 @@ impl Parts<'_> {
             external_links: service.external_links.clone(),
             hooks: launch::hooks(service),
             log: logging::limits(service)?,
-            forward: logging::forward(service)?,
+            unlogged: logging::is_none(service),
+            forward: logging::forward(service, &env)?,
         };
         Ok(Assembled {
             launch,
@@ -167,9 +171,10 @@ impl Parts<'_> {
             mounts,
             process,
             hostname: self.hostname(),
-            domainname: service.domainname.clone(),
+            domainname: self.domainname(),
             network: match networking {
                 Networking::Host => NetworkNs::Host,
+                Networking::Of(_) => NetworkNs::Joined,
                 _ => NetworkNs::Given,
             },
             pid_ns: Namespace::New,
@@ -215,8 +220,19 @@ impl Parts<'_> {
             _ if self.service.kernel.host_uts => host(),
             (Some(name), _) => name.clone(),
             (None, NetworkMode::Host) => host(),
-            (None, _) => self.id.short().to_owned(),
+            (None, _) => match self.network_owner {
+                // The name that resolves there.
+                Some(owner) => owner.hostname.clone(),
+                None => self.id.short().to_owned(),
+            },
         }
+    }
+
+    fn domainname(&self) -> Option<String> {
+        let service = self.service;
+        let owner = self.network_owner.filter(|_| service.hostname.is_none());
+        let theirs = || owner.and_then(|owner| owner.domainname.clone());
+        service.domainname.clone().or_else(theirs)
     }
 
     fn process(&self, args: Vec<String>, options: &SecurityOptions) -> Result<ProcessSpec, Error> {

@@ -64,6 +64,7 @@ pub fn outlet(
         id: record.id.to_string(),
         name: record.name.clone(),
         image: record.image.clone(),
+        image_id: record.image_id.hex().to_owned(),
     };
     let mark_file = paths.root.join("forwarded.json");
     let mark: Mark = store::read(&mark_file).ok().flatten().unwrap_or_default();

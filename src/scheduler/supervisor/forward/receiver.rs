@@ -29,6 +29,9 @@ pub struct Forward {
     pub to: Receiver,
     /// How the container is called there: text with `{{.Name}}`, `{{.ID}}` and their kin.
     pub tag: String,
+    /// What the journal is told besides: labels and variables of the container.
+    #[serde(default)]
+    pub fields: Vec<(String, String)>,
 }
 
 /// Who takes logs.
@@ -70,6 +73,8 @@ pub(super) struct Identity {
     pub id: String,
     pub name: String,
     pub image: String,
+    /// Hexadecimal digits.
+    pub image_id: String,
 }
 
 enum Socket {
@@ -146,6 +151,8 @@ impl Sender {
         if !whole {
             fields.push(("CONTAINER_PARTIAL_MESSAGE", "true"));
         }
+        let own = self.forward.fields.iter();
+        fields.extend(own.map(|(name, value)| (name.as_str(), value.as_str())));
         for (name, value) in fields {
             field(&mut entry, name, value.as_bytes());
         }
@@ -190,17 +197,47 @@ impl Sender {
 
 impl Identity {
     fn short(&self) -> &str {
-        &self.id[..self.id.len().min(12)]
+        short(&self.id)
     }
 
-    /// The placeholders that a tag may have; [`is_tag`] knows the same.
+    /// The tag with its placeholders filled in; those that nobody knows stay.
     fn fill(&self, tag: &str) -> String {
-        tag.replace("{{.FullID}}", &self.id)
-            .replace("{{.ID}}", self.short())
-            .replace("{{.Name}}", &self.name)
-            .replace("{{.ImageName}}", &self.image)
-            .replace("{{.DaemonName}}", "hoist")
+        let (mut filled, mut rest) = (String::new(), tag);
+        while let Some((before, key, after)) = placeholder(rest) {
+            let known = self.value(key).map(str::to_owned);
+            let width = rest.len() - before.len() - after.len();
+            let written = &rest[before.len()..before.len() + width];
+            filled += before;
+            filled += &known.unwrap_or_else(|| written.to_owned());
+            rest = after;
+        }
+        filled + rest
     }
+
+    /// What a placeholder stands for. [`is_tag`] knows the same.
+    fn value(&self, key: &str) -> Option<&str> {
+        Some(match key {
+            ".ID" => self.short(),
+            ".FullID" => &self.id,
+            ".Name" => &self.name,
+            ".ImageName" => &self.image,
+            ".ImageID" => short(&self.image_id),
+            ".ImageFullID" => &self.image_id,
+            ".DaemonName" => "hoist",
+            _ => return None,
+        })
+    }
+}
+
+fn short(id: &str) -> &str {
+    &id[..id.len().min(12)]
+}
+
+/// The first placeholder of a tag: what is before, its words without blanks around, and what comes after.
+fn placeholder(tag: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = tag.split_once("{{")?;
+    let (key, after) = rest.split_once("}}")?;
+    Some((before, key.trim(), after))
 }
 
 /// Whether every placeholder of a tag is known.
@@ -209,6 +246,7 @@ pub fn is_tag(tag: &str) -> bool {
         id: String::new(),
         name: String::new(),
         image: String::new(),
+        image_id: String::new(),
     };
     !sample.fill(tag).contains("{{")
 }
@@ -287,9 +325,11 @@ mod tests {
             id: "0123456789abcdef".to_owned(),
             name: "app-web-1".to_owned(),
             image: "nginx".to_owned(),
+            image_id: "fedcba9876543210".to_owned(),
         };
-        let tag = "{{.Name}}/{{.ID}}".to_owned();
-        Sender::new(Forward { to, tag }, identity)
+        let tag = "{{.Name}}/{{ .ID }}".to_owned();
+        let fields = vec![("STAGE".to_owned(), "test".to_owned())];
+        Sender::new(Forward { to, tag, fields }, identity)
     }
 
     fn line(bytes: &[u8], stream: Stream) -> Line {
@@ -313,7 +353,7 @@ mod tests {
             text.contains("\nCONTAINER_ID_FULL=0123456789abcdef\n"),
             "{text}"
         );
-        assert!(text.ends_with("\nMESSAGE=a\0b\n"), "{text}");
+        assert!(text.ends_with("\nSTAGE=test\nMESSAGE=a\0b\n"), "{text}");
         let mut entry = Vec::new();
         field(&mut entry, "M", b"x\ny");
         assert_eq!(entry, b"M\n\x03\0\0\0\0\0\0\0x\ny\n");
@@ -342,6 +382,13 @@ mod tests {
     #[test]
     fn a_tag_has_placeholders_that_are_known() {
         assert!(is_tag("{{.Name}}-{{.FullID}}") && is_tag("plain"));
-        assert!(!is_tag("{{.Env}}"));
+        assert!(!is_tag("{{.Env}}") && !is_tag("{{.Name") && !is_tag("a {{"));
+        let sender = sender(Receiver::Journald);
+        let filled = |tag| sender.identity.fill(tag);
+        assert_eq!(
+            filled("a {{ .ImageID }}-{{.ImageFullID}}"),
+            "a fedcba987654-fedcba9876543210"
+        );
+        assert_eq!(filled("{{.DaemonName}}/{{.ImageName}}}}"), "hoist/nginx}}");
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Machine;
 use super::health::{Kept, complaint, health_state};
+use super::loss::InVain;
 use crate::runtime::Fifos;
 use crate::runtime::LaunchFds;
 use crate::runtime::identity;
@@ -57,10 +58,9 @@ impl Machine {
 
     pub(super) fn started(&mut self, pid: i32, start_time: u64) {
         if self.container.status.borrow().process == Some((pid, start_time)) {
-            self.in_vain = 0;
             return; // said by a shim that took over
         }
-        self.in_vain = 0;
+        self.in_vain = InVain::default();
         self.hold(pid, start_time);
         let now = self.project.now();
         self.set(|s| {

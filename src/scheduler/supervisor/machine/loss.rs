@@ -14,11 +14,33 @@ use crate::scheduler::execute::{HostError, chain};
 use crate::scheduler::host::RealHost;
 use crate::scheduler::supervisor::adopt;
 use crate::scheduler::supervisor::container::Phase;
+use crate::state::event::What;
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How many shims in a row a container is given.
 const TRIES: u32 = 20;
+/// A shim that served for so long was none of those.
+const LASTING: Duration = Duration::from_secs(10);
+
+/// Shims that ended soon after they were given, one after the other.
+#[derive(Debug, Default)]
+pub(super) struct InVain {
+    count: u32,
+    last: Option<Instant>,
+}
+
+impl InVain {
+    /// Counts one that is given at `now` because the one before has ended.
+    fn one_more(&mut self, now: Instant) -> u32 {
+        if self.last.is_some_and(|last| now - last >= LASTING) {
+            self.count = 0;
+        }
+        self.last = Some(now);
+        self.count += 1;
+        self.count
+    }
+}
 
 impl Machine {
     /// The shim is gone, for good or by force.
@@ -84,15 +106,16 @@ impl Machine {
             kept.keep.push((kept::PROCESS.to_owned(), pidfd));
         }
         let host = RealHost::new(project.clone(), None, HashMap::new());
-        self.in_vain += 1;
+        let tries_on = self.has_another_try();
         // One that our predecessor has sent may have come meanwhile.
         let link = ShimLink::connect(&container.paths.run).ok();
         let another = || host.adopt(&container, process).ok();
-        if self.in_vain < TRIES
-            && let Some(link) = link.or_else(another)
-        {
+        if tries_on && let Some(link) = link.or_else(another) {
             self.attach(link);
             return;
+        }
+        if !tries_on {
+            self.tell_given_up();
         }
         tokio::task::spawn_local(async move {
             let exit = project.bury(&container, process).await;
@@ -100,13 +123,27 @@ impl Machine {
         });
     }
 
+    /// Whether the container is given one more shim.
+    fn has_another_try(&mut self) -> bool {
+        self.in_vain.one_more(Instant::now()) < TRIES
+    }
+
+    /// Says that the container runs on without a shim.
+    fn tell_given_up(&self) {
+        let name = &self.container.record.name;
+        let text = format!(
+            "container `{name}` is given no more shims, as {TRIES} in a row ended: nobody takes its output"
+        );
+        self.project
+            .event(&self.container, What::Warning { text }, "");
+    }
+
     /// Between two runs of the container: the next shim waits for the restart, with the same network.
     fn wait_with_another(&mut self) {
         let host = RealHost::new(self.project.clone(), None, HashMap::new());
         // If the start was ordered already, the order was lost.
         self.restart_at.get_or_insert_with(Instant::now);
-        self.in_vain += 1;
-        if self.in_vain < TRIES
+        if self.has_another_try()
             && let Ok(link) = host.hold(&self.container)
         {
             self.attach(link);
@@ -144,5 +181,22 @@ impl Machine {
             let _ = answer.send(Err(HostError::new(chain(error))));
         }
         self.is_down();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shims_that_end_soon_are_counted_until_one_lasts() {
+        let (mut in_vain, start) = (InVain::default(), Instant::now());
+        let mut after = |seconds| in_vain.one_more(start + Duration::from_secs(seconds));
+        assert_eq!([after(0), after(1), after(9)], [1, 2, 3]);
+        assert_eq!(
+            [after(19), after(20)],
+            [1, 2],
+            "one has served for ten seconds"
+        );
     }
 }

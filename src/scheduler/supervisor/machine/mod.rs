@@ -19,6 +19,7 @@ mod pause;
 mod stop;
 
 use self::health::schedule;
+use self::loss::InVain;
 
 use crate::runtime::Fifos;
 use crate::runtime::LaunchFds;
@@ -129,8 +130,8 @@ pub struct Machine {
     fifos: Option<Fifos>,
     /// Who waits to be attached, in the order of their asking.
     attaching: VecDeque<oneshot::Sender<Attachment>>,
-    /// Shims that were given to a running container in vain.
-    in_vain: u32,
+    /// Shims that were given to the container in vain.
+    in_vain: InVain,
 }
 
 /// What can happen next.
@@ -179,7 +180,7 @@ impl Machine {
             pidfd: None,
             fifos: None,
             attaching: VecDeque::new(),
-            in_vain: 0,
+            in_vain: InVain::default(),
         };
         tokio::task::spawn_local(machine.run());
     }
