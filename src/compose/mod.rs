@@ -51,6 +51,7 @@ pub mod source;
 mod support;
 mod trail;
 mod tree;
+mod unreadable;
 mod used;
 mod variables;
 mod verdict;
