@@ -9,7 +9,8 @@ impl Conform<'_> {
     pub(super) fn name(&mut self, name: &str, entry: &mut Entry) {
         match &*self.path {
             "services" => self.service_name(name, entry),
-            "networks" | "volumes" | "secrets" | "configs" => self.resource_name(name, entry),
+            // Docker compose takes any name of a network.
+            "volumes" | "secrets" | "configs" => self.resource_name(name, entry),
             _ => {}
         }
     }
