@@ -346,8 +346,6 @@ fn by_code(problem: &Diagnostic) -> Option<String> {
         "yaml" if message.contains("indentation") || message.contains("block mapping") => {
             "keys of one mapping begin in the same column: compare this line with those above"
         }
-        "yaml" if message.contains("anchor") => "define it above with `&name`, before it is used",
-        "yaml" if message.contains("quoted") => "close the quote that begins here",
         "yaml" => "look at this line and the one above it: a quote, bracket or `:` may be missing",
         _ => return None,
     };

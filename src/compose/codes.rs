@@ -40,7 +40,10 @@ pub const CODES: &[(&str, &str)] = &[
         "extends-cycle",
         "services extend each other in a circle, or in too long a chain",
     ),
-    ("include-cycle", "files include each other in a circle"),
+    (
+        "include-cycle",
+        "files include each other in a circle, or in too long a chain",
+    ),
     (
         "invalid-name",
         "a name of a project or service has characters that it must not have",
@@ -64,6 +67,10 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     ("no-file", "no compose file is here or in a folder above"),
     ("no-image", "a service has neither `image` nor `build`"),
+    (
+        "no-name",
+        "no project name can be made of the folder's: it has none of the characters of one",
+    ),
     (
         "no-such-profile",
         "warning: a profile that is asked for is that of no service",
@@ -96,6 +103,10 @@ pub const CODES: &[(&str, &str)] = &[
         "there are too many values, short forms, ranges and `extends` written out",
     ),
     (
+        "too-much-text",
+        "variables, `extends` and files that are read again make too much text of little",
+    ),
+    (
         "undefined",
         "a service, network, volume, secret or config that is used is not defined",
     ),
@@ -105,7 +116,7 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     (
         "unreadable-file",
-        "a file exists but cannot be read: a folder, a FIFO, no UTF-8, too large",
+        "a file exists but cannot be read: a folder, a device, a pipe that does not end, no UTF-8, too large",
     ),
     (
         "unset-variable",
@@ -130,11 +141,47 @@ pub fn is_known(code: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
+    use std::path::Path;
 
     #[test]
     fn codes_are_sorted_and_written_alike() {
         assert!(CODES.is_sorted_by(|a, b| a.0 < b.0));
         let plain = |code: &str| code.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
         assert!(CODES.iter().all(|(code, _)| plain(code)));
+    }
+
+    /// A code is checked when a problem is made, and some problems are rare.
+    #[test]
+    fn every_code_in_the_sources_is_known() {
+        let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/compose")];
+        let mut found = BTreeSet::new();
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                match path.is_dir() {
+                    true => folders.push(path),
+                    false => found.extend(codes_of(&std::fs::read_to_string(path).unwrap())),
+                }
+            }
+        }
+        let unknown: Vec<_> = found.iter().filter(|code| !is_known(code)).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+        assert!(found.len() > CODES.len() / 2, "{found:?}");
+    }
+
+    /// The literals that problems are made with.
+    fn codes_of(source: &str) -> Vec<String> {
+        let text: String = source.split_whitespace().collect();
+        let makers = [
+            "report.error(\"",
+            "report.warning(\"",
+            "walk.error(\"",
+            "::single(\"",
+        ];
+        let calls = makers.iter().flat_map(|maker| text.split(maker).skip(1));
+        let codes =
+            calls.filter_map(|call| call.split_once("\",").map(|(code, _)| code.to_owned()));
+        codes.collect()
     }
 }

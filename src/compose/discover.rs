@@ -4,6 +4,7 @@
 //! those that were passed in.
 
 use super::LoadOptions;
+use super::budget::Budget;
 use super::diagnostic::Report;
 use super::dotenv;
 use super::dotenv::Variables;
@@ -14,6 +15,7 @@ use super::source;
 use super::source::ReadError;
 use super::source::Source;
 use super::source::SourceMap;
+use super::unreadable::unreadable;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -39,6 +41,8 @@ pub struct Setup {
     pub files_say: Variables,
     /// The compose files; `-` is the standard input.
     pub files: Vec<PathBuf>,
+    /// Whether the user named them.
+    pub given: bool,
     /// What relative paths resolve against.
     pub directory: PathBuf,
     /// The folder that gives the project its name, if nothing else does.
@@ -46,7 +50,11 @@ pub struct Setup {
 }
 
 /// Finds files, folder and variables. Problems of `.env` files are reported; `None` = there is no compose file.
-pub fn find(options: &LoadOptions, sources: &mut SourceMap, report: &mut Report) -> Option<Setup> {
+pub fn find(
+    options: &LoadOptions,
+    sources: &mut SourceMap,
+    (report, budget): (&mut Report, &mut Budget),
+) -> Option<Setup> {
     let mut environment = options.environment.clone();
     let mut said = Variables::new();
     let folder = options.working_directory.to_string_lossy();
@@ -64,8 +72,8 @@ pub fn find(options: &LoadOptions, sources: &mut SourceMap, report: &mut Report)
         },
     };
     let mut known = (&mut environment, &mut said);
-    read_env_files(options, &start, &mut known, sources, report);
-    let Some(files) = compose_files(options, &start, known.0, report) else {
+    read_env_files(options, &start, &mut known, sources, (report, budget));
+    let Some((files, given)) = compose_files(options, &start, known.0, report) else {
         report
             .error(
                 "no-file",
@@ -85,12 +93,13 @@ pub fn find(options: &LoadOptions, sources: &mut SourceMap, report: &mut Report)
         (None, None) => (beside.clone(), beside),
     };
     if namesake != start {
-        read_env_files(options, &namesake, &mut known, sources, report);
+        read_env_files(options, &namesake, &mut known, sources, (report, budget));
     }
     Some(Setup {
         environment,
         files_say: said,
         files,
+        given,
         directory,
         namesake,
     })
@@ -127,19 +136,21 @@ fn fetched(options: &LoadOptions, files: Vec<PathBuf>, report: &mut Report) -> O
     Some(Fetched { files, repository })
 }
 
+/// The files, and whether the user named them.
 fn compose_files(
     options: &LoadOptions,
     start: &Path,
     environment: &Environment,
     report: &mut Report,
-) -> Option<Vec<PathBuf>> {
+) -> Option<(Vec<PathBuf>, bool)> {
     let here =
         |path: &Path| match path == Path::new("-") || remote::is_remote(&path.to_string_lossy()) {
             true => path.to_owned(),
             false => source::absolute(&options.working_directory, path),
         };
     if !options.files.is_empty() {
-        return Some(options.files.iter().map(|path| here(path)).collect());
+        let files = options.files.iter().map(|path| here(path)).collect();
+        return Some((files, true));
     }
     if let Some(list) = environment
         .get("COMPOSE_FILE")
@@ -149,11 +160,8 @@ fn compose_files(
         let separator = separator
             .filter(|s| !s.is_empty())
             .map_or(":", String::as_str);
-        return Some(
-            list.split(separator)
-                .map(|path| here(Path::new(path)))
-                .collect(),
-        );
+        let files = list.split(separator).map(|path| here(Path::new(path)));
+        return Some((files.collect(), true));
     }
     for folder in start.ancestors() {
         let exists = |names: &[&str]| -> Vec<PathBuf> {
@@ -167,12 +175,8 @@ fn compose_files(
         let overrides = exists(&OVERRIDES);
         several(&found, report);
         several(&overrides, report);
-        return Some(
-            [Some(first.clone()), overrides.first().cloned()]
-                .into_iter()
-                .flatten()
-                .collect(),
-        );
+        let files = std::iter::once(first).chain(overrides.first());
+        return Some((files.cloned().collect(), false));
     }
     None
 }
@@ -187,14 +191,12 @@ fn several(found: &[PathBuf], report: &mut Report) {
     }
 }
 
-/// Adds the variables of the explicit files, or of `.env` in `directory`; those that are there already win.
-fn read_env_files(
+/// The explicit files, or `.env` in `directory`, and whether they are explicit.
+fn env_files(
     options: &LoadOptions,
     directory: &Path,
-    (environment, said): &mut (&mut Environment, &mut Variables),
-    sources: &mut SourceMap,
-    report: &mut Report,
-) {
+    environment: &Environment,
+) -> (Vec<PathBuf>, bool) {
     let mut files: Vec<PathBuf> = options.env_files.clone();
     if files.is_empty()
         && let Some(list) = environment.get("COMPOSE_ENV_FILES")
@@ -217,10 +219,26 @@ fn read_env_files(
     if !explicit && !disabled {
         files.push(directory.join(".env"));
     }
+    (files, explicit)
+}
+
+/// Adds the variables of the explicit files, or of `.env` in `directory`; those that are there already win.
+fn read_env_files(
+    options: &LoadOptions,
+    directory: &Path,
+    (environment, said): &mut (&mut Environment, &mut Variables),
+    sources: &mut SourceMap,
+    (report, budget): (&mut Report, &mut Budget),
+) {
+    let (files, explicit) = env_files(options, directory, environment);
     let mut variables = Variables::new();
     for file in files {
         let path = source::absolute(&options.working_directory, &file);
-        match source::read(&path) {
+        let text = match explicit {
+            true => source::read_given(&path),
+            false => source::read(&path),
+        };
+        match text {
             Ok(text) => {
                 let index = sources.add(Source {
                     name: source::display_name(&options.working_directory, &path),
@@ -229,10 +247,16 @@ fn read_env_files(
                     named: None,
                 });
                 let known = &**environment;
-                let lookup = |name: &str| known.get(name).cloned();
-                dotenv::parse(&text, index, &lookup, &mut variables, report);
+                let lookup = |name: &str| known.get(name).map(String::as_str);
+                dotenv::parse(&text, index, &lookup, &mut variables, (report, budget));
             }
-            Err(error) => unreadable(&error, &path, explicit, report),
+            Err(error) => missing(
+                error,
+                &path,
+                explicit,
+                options,
+                (&mut *sources, &mut *report),
+            ),
         }
     }
     for (key, variable) in variables {
@@ -243,7 +267,13 @@ fn read_env_files(
     }
 }
 
-fn unreadable(error: &ReadError, path: &Path, explicit: bool, report: &mut Report) {
+fn missing(
+    error: ReadError,
+    path: &Path,
+    explicit: bool,
+    options: &LoadOptions,
+    (sources, report): (&mut SourceMap, &mut Report),
+) {
     match (error.is_missing(), explicit) {
         (true, false) => {}
         (true, true) => {
@@ -253,7 +283,8 @@ fn unreadable(error: &ReadError, path: &Path, explicit: bool, report: &mut Repor
         // A folder called `.env` (a Python environment) is none of our business.
         (false, false) if matches!(error, ReadError::NotRegular { .. }) => {}
         _ => {
-            report.error("unreadable-file", with_cause(error));
+            let name = source::display_name(&options.working_directory, path);
+            unreadable(error, (&name, path), None, sources, report);
         }
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! Invariant: later keys win; a variable inside of a value is looked up outside first, then among the earlier keys.
 
+use super::budget::Budget;
 use super::diagnostic::Report;
 use super::interpolation::Lookup;
+use super::interpolation::ProblemKind;
 use super::interpolation::in_writing;
 use super::interpolation::substitute;
 use super::source::Position;
@@ -21,15 +23,37 @@ pub struct Variable {
     pub value: String,
     /// Where its name stands.
     pub place: Span,
+    /// Where it stood before, with other values.
+    pub before: Vec<Span>,
 }
 
-/// Parses the dotenv dialect into `out`.
+/// How many of those are remembered.
+const MOST_BEFORE: usize = 8;
+
+/// Puts a variable, in place of one of its name.
+fn put(out: &mut Variables, name: &str, value: String, place: Span) {
+    let old = out.get_mut(name);
+    let mut before = Vec::new();
+    if let Some(old) = old {
+        before = std::mem::take(&mut old.before);
+        before.push(old.place);
+        before.drain(..before.len().saturating_sub(MOST_BEFORE));
+    }
+    let variable = Variable {
+        value,
+        place,
+        before,
+    };
+    out.insert(name.to_owned(), variable);
+}
+
+/// Parses the dotenv dialect into `out`, as long as the budget lasts.
 pub fn parse(
     text: &str,
     source: u32,
     lookup: Lookup<'_>,
     out: &mut Variables,
-    report: &mut Report,
+    (report, budget): (&mut Report, &mut Budget),
 ) {
     let mut file = File {
         text,
@@ -39,10 +63,12 @@ pub fn parse(
         lookup,
         out,
         report,
+        budget,
     };
     // A file with this many problems is no dotenv file, and finding the place of each costs time.
     let limit = file.report.len() + 100;
-    while file.report.len() < limit && file.statement().is_some() {}
+    let ends = |file: &File<'_, '_>| file.report.len() >= limit || file.budget.is_spent();
+    while !ends(&file) && file.statement().is_some() {}
 }
 
 /// Parses the `raw` format: `KEY=VALUE` to the end of the line, nothing is special in the value.
@@ -60,7 +86,7 @@ pub fn parse_raw(
         }
         let (key, value) = match line.split_once('=') {
             Some((key, value)) => (key, Some(value.to_owned())),
-            None => (line.trim_end(), lookup(line.trim_end())),
+            None => (line.trim_end(), lookup(line.trim_end()).map(str::to_owned)),
         };
         let place = |length: usize| line_span(source, index as u32 + 1, 0, length);
         if key.is_empty() || key.contains(char::is_whitespace) {
@@ -69,8 +95,7 @@ pub fn parse_raw(
                 .at(place(line.chars().count()))
                 .hint("write `NAME=VALUE`, without blanks around the `=`");
         } else if let Some(value) = value {
-            let place = place(key.chars().count());
-            out.insert(key.to_owned(), Variable { value, place });
+            put(out, key, value, place(key.chars().count()));
         }
     }
 }
@@ -87,19 +112,20 @@ fn line_span(source: u32, line: u32, from: usize, length: usize) -> Span {
     }
 }
 
-struct File<'a> {
+struct File<'a, 'l> {
     text: &'a str,
     /// Bytes read so far.
     at: usize,
     /// A place in bytes, and the line that it is in.
     counted: (usize, u32),
     source: u32,
-    lookup: Lookup<'a>,
+    lookup: Lookup<'l>,
     out: &'a mut Variables,
     report: &'a mut Report,
+    budget: &'a mut Budget,
 }
 
-impl<'a> File<'a> {
+impl File<'_, '_> {
     /// Reads one assignment; `None` at the end of the file.
     fn statement(&mut self) -> Option<()> {
         self.skip_to_statement()?;
@@ -124,13 +150,15 @@ impl<'a> File<'a> {
             return Some(());
         }
         if inherited {
-            if let Some(value) = (self.lookup)(key) {
-                self.out.insert(key.to_owned(), Variable { value, place });
+            if let Some(value) = (self.lookup)(key)
+                && self.budget.take_text(value.len(), place, self.report)
+            {
+                put(self.out, key, value.to_owned(), place);
             }
             return Some(());
         }
         if let Some(value) = self.value() {
-            self.out.insert(key.to_owned(), Variable { value, place });
+            put(self.out, key, value, place);
         }
         Some(())
     }
@@ -213,8 +241,8 @@ impl<'a> File<'a> {
             return Some(value.to_owned());
         }
         let (outer, inner) = (self.lookup, &*self.out);
-        let lookup = |name: &str| outer(name).or_else(|| Some(inner.get(name)?.value.clone()));
-        let (text, unset, problems) = match substitute(value, &lookup) {
+        let lookup = |name: &str| outer(name).or_else(|| Some(inner.get(name)?.value.as_str()));
+        let (text, unset, problems) = match substitute(value, &lookup, self.budget.text()) {
             Ok(done) => (Some(done.text), done.unset, Vec::new()),
             Err(refused) => (None, refused.unset, refused.problems),
         };
@@ -227,7 +255,11 @@ impl<'a> File<'a> {
         }
         for problem in problems {
             let (kind, span) = (problem.kind, self.part(value, at, &problem.range));
-            let error = self.report.error("dotenv", kind.message());
+            let code = match kind {
+                ProblemKind::TooLong => kind.code(),
+                _ => "dotenv",
+            };
+            let error = self.report.error(code, kind.message());
             error.at(span).hint(kind.hint());
         }
         text
@@ -337,10 +369,11 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> (Vec<(String, String)>, Vec<String>) {
-        let lookup = |name: &str| (name == "HOST").then(|| "outer".to_owned());
+        let lookup = |name: &str| (name == "HOST").then_some("outer");
         let mut out = Variables::new();
         let mut report = Report::default();
-        parse(text, 0, &lookup, &mut out, &mut report);
+        let limits = (&mut report, &mut Budget::default());
+        parse(text, 0, &lookup, &mut out, limits);
         let plain = |(name, variable): (String, Variable)| (name, variable.value);
         (out.into_iter().map(plain).collect(), report.messages())
     }
@@ -389,11 +422,27 @@ mod tests {
         assert_eq!(messages.len(), 4, "{messages:?}");
     }
 
+    /// Ten bytes became ten to the power of eleven.
+    #[test]
+    fn variables_made_of_variables_cost_no_more_than_there_is() {
+        let ten = |n: usize| format!("A{n}={}\n", format!("${{A{}}}", n - 1).repeat(10));
+        let text: String = (1..12).map(ten).collect();
+        let (values, messages) = read(&format!("A0=xxxxxxxxxx\n{text}"));
+        assert_eq!(messages.len(), 1, "{messages:?}");
+        assert!(
+            messages[0].contains("more than 32 MiB of text"),
+            "{messages:?}"
+        );
+        let bytes: usize = values.iter().map(|(_, value)| value.len()).sum();
+        assert!(bytes <= crate::compose::budget::MOST_TEXT, "{bytes}");
+    }
+
     #[test]
     fn each_variable_knows_its_line() {
         let mut out = Variables::new();
         let text = "# c\nA=1\n\n  export B=\"x\ny\"\nC=3\n";
-        parse(text, 7, &|_| None, &mut out, &mut Report::default());
+        let limits = (&mut Report::default(), &mut Budget::default());
+        parse(text, 7, &|_| None, &mut out, limits);
         let place = |name: &str| (out[name].place.start.line, out[name].place.start.column);
         assert_eq!(
             [place("A"), place("B"), place("C")],

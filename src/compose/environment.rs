@@ -2,6 +2,7 @@
 //!
 //! Invariants: what a service says itself wins over what its files say; only the files of services that are on are read.
 
+use super::budget::Budget;
 use super::diagnostic::Report;
 use super::dotenv;
 use super::dotenv::Variable;
@@ -11,6 +12,7 @@ use super::source;
 use super::source::Source;
 use super::source::SourceMap;
 use super::source::Span;
+use super::unreadable::unreadable;
 use super::yaml::Entry;
 use super::yaml::Map;
 use super::yaml::Node;
@@ -27,6 +29,8 @@ pub struct Files<'a> {
     pub sources: &'a mut SourceMap,
     /// Where problems go.
     pub report: &'a mut Report,
+    /// How much may be read.
+    pub budget: &'a mut Budget,
     /// What file names are shown relative to.
     pub working_directory: &'a Path,
     /// What paths are relative to that were not made absolute.
@@ -42,12 +46,18 @@ struct File {
 }
 
 /// Gives variables without a value that of the project, if it has one.
-pub fn inherit(root: &mut Node, environment: &Environment) {
+pub fn inherit(
+    root: &mut Node,
+    environment: &Environment,
+    (report, budget): (&mut Report, &mut Budget),
+) {
     let services = root.entry_mut("services").and_then(Node::map_mut);
     for entry in services.into_iter().flat_map(|map| map.values_mut()) {
         let variables = entry.value.entry_mut("environment").and_then(Node::map_mut);
         for (name, entry) in variables.into_iter().flatten() {
-            if let (true, Some(value)) = (entry.value.is_null(), environment.get(name)) {
+            if let (true, Some(value)) = (entry.value.is_null(), environment.get(name))
+                && budget.take_text(value.len(), entry.key, report)
+            {
                 entry.value.value = Value::String(value.clone());
                 let step = Step::Variables(vec![name.clone()], String::new());
                 entry.value.history.add(step);
@@ -64,7 +74,7 @@ pub fn files(root: &mut Node, around: &mut Files<'_>) {
         let service = &mut entry.value;
         if let Some(files) = take(service, "env_file") {
             let own = service.get("environment").cloned();
-            let lookup = |name: &str| own.as_ref()?.text_at(name).map(str::to_owned);
+            let lookup = |name: &str| own.as_ref()?.text_at(name);
             let variables = around.variables(&files, &lookup);
             below(service, "environment", variables);
         }
@@ -96,40 +106,64 @@ impl File {
     }
 }
 
-/// Variables of files with their places, below those that are written.
-fn below(service: &mut Node, key: &str, variables: Vec<(String, String, Span)>) {
+/// Variables of files below those that are written.
+fn below(service: &mut Node, key: &str, variables: Map) {
     if variables.is_empty() {
         return;
     }
-    let mut map = Map::default();
-    for (name, value, span) in variables {
-        let value = Node::text(value, span);
-        map.insert(name, Entry { key: span, value });
-    }
+    let mut map = variables;
     let own = service.entry_mut(key).and_then(Node::map_mut);
-    map.extend(own.map(std::mem::take).into_iter().flatten());
+    for (name, mut entry) in own.map(std::mem::take).into_iter().flatten() {
+        if let Some(old) = map.get_mut(&name) {
+            let old = std::mem::replace(&mut old.value, Node::new(Value::Null, entry.key));
+            entry.value.history.over(old.history, old.span);
+        }
+        map.insert(name, entry);
+    }
     let span = service.get(key).map_or(service.span, |node| node.span);
     service.put(key, Node::new(Value::Map(Box::new(map)), span));
 }
 
 impl Files<'_> {
-    fn variables(
-        &mut self,
-        files: &[File],
-        own: &dyn Fn(&str) -> Option<String>,
-    ) -> Vec<(String, String, Span)> {
-        let mut all = Variables::new();
+    fn variables<'o>(&mut self, files: &[File], own: &dyn Fn(&str) -> Option<&'o str>) -> Map {
+        let (mut all, mut known) = (Variables::new(), 0);
         for file in files {
+            if self.budget.is_spent() {
+                break;
+            }
             self.read(file, own, &mut all);
+            let read = all.len() - known;
+            known = all.len();
+            self.budget.take(read, file.span, self.report);
         }
-        let placed = |(name, it): (String, Variable)| (name, it.value, it.place);
-        all.into_iter().map(placed).collect()
+        let entry = |(name, variable)| (name, self.entry(variable));
+        all.into_iter().map(entry).collect()
     }
 
-    fn read(&mut self, file: &File, own: &dyn Fn(&str) -> Option<String>, into: &mut Variables) {
+    /// A variable of a file, with all places where it stands, and that of the name of the file.
+    fn entry(&self, variable: Variable) -> Entry {
+        let mut value = Node::text(variable.value, variable.place);
+        for place in variable.before {
+            value.history.add(Step::Over(place));
+        }
+        if let Some((named, _)) = self.sources.named(variable.place).next() {
+            value.history.add(Step::File(named));
+        }
+        Entry {
+            key: variable.place,
+            value,
+        }
+    }
+
+    fn read<'o>(
+        &mut self,
+        file: &File,
+        own: &dyn Fn(&str) -> Option<&'o str>,
+        into: &mut Variables,
+    ) {
         let path = source::absolute(self.directory, &file.path);
         let name = source::display_name(self.working_directory, &path);
-        let text = match source::read(&path) {
+        let text = match source::read_given(&path) {
             Ok(text) => text,
             Err(error) if error.is_missing() && !file.required => return,
             Err(error) if error.is_missing() => {
@@ -140,13 +174,21 @@ impl Files<'_> {
                 return;
             }
             Err(error) => {
-                self.report
-                    .error("unreadable-file", with_cause(&error))
-                    .at(file.span);
-                return;
+                let named = Some((file.span, "read here"));
+                let (sources, report) = (&mut *self.sources, &mut *self.report);
+                return unreadable(error, (&name, &path), named, sources, report);
             }
         };
-        let lookup = |name: &str| self.environment.get(name).cloned().or_else(|| own(name));
+        if !self.budget.take_text(text.len(), file.span, self.report) {
+            return;
+        }
+        let environment = self.environment;
+        let lookup = |name: &str| {
+            environment
+                .get(name)
+                .map(String::as_str)
+                .or_else(|| own(name))
+        };
         let index = self.sources.add(Source {
             name,
             directory: path.parent().unwrap_or(&path).to_owned(),
@@ -154,7 +196,7 @@ impl Files<'_> {
             named: Some((file.span, "read here")),
         });
         match &file.format {
-            None => dotenv::parse(&text, index, &lookup, into, self.report),
+            None => dotenv::parse(&text, index, &lookup, into, (self.report, self.budget)),
             Some((format, _)) if format == "raw" => {
                 dotenv::parse_raw(&text, index, &lookup, into, self.report);
             }

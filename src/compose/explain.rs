@@ -146,8 +146,10 @@ impl<'a> Explanation<'a> {
         let default = |node: &'a Node| steps(node).any(|step| *step == Step::Default);
         let by_default = whole.clone().any(default);
         let ways: Vec<&Step> = whole.flat_map(steps).collect();
+        let is_given = ways.iter().any(|step| matches!(step, Step::Given(_)));
         match by_default {
             true => self.line("nobody wrote it: this is the default"),
+            false if is_given => {}
             false => self.place("written at", node.span),
         }
         let own = steps(node).count();
@@ -162,6 +164,7 @@ impl<'a> Explanation<'a> {
             Step::Alias(span) => self.place("by the alias at", *span),
             Step::Extends(span) => self.place("by the `extends` at", *span),
             Step::Include(span) => self.place("by the `include` at", *span),
+            Step::File(span) => self.place("by the file named at", *span),
             Step::Over(span) if own => self.place("in place of", *span),
             Step::Variables(names, written) => {
                 if !written.is_empty() {
@@ -169,6 +172,7 @@ impl<'a> Explanation<'a> {
                 }
                 names.iter().for_each(|name| self.variable(name));
             }
+            Step::Given(how) => self.line(&format!("given {how}")),
             Step::Over(_) | Step::Default => {}
         }
     }

@@ -9,6 +9,7 @@ use super::schema::SERVICE_SHAPE as SHAPE;
 use super::source;
 use super::source::Span;
 use super::tree::Forest;
+use super::tree::Named;
 use super::tree::Scope;
 use super::tree::Step;
 use super::yaml::Entry;
@@ -16,11 +17,15 @@ use super::yaml::Map;
 use super::yaml::Node;
 use super::yaml::Step as HistoryStep;
 use super::yaml::Value;
+use super::yaml::Weight;
 use std::path::Path;
 use std::path::PathBuf;
 
 /// Longest chain of services that extend each other.
 const MAX_CHAIN: usize = 50;
+
+/// What a value counts as beside its text, bytes: what the schema does not know is counted nowhere else.
+const VALUE: usize = 12;
 
 /// What `extends` says, and where.
 struct Extends {
@@ -54,7 +59,8 @@ impl Forest<'_> {
                 step: (None, name.clone()),
                 span: None,
             }];
-            let node = self.extended_service(&services[name].value, &services, scope, &mut chain);
+            let service = services[name].value.clone();
+            let node = self.extended_service(service, &services, scope, &mut chain);
             let target = document
                 .entry_mut("services")
                 .and_then(|s| s.entry_mut(name));
@@ -75,7 +81,7 @@ impl Forest<'_> {
     /// `service` over what it extends; `None` if that cannot be had.
     fn extended_service(
         &mut self,
-        service: &Node,
+        mut service: Node,
         siblings: &Map,
         scope: &Scope<'_>,
         chain: &mut Vec<Link>,
@@ -83,7 +89,6 @@ impl Forest<'_> {
         if self.budget.is_spent() {
             return None;
         }
-        let mut service = service.clone();
         let Value::Map(fields) = &mut service.value else {
             return Some(service);
         };
@@ -111,7 +116,7 @@ impl Forest<'_> {
                     .get(&extends.service)
                     .map(|entry| entry.value.clone());
                 let base = self.found(base, siblings, &extends)?;
-                self.extended_service(&base, siblings, scope, chain)?
+                self.extended_service(base, siblings, scope, chain)?
             }
             Some((file, place)) => {
                 let siblings = self.other_file(file, *place, scope.environment)?;
@@ -119,7 +124,7 @@ impl Forest<'_> {
                     .get(&extends.service)
                     .map(|entry| entry.value.clone());
                 let base = self.found(base, &siblings, &extends)?;
-                self.extended_service(&base, &siblings, scope, chain)?
+                self.extended_service(base, &siblings, scope, chain)?
             }
         };
         let mut base = base;
@@ -127,8 +132,8 @@ impl Forest<'_> {
             let step = HistoryStep::Extends(extends.span);
             entry.value.history.add(step);
         }
-        let wrapped = !self.options.interpolate;
-        Some(merge::services(base, service, wrapped, &mut self.report))
+        let how = self.how(true);
+        Some(merge::services(base, service, how, &mut self.report))
     }
 
     fn parse_extends(&mut self, node: &Node) -> Option<Extends> {
@@ -189,6 +194,9 @@ impl Forest<'_> {
         if let Some(base) = &mut base {
             let path = format!("services.{}", extends.service);
             self.lengthen(base, &SHAPE, &path);
+            let Weight { nodes, bytes } = base.weight();
+            let bytes = bytes + nodes * VALUE;
+            self.budget.take_text(bytes, extends.span, &mut self.report);
         } else {
             let name = &extends.service;
             let place = match &extends.file {
@@ -244,7 +252,7 @@ impl Forest<'_> {
     fn other_file(&mut self, file: &Path, span: Span, environment: &Environment) -> Option<Map> {
         if !self.extended.contains_key(file) {
             let folder = file.parent().unwrap_or(file).to_owned();
-            let documents = self.parse(file, &folder, Some((span, "extended here")));
+            let documents = self.parse(file, &folder, Named::At(span, "extended here"));
             let mut merged: Option<Node> = None;
             for mut document in documents.unwrap_or_default() {
                 self.interpolate(&mut document, environment);

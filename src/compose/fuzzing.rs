@@ -9,6 +9,7 @@ use super::lengthen::lengthen;
 use super::load;
 use super::load_canonical;
 use super::merge;
+use super::merge::How;
 use super::render;
 use super::schema::DOCUMENT;
 use super::yaml;
@@ -27,15 +28,16 @@ pub fn parse_yaml(text: &str) -> usize {
 
 /// Variables of a text; its own text is the value of every other one.
 pub fn substitute(text: &str) {
-    let lookup = |name: &str| (name.len() % 2 == 1).then(|| text.to_owned());
-    let _ = interpolation::substitute(text, &lookup);
+    let lookup = |name: &str| (name.len() % 2 == 1).then_some(text);
+    let _ = interpolation::substitute(text, &lookup, Budget::default().text());
 }
 
 /// A `.env` file, in both forms.
 pub fn parse_dotenv(text: &str) {
-    let lookup = |name: &str| (name.len() % 2 == 1).then(|| name.to_owned());
+    let lookup = |name: &str| (name.len() % 2 == 1).then_some("value");
     let mut report = Report::default();
-    dotenv::parse(text, 0, &lookup, &mut dotenv::Variables::new(), &mut report);
+    let limits = (&mut report, &mut Budget::default());
+    dotenv::parse(text, 0, &lookup, &mut dotenv::Variables::new(), limits);
     dotenv::parse_raw(text, 0, &lookup, &mut dotenv::Variables::new(), &mut report);
 }
 
@@ -53,7 +55,7 @@ pub fn merge_documents(text: &str) {
     let first = long(first, &mut report);
     let mut merged = documents.fold(first, |base, over| {
         let over = long(over, &mut report);
-        merge::documents(base, over, &mut report)
+        merge::documents(base, over, How::default(), &mut report)
     });
     merge::settle(&mut merged);
 }

@@ -11,16 +11,20 @@ use super::source;
 use super::source::Source;
 use super::source::Span;
 use super::tree::Forest;
+use super::tree::Named;
 use super::tree::Scope;
 use super::yaml::Map;
 use super::yaml::Node;
 use super::yaml::Step;
 use super::yaml::Value;
-use std::path::Path;
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 /// Deepest nesting of files that include each other.
-const MAX_DEPTH: usize = 20;
+const MAX_DEPTH: usize = 100;
+
+/// What one more file costs at least, in values: it is looked for, read and parsed.
+const VALUES: usize = 100;
 
 /// What is taken over from an included application.
 const SECTIONS: [&str; 6] = [
@@ -28,14 +32,14 @@ const SECTIONS: [&str; 6] = [
 ];
 
 /// A path, and where it is written.
-type Named = (PathBuf, Span);
+type Placed = (PathBuf, Span);
 
 /// One entry of `include`, paths absolute.
 struct Include {
-    paths: Vec<Named>,
+    paths: Vec<Placed>,
     directory: PathBuf,
     /// `None` = `.env` of the folder, if there is one.
-    env_files: Option<Vec<Named>>,
+    env_files: Option<Vec<Placed>>,
     span: Span,
 }
 
@@ -60,6 +64,9 @@ impl Forest<'_> {
         };
         let mut base: Option<Node> = None;
         for item in items {
+            if self.budget.is_spent() {
+                break;
+            }
             let Some(include) = self.parse_include(&item) else {
                 continue;
             };
@@ -72,7 +79,7 @@ impl Forest<'_> {
             });
         }
         match base {
-            Some(base) => self.over(base, document),
+            Some(base) => self.under(base, document),
             None => document,
         }
     }
@@ -136,7 +143,7 @@ impl Forest<'_> {
     }
 
     /// A path or a list of paths.
-    fn paths(&mut self, node: Option<&Node>) -> Vec<Named> {
+    fn paths(&mut self, node: Option<&Node>) -> Vec<Placed> {
         let items: Vec<&Node> = match node.map(|node| (&node.value, node)) {
             Some((Value::List(items), _)) => items.iter().collect(),
             Some((Value::Null, _)) | None => Vec::new(),
@@ -161,21 +168,17 @@ impl Forest<'_> {
     /// The tree of an included application, without its name.
     fn included(&mut self, include: &Include, scope: &Scope<'_>) -> Option<Node> {
         let (main, place) = include.paths.first()?.clone();
-        if scope.including.contains(&main) || scope.including.len() >= MAX_DEPTH {
-            let chain = scope.including.iter().chain([&main]);
-            let names = chain.map(|p| source::display_name(&self.options.working_directory, p));
-            let names: Vec<String> = names.collect();
-            let message = format!(
-                "files include each other in a circle: {}",
-                names.join(" → ")
-            );
-            self.report.error("include-cycle", message).at(place);
+        if scope.including.contains(&main) || scope.including.len() > MAX_DEPTH {
+            self.too_far(&main, place, scope);
             return None;
         }
         let environment = self.include_environment(include, scope.environment);
         let mut documents = Vec::new();
         for (path, place) in &include.paths {
-            let named = Some((*place, "included here"));
+            let named = Named::At(*place, "included here");
+            if !self.budget.take(VALUES, *place, &mut self.report) {
+                return None;
+            }
             documents.extend(self.parse(path, &include.directory, named)?);
         }
         let including = [scope.including, &[main]].concat();
@@ -197,8 +200,32 @@ impl Forest<'_> {
         Some(tree)
     }
 
+    /// Reports a chain of files that comes back to itself, or that is too long.
+    fn too_far(&mut self, main: &PathBuf, place: Span, scope: &Scope<'_>) {
+        if !scope.including.contains(main) {
+            let message = format!("a chain of more than {MAX_DEPTH} files that include each other");
+            self.report
+                .error("include-cycle", message)
+                .at(place)
+                .hint("let the first of them include the others side by side");
+            return;
+        }
+        let chain = scope.including.iter().chain([main]);
+        let names = chain.map(|p| source::display_name(&self.options.working_directory, p));
+        let names: Vec<String> = names.collect();
+        let message = format!(
+            "files include each other in a circle: {}",
+            names.join(" → ")
+        );
+        self.report.error("include-cycle", message).at(place);
+    }
+
     /// The variables of an included application: those of the including one win.
-    fn include_environment(&mut self, include: &Include, outer: &Environment) -> Environment {
+    fn include_environment<'e>(
+        &mut self,
+        include: &Include,
+        outer: &'e Environment,
+    ) -> Cow<'e, Environment> {
         let optional = include.env_files.is_none();
         let files = match &include.env_files {
             Some(files) => files.clone(),
@@ -206,11 +233,8 @@ impl Forest<'_> {
         };
         let mut variables = Variables::new();
         for (file, place) in files {
-            if file == Path::new("/dev/null") {
-                continue;
-            }
             let name = source::display_name(&self.options.working_directory, &file);
-            match source::read(&file) {
+            match source::read_given(&file) {
                 Ok(text) => {
                     let index = self.sources.add(Source {
                         name,
@@ -218,17 +242,29 @@ impl Forest<'_> {
                         text: text.as_str().into(),
                         named: Some((place, "read here")),
                     });
-                    let lookup = |name: &str| outer.get(name).cloned();
-                    dotenv::parse(&text, index, &lookup, &mut variables, &mut self.report);
+                    let lookup = |name: &str| outer.get(name).map(String::as_str);
+                    let limits = (&mut self.report, &mut self.budget);
+                    dotenv::parse(&text, index, &lookup, &mut variables, limits);
                 }
                 Err(error) if optional && error.is_missing() => {}
-                Err(error) => self.unreadable(&error, &name, Some(place)),
+                Err(error) => {
+                    self.unreadable(error, (&name, &file), Some((place, "read here")));
+                }
             }
         }
-        let mut environment = outer.clone();
-        for (key, variable) in &variables {
-            let value = || variable.value.clone();
-            environment.entry(key.clone()).or_insert_with(value);
+        let mut environment = Cow::Borrowed(outer);
+        let bytes: usize = outer
+            .iter()
+            .map(|(key, value)| key.len() + value.len())
+            .sum();
+        if variables.keys().any(|key| !outer.contains_key(key))
+            && self.budget.take_text(bytes, include.span, &mut self.report)
+        {
+            let environment = environment.to_mut();
+            for (key, variable) in &variables {
+                let value = || variable.value.clone();
+                environment.entry(key.clone()).or_insert_with(value);
+            }
         }
         self.origins.included.push((include.span, variables));
         environment

@@ -32,10 +32,10 @@ use super::profiles::Selection;
 use super::schema::DOCUMENT;
 use super::source;
 use super::tree::Forest;
+use super::tree::Named;
 use super::tree::Scope;
 use super::used;
 use super::yaml::Node;
-use super::yaml::Step;
 use crate::id::ProjectName;
 use std::collections::HashSet;
 use std::path::Path;
@@ -136,10 +136,13 @@ impl Loader<'_> {
         let variables = self.forest.origins.environment.clone();
         let disabled = self.select(&mut root, &variables);
         let wanted = profiles::wanted(&root, &self.forest.options.services);
-        if self.forest.options.narrow {
+        if self.forest.options.narrow && !self.forest.options.services.is_empty() {
             profiles::narrow(&mut root, &wanted);
         }
         self.check(&mut root, &disabled, &setup.directory, &variables);
+        if self.forest.budget.is_spent() {
+            return None;
+        }
         let variables = used::variables(&root, &variables);
         let canonical = Canonical {
             root,
@@ -155,11 +158,8 @@ impl Loader<'_> {
 
     /// The tree of all files, before anything is selected.
     fn tree(&mut self) -> Option<(Node, ProjectName, Setup)> {
-        let setup = discover::find(
-            self.forest.options,
-            &mut self.forest.sources,
-            &mut self.forest.report,
-        )?;
+        let limits = (&mut self.forest.report, &mut self.forest.budget);
+        let setup = discover::find(self.forest.options, &mut self.forest.sources, limits)?;
         let documents = self.documents(&setup);
         if self.forest.report.has_errors() {
             return None;
@@ -184,8 +184,12 @@ impl Loader<'_> {
     /// Reads and parses all files.
     pub(super) fn documents(&mut self, setup: &Setup) -> Vec<Node> {
         let mut documents = Vec::new();
+        let named = match setup.given {
+            true => Named::Given,
+            false => Named::Found,
+        };
         for file in &setup.files {
-            let parsed = self.forest.parse(file, &setup.directory, None);
+            let parsed = self.forest.parse(file, &setup.directory, named);
             documents.extend(parsed.unwrap_or_default());
         }
         documents
@@ -218,6 +222,7 @@ impl Loader<'_> {
             options,
             sources,
             report,
+            budget,
             ..
         } = &mut self.forest;
         obsolete(root, report);
@@ -235,7 +240,7 @@ impl Loader<'_> {
         folders.resolve(root, &DOCUMENT);
         folders.resolve_special(root);
         if options.resolve_env && options.interpolate {
-            environment::inherit(root, variables);
+            environment::inherit(root, variables, (report, budget));
         }
         if options.interpolate || options.normalize {
             normalize::resources(root);
@@ -246,15 +251,7 @@ impl Loader<'_> {
         if root.get("services").is_none() {
             root.put("services", Node::mapping(root.span, []));
         }
-        let written = root.get("name").map(|node| node.span);
-        if written.is_none() && !options.interpolate && !options.normalize {
-            return;
-        }
-        let mut name = Node::text(name.as_str(), written.unwrap_or(root.span));
-        if written.is_none() {
-            name.history.add(Step::Default);
-        }
-        root.put("name", name);
+        self.put_name(root, name);
     }
 
     fn select(&mut self, root: &mut Node, variables: &Environment) -> Vec<Disabled> {
@@ -285,6 +282,7 @@ impl Loader<'_> {
                 environment: variables,
                 sources: &mut self.forest.sources,
                 report: &mut self.forest.report,
+                budget: &mut self.forest.budget,
                 working_directory: &options.working_directory,
                 directory,
             };

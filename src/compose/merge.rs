@@ -3,7 +3,7 @@
 //! Both sides are written out already, so a list meets a list and a mapping a mapping. Maps merge, scalars replace,
 //! lists append; a row of the schema says where it is otherwise. Items that are the same thing are found later.
 //!
-//! Invariant: the result holds no `!reset` and no `!override`; each node keeps the place it came from, and its history
+//! Invariant: the result holds no `!reset` and no `!override`, unless it goes on over others; each node keeps the place it came from, and its history
 //! says over what it stands.
 
 use super::diagnostic::Report;
@@ -20,32 +20,32 @@ use super::yaml::Node;
 use super::yaml::Tag;
 use super::yaml::Value;
 
+/// What a merge is of.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct How {
+    /// Variables are still there, so that pairs may be lists here and mappings there.
+    pub wrapped: bool,
+    /// The result is merged over others yet: its directives are for those, too, and stay in it.
+    pub goes_on: bool,
+}
+
 /// Merges `over`, a whole document, over `base`.
-pub fn documents(base: Node, over: Node, report: &mut Report) -> Node {
+pub fn documents(base: Node, over: Node, how: How, report: &mut Report) -> Node {
     let mut merge = Merge {
         report,
         path: Trail::default(),
-        wrapped: false,
+        how,
     };
     merge.nodes(base, over, Some(&DOCUMENT))
 }
 
-/// The same for documents whose variables are still there, so that pairs may be lists here and mappings there.
-pub fn wrapped_documents(base: Node, over: Node, report: &mut Report) -> Node {
-    let mut merge = Merge {
-        report,
-        path: Trail::default(),
-        wrapped: true,
-    };
-    merge.nodes(base, over, Some(&DOCUMENT))
-}
-
-/// Merges one service over another, as `extends` does.
-pub fn services(base: Node, over: Node, wrapped: bool, report: &mut Report) -> Node {
+/// Merges one service over another, as `extends` does. What `base` changes itself is changed.
+pub fn services(mut base: Node, over: Node, how: How, report: &mut Report) -> Node {
+    settle(&mut base);
     let mut merge = Merge {
         report,
         path: Trail::from("services"),
-        wrapped,
+        how,
     };
     merge.below("service", |merge| {
         merge.nodes(base, over, Some(&SERVICE_SHAPE))
@@ -71,8 +71,7 @@ pub fn settle(node: &mut Node) {
 struct Merge<'a> {
     report: &'a mut Report,
     path: Trail,
-    /// Pairs and lists of texts are as they were written.
-    wrapped: bool,
+    how: How,
 }
 
 impl Merge<'_> {
@@ -82,15 +81,17 @@ impl Merge<'_> {
             || rule == Rule::Replace
             || (rule == Rule::SameDriver && different_drivers(&base, &over));
         if replaces {
-            return replaced(base, over);
+            return self.replaced(base, over);
         }
         if over.is_null() && !over.is_broken() {
             return base;
         }
         let loose = |shape: &Shape| matches!(shape.long, Long::Pairs | Long::List | Long::Hosts);
-        if self.wrapped && !base.is_null() && shape.is_some_and(loose) {
+        if self.how.wrapped && !base.is_null() && shape.is_some_and(loose) {
             return sequence::over(base, over);
         }
+        let mut base = base;
+        pass_on(&mut base);
         let (span, history) = (base.span, base.history);
         let mut result = Node {
             tag: None,
@@ -111,7 +112,7 @@ impl Merge<'_> {
             (_, to) => {
                 let mut node = Node::new(to, over.span);
                 node.history = std::mem::take(&mut result.history);
-                settle(&mut node);
+                self.done(&mut node);
                 node.tag = over.tag.filter(|tag| *tag == Tag::Broken);
                 node.history.over(history, span);
                 return node;
@@ -135,6 +136,9 @@ impl Merge<'_> {
         for (key, mut entry) in over {
             if entry.value.tag == Some(Tag::Reset) {
                 base.shift_remove(&key);
+                if self.how.goes_on {
+                    base.insert(key, entry);
+                }
                 continue;
             }
             match base.get_mut(&key) {
@@ -144,12 +148,12 @@ impl Merge<'_> {
                     old.key = entry.key;
                     let inner = shape.and_then(|shape| inner(shape, &key));
                     old.value = match whole {
-                        true => replaced(before, entry.value),
+                        true => self.replaced(before, entry.value),
                         false => self.below(&key, |merge| merge.nodes(before, entry.value, inner)),
                     };
                 }
                 None => {
-                    settle(&mut entry.value);
+                    self.done(&mut entry.value);
                     base.insert(key, entry);
                 }
             }
@@ -183,12 +187,25 @@ impl Merge<'_> {
                     base[index] = self.below("[]", |merge| merge.nodes(old, item, Some(shape)));
                 }
                 None => {
-                    settle(&mut item);
+                    self.done(&mut item);
                     base.push(item);
                 }
             }
         }
         base
+    }
+
+    fn replaced(&self, base: Node, mut over: Node) -> Node {
+        self.done(&mut over);
+        over.history.over(base.history, base.span);
+        over
+    }
+
+    /// Nothing of this is about what it was merged over now.
+    fn done(&self, node: &mut Node) {
+        if !self.how.goes_on {
+            settle(node);
+        }
     }
 
     fn below<T>(&mut self, key: &str, run: impl FnOnce(&mut Self) -> T) -> T {
@@ -204,10 +221,18 @@ impl Merge<'_> {
     }
 }
 
-fn replaced(base: Node, mut over: Node) -> Node {
-    settle(&mut over);
-    over.history.over(base.history, base.span);
-    over
+/// What comes of a mapping or list into another one came the way of the whole.
+fn pass_on(node: &mut Node) {
+    let history = &node.history;
+    match &mut node.value {
+        Value::Map(map) => map
+            .values_mut()
+            .for_each(|entry| entry.value.history.inherit(history)),
+        Value::List(items) => items
+            .iter_mut()
+            .for_each(|item| item.history.inherit(history)),
+        _ => {}
+    }
 }
 
 fn inner(shape: &Shape, key: &str) -> Option<&'static Shape> {
@@ -257,7 +282,7 @@ mod tests {
             lengthen(node, &DOCUMENT, "", (&mut report, &mut Budget::default()));
         }
         let over = nodes.pop().unwrap();
-        let result = documents(nodes.pop().unwrap(), over, &mut report);
+        let result = documents(nodes.pop().unwrap(), over, How::default(), &mut report);
         assert!(!report.has_errors(), "{:?}", report.messages());
         to_json(&result)["services"]["a"].clone()
     }
@@ -345,6 +370,21 @@ mod tests {
     }
 
     #[test]
+    fn directives_that_go_on_reach_what_is_below() {
+        let mut report = Report::default();
+        let text = "{a: {b: [1], c: {d: 1}, e: 1}}\n---\n{a: {b: [2]}}\n---\n{a: {b: !override [3], c: {d: !reset }, e: !reset }}\n";
+        let nodes = yaml::parse(text, 0, &mut report);
+        let [first, second, third] = nodes.try_into().unwrap();
+        let goes_on = How {
+            goes_on: true,
+            ..How::default()
+        };
+        let upper = documents(second, third, goes_on, &mut report);
+        let all = documents(first, upper, How::default(), &mut report);
+        assert_eq!(to_json(&all), serde_json::json!({"a": {"b": [3], "c": {}}}));
+    }
+
+    #[test]
     fn a_change_of_form_is_an_error_at_both_places() {
         let mut report = Report::default();
         let mut nodes = yaml::parse(
@@ -353,7 +393,7 @@ mod tests {
             &mut report,
         );
         let over = nodes.pop().unwrap();
-        documents(nodes.pop().unwrap(), over, &mut report);
+        documents(nodes.pop().unwrap(), over, How::default(), &mut report);
         assert_eq!(report.messages(), ["`services.a.ports` is a mapping here"]);
     }
 }

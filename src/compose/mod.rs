@@ -51,6 +51,7 @@ pub mod source;
 mod support;
 mod trail;
 mod tree;
+mod unreadable;
 mod used;
 mod variables;
 mod verdict;
@@ -94,7 +95,7 @@ pub struct LoadOptions {
     pub profiles: Vec<String>,
     /// Services named on the command line: their profiles become active.
     pub services: Vec<String>,
-    /// Leave out the services that are neither named nor needed by one that is.
+    /// Leave out the services that are neither named nor needed by one that is, if any is named.
     pub narrow: bool,
     /// The environment of the caller.
     pub environment: BTreeMap<String, String>,

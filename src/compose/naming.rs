@@ -6,8 +6,22 @@ use super::discover::Setup;
 use super::interpolation;
 use super::load::Loader;
 use super::normalize::Environment;
+use super::source::Span;
 use super::yaml::Node;
+use super::yaml::Step;
+use super::yaml::Value;
 use crate::id::ProjectName;
+
+/// The variable that gives the name.
+const VARIABLE: &str = "COMPOSE_PROJECT_NAME";
+
+/// What gives the name before a compose file may.
+enum Given {
+    /// The user, so.
+    By(&'static str),
+    /// The variable, in a `.env` file.
+    In(Span),
+}
 
 impl Loader<'_> {
     /// The name, from as little as it takes.
@@ -17,11 +31,12 @@ impl Loader<'_> {
         let environment = &self.forest.options.environment;
         let given = |name: &Option<&String>| name.is_some_and(|name| !name.is_empty());
         let explicit = self.forest.options.project_name.as_ref();
-        let explicit = explicit.or(environment.get("COMPOSE_PROJECT_NAME"));
+        let explicit = explicit.or(environment.get(VARIABLE));
         if given(&explicit) {
             return self.explicit_name(explicit.map(String::as_str).unwrap_or_default());
         }
-        let setup = discover::find(self.forest.options, &mut self.forest.sources, &mut ignored);
+        let limits = (&mut ignored, &mut self.forest.budget);
+        let setup = discover::find(self.forest.options, &mut self.forest.sources, limits);
         let Some(setup) = setup else {
             self.forest.report = ignored;
             return None;
@@ -38,7 +53,7 @@ impl Loader<'_> {
     /// The name of a project of these documents.
     pub(super) fn name(&mut self, setup: &Setup, documents: &[Node]) -> Option<ProjectName> {
         let explicit = self.forest.options.project_name.clone();
-        let explicit = explicit.or_else(|| setup.environment.get("COMPOSE_PROJECT_NAME").cloned());
+        let explicit = explicit.or_else(|| setup.environment.get(VARIABLE).cloned());
         if let Some(name) = explicit.filter(|name| !name.is_empty()) {
             return self.explicit_name(&name);
         }
@@ -67,6 +82,44 @@ impl Loader<'_> {
         name.ok()
     }
 
+    /// Puts the name into the tree, with where it comes from.
+    pub(super) fn put_name(&self, root: &mut Node, name: &ProjectName) {
+        let options = self.forest.options;
+        let written = root.get("name").cloned();
+        if written.is_none() && !options.interpolate && !options.normalize {
+            return;
+        }
+        let given = self.given_name();
+        let mut node = match (&given, &written) {
+            (Some(Given::In(place)), _) => Node::text("", *place),
+            (None, Some(written)) => written.clone(),
+            _ => Node::text("", root.span),
+        };
+        node.value = Value::String(name.to_string());
+        match (&given, written) {
+            (Some(_), Some(written)) => node.history.over(written.history, written.span),
+            (None, None) => node.history.add(Step::Default),
+            _ => {}
+        }
+        if let Some(Given::By(how)) = given {
+            node.history.add(Step::Given(how));
+        }
+        root.put("name", node);
+    }
+
+    /// What gave the name, if no compose file did.
+    fn given_name(&self) -> Option<Given> {
+        let options = self.forest.options;
+        if let Some(flag) = &options.project_name {
+            return (!flag.is_empty()).then_some(Given::By("with `-p`"));
+        }
+        if let Some(variable) = self.forest.origins.files.get(VARIABLE) {
+            return (!variable.value.is_empty()).then_some(Given::In(variable.place));
+        }
+        let outer = options.environment.get(VARIABLE)?;
+        (!outer.is_empty()).then_some(Given::By("by `COMPOSE_PROJECT_NAME` in the environment"))
+    }
+
     fn explicit_name(&mut self, name: &str) -> Option<ProjectName> {
         ProjectName::new(name)
             .map_err(|error| {
@@ -83,8 +136,9 @@ impl Loader<'_> {
                 .at(node.span);
             return None;
         };
-        let lookup = |name: &str| environment.get(name).cloned();
-        let text = match interpolation::substitute(text, &lookup) {
+        let lookup = |name: &str| environment.get(name).map(String::as_str);
+        let room = self.forest.budget.text();
+        let text = match interpolation::substitute(text, &lookup, room) {
             Ok(done) => done.text,
             Err(refused) => {
                 for problem in refused.problems {

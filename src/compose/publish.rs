@@ -3,6 +3,7 @@
 //! Invariants: the text stays as the user wrote it but for names of files; what would be missing where it is fetched is
 //! an error, or goes along.
 
+use super::budget::Budget;
 use super::interpolation::Lookup;
 use super::interpolation::substitute;
 use super::remote::is_remote;
@@ -256,7 +257,8 @@ impl Publisher<'_> {
         let unclear = || PublishError::Unclear {
             place: self.sources.locate(file.span),
         };
-        let done = substitute(written, self.lookup).map_err(|_| unclear())?;
+        let done =
+            substitute(written, self.lookup, Budget::default().text()).map_err(|_| unclear())?;
         if !done.unset.is_empty() {
             return Err(unclear());
         }
@@ -305,7 +307,7 @@ mod tests {
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
             std::fs::write(file, text).unwrap();
         }
-        let lookup = |name: &str| (name == "DIR").then(|| "env".to_owned());
+        let lookup = |name: &str| (name == "DIR").then_some("env");
         let found = publish(&[root.path().join("compose.yaml")], &lookup);
         (root, found)
     }

@@ -1,13 +1,18 @@
 //! Where text comes from: the only place of this module that reads files, with limits on what it accepts.
 //!
-//! Invariants: nothing but a regular file is read, never more than [`MAX_BYTES`] of it, and it is UTF-8 afterwards; a
-//! FIFO or device given as a file is refused without waiting for it.
+//! Invariants: never more than [`MAX_BYTES`] of a file are read, and it is UTF-8 afterwards. What a file names must be a
+//! regular file; what a user names may be a pipe, too, which is waited for no longer than [`pipe::PATIENCE`], or `/dev/null`.
+
+mod pipe;
 
 use rustix::fs::Mode;
 use rustix::fs::OFlags;
 use std::fs::File;
+use std::fs::Metadata;
 use std::io;
 use std::io::Read;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Component;
 use std::path::Path;
 use std::path::PathBuf;
@@ -192,19 +197,31 @@ pub enum ReadError {
         /// What it is.
         kind: &'static str,
     },
+    /// A pipe whose other end gives nothing, or does not end.
+    #[error("`{path}` is a pipe that {what} for {} seconds", pipe::PATIENCE.as_secs())]
+    Late {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        what: &'static str,
+    },
     /// Longer than [`MAX_BYTES`].
     #[error("`{path}` is larger than {} MiB", MAX_BYTES / 1024 / 1024)]
     TooLarge {
         /// The file.
         path: String,
     },
-    /// Not UTF-8.
-    #[error("`{path}` is not UTF-8: invalid byte at offset {offset}")]
-    NotUtf8 {
+    /// No text, from one place on.
+    #[error("`{path}` {what}")]
+    NotText {
         /// The file.
         path: String,
-        /// Bytes before the first invalid one.
-        offset: usize,
+        /// Why it is none.
+        what: &'static str,
+        /// What it is as far as it is text.
+        text: String,
+        /// The first character that is none.
+        at: Position,
     },
 }
 
@@ -217,6 +234,30 @@ impl ReadError {
 
 /// Reads the whole of a regular file as text.
 pub fn read(path: &Path) -> Result<String, ReadError> {
+    let (file, metadata) = open(path)?;
+    match metadata.is_file() {
+        true => regular(path, file, metadata.len()),
+        false => Err(irregular(path, &metadata)),
+    }
+}
+
+/// Reads what a user names: a regular file, a pipe to its end, or `/dev/null`.
+pub fn read_given(path: &Path) -> Result<String, ReadError> {
+    let (file, metadata) = open(path)?;
+    if metadata.is_file() {
+        return regular(path, file, metadata.len());
+    }
+    if metadata.rdev() == rustix::fs::makedev(1, 3) && metadata.file_type().is_char_device() {
+        return Ok(String::new());
+    }
+    if !metadata.file_type().is_fifo() {
+        return Err(irregular(path, &metadata));
+    }
+    let bytes = pipe::read(path, file)?;
+    decode(&path.display().to_string(), bytes)
+}
+
+fn open(path: &Path) -> Result<(File, Metadata), ReadError> {
     let name = || path.display().to_string();
     // O_NONBLOCK: opening a FIFO must not wait for its writer.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
@@ -230,37 +271,76 @@ pub fn read(path: &Path) -> Result<String, ReadError> {
         source,
     };
     let metadata = file.metadata().map_err(io)?;
-    if !metadata.is_file() {
-        return Err(ReadError::NotRegular {
-            path: name(),
-            kind: kind_of(&metadata.file_type()),
-        });
-    }
-    let mut bytes = Vec::with_capacity(metadata.len().min(MAX_BYTES) as usize);
-    file.take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(io)?;
-    decode(&name(), bytes)
+    Ok((file, metadata))
 }
 
-/// Checks size and encoding of `bytes` and drops a byte order mark.
+fn irregular(path: &Path, metadata: &Metadata) -> ReadError {
+    ReadError::NotRegular {
+        path: path.display().to_string(),
+        kind: kind_of(&metadata.file_type()),
+    }
+}
+
+fn regular(path: &Path, file: File, length: u64) -> Result<String, ReadError> {
+    let name = path.display().to_string();
+    let mut bytes = Vec::with_capacity(length.min(MAX_BYTES) as usize);
+    let read = file.take(MAX_BYTES + 1).read_to_end(&mut bytes);
+    read.map_err(|source| ReadError::Io {
+        path: name.clone(),
+        source,
+    })?;
+    decode(&name, bytes)
+}
+
+/// Checks size and encoding of `bytes` and drops a byte order mark. UTF-16 is read if it begins with one, as by YAML.
 pub fn decode(name: &str, bytes: Vec<u8>) -> Result<String, ReadError> {
     let path = || name.to_owned();
     if bytes.len() as u64 > MAX_BYTES {
         return Err(ReadError::TooLarge { path: path() });
     }
-    let mut text = String::from_utf8(bytes).map_err(|error| ReadError::NotUtf8 {
-        path: path(),
-        offset: error.utf8_error().valid_up_to(),
-    })?;
+    let not_text = |what, text: String, at: usize| {
+        let at = Span::default().within(&text, &(at..at)).start;
+        let line = at.line + 1;
+        ReadError::NotText {
+            path: path(),
+            what,
+            text,
+            at: Position { line, ..at },
+        }
+    };
+    let mut text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            let bytes = error.into_bytes();
+            utf16(&bytes).ok_or_else(|| {
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                not_text("is not UTF-8", text, at)
+            })?
+        }
+    };
+    if let Some(at) = text.find('\0') {
+        return Err(not_text("is no text: it has a NUL byte", text, at));
+    }
     if text.starts_with('\u{feff}') {
         text.drain(..'\u{feff}'.len_utf8());
     }
     Ok(text)
 }
 
+/// The text of UTF-16 with a byte order mark.
+fn utf16(bytes: &[u8]) -> Option<String> {
+    let number: fn([u8; 2]) -> u16 = match bytes {
+        [0xff, 0xfe, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] => u16::from_be_bytes,
+        _ => return None,
+    };
+    let (pairs, rest) = bytes.as_chunks::<2>();
+    let units: Vec<u16> = pairs.iter().map(|pair| number(*pair)).collect();
+    rest.is_empty().then(|| String::from_utf16(&units).ok())?
+}
+
 fn kind_of(kind: &std::fs::FileType) -> &'static str {
-    use std::os::unix::fs::FileTypeExt;
     match kind {
         k if k.is_dir() => "a folder",
         k if k.is_fifo() => "a FIFO",
@@ -317,16 +397,40 @@ mod tests {
     }
 
     #[test]
+    fn what_a_user_names_may_be_a_pipe_or_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let writer = fifo.clone();
+        let writer = std::thread::spawn(move || std::fs::write(writer, "a: 1\n").unwrap());
+        assert_eq!(read_given(&fifo).unwrap(), "a: 1\n");
+        writer.join().unwrap();
+        // Once more: what it gave is known.
+        assert_eq!(read_given(&fifo).unwrap(), "a: 1\n");
+        assert_eq!(read_given(Path::new("/dev/null")).unwrap(), "");
+        let zero = read_given(Path::new("/dev/zero"));
+        assert!(matches!(zero, Err(ReadError::NotRegular { .. })));
+        assert!(matches!(
+            read_given(dir.path()),
+            Err(ReadError::NotRegular { .. })
+        ));
+    }
+
+    #[test]
     fn size_and_encoding_are_checked() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("f");
         std::fs::write(&file, b"\xef\xbb\xbfa: 1\n").unwrap();
         assert_eq!(read(&file).unwrap(), "a: 1\n");
         std::fs::write(&file, b"ab\xff").unwrap();
-        assert!(matches!(
-            read(&file),
-            Err(ReadError::NotUtf8 { offset: 2, .. })
-        ));
+        let place = |bytes: &[u8]| match decode("f", bytes.to_vec()) {
+            Err(ReadError::NotText { at, .. }) => (at.line, at.column),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(place(b"ab\xff"), (1, 2));
+        assert_eq!(place("é: 1\nü\0".as_bytes()), (2, 1));
+        assert_eq!(place(b"\xff\xfea\0b"), (1, 0));
+        assert_eq!(decode("f", b"\xff\xfea\0\n\0".to_vec()).unwrap(), "a\n");
         File::create(&file).unwrap().set_len(1 << 40).unwrap();
         assert!(matches!(read(&file), Err(ReadError::TooLarge { .. })));
     }

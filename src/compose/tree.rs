@@ -10,6 +10,7 @@ use super::interpolation;
 use super::lengthen::lengthen;
 use super::lengthen::wrap;
 use super::merge;
+use super::merge::How;
 use super::normalize::Environment;
 use super::origins::Origins;
 use super::remote;
@@ -20,7 +21,9 @@ use super::source::ReadError;
 use super::source::Source;
 use super::source::SourceMap;
 use super::source::Span;
+use super::unreadable::unreadable;
 use super::yaml;
+use super::yaml::Entry;
 use super::yaml::Node;
 use std::collections::HashMap;
 use std::collections::HashSet;
@@ -43,6 +46,17 @@ pub struct Forest<'a> {
     pub budget: Budget,
     /// Circles of `extends` that are reported already.
     pub circles: HashSet<Vec<Step>>,
+}
+
+/// Who names a file.
+#[derive(Debug, Clone, Copy)]
+pub enum Named {
+    /// Nobody: it has the name of a compose file.
+    Found,
+    /// The user.
+    Given,
+    /// A text, at this place, for this.
+    At(Span, &'static str),
 }
 
 /// One step of a chain of `extends`: the file (`None` = the one it began in) and the service.
@@ -70,13 +84,8 @@ impl<'a> Forest<'a> {
         }
     }
 
-    /// Reads and parses `file` (`-` is the standard input). `named` is where, and what for, if that is in a file.
-    pub fn parse(
-        &mut self,
-        file: &Path,
-        directory: &Path,
-        named: Option<(Span, &'static str)>,
-    ) -> Option<Vec<Node>> {
+    /// Reads and parses `file` (`-` is the standard input).
+    pub fn parse(&mut self, file: &Path, directory: &Path, named: Named) -> Option<Vec<Node>> {
         let (name, text) = match file == Path::new("-") {
             true => {
                 let bytes = self.options.stdin.clone().unwrap_or_default();
@@ -84,13 +93,21 @@ impl<'a> Forest<'a> {
             }
             false => {
                 let name = source::display_name(&self.options.working_directory, file);
-                (name, source::read(file))
+                let text = match named {
+                    Named::Given => source::read_given(file),
+                    Named::Found | Named::At(..) => source::read(file),
+                };
+                (name, text)
             }
+        };
+        let named = match named {
+            Named::At(place, why) => Some((place, why)),
+            Named::Found | Named::Given => None,
         };
         let text = match text {
             Ok(text) => text,
             Err(error) => {
-                self.unreadable(&error, &name, named.map(|(place, _)| place));
+                self.unreadable(error, (&name, file), named);
                 return None;
             }
         };
@@ -104,14 +121,19 @@ impl<'a> Forest<'a> {
     }
 
     /// Reports that a file cannot be read.
-    pub fn unreadable(&mut self, error: &ReadError, name: &str, place: Option<Span>) {
-        let diagnostic = match error.is_missing() {
-            true => self
-                .report
-                .error("missing-file", format!("there is no file `{name}`")),
-            false => self.report.error("unreadable-file", with_cause(error)),
-        };
-        diagnostic.primary = place;
+    pub fn unreadable(
+        &mut self,
+        error: ReadError,
+        (name, path): (&str, &Path),
+        named: Option<(Span, &'static str)>,
+    ) {
+        if !error.is_missing() {
+            let (sources, report) = (&mut self.sources, &mut self.report);
+            return unreadable(error, (name, path), named, sources, report);
+        }
+        self.report
+            .error("missing-file", format!("there is no file `{name}`"))
+            .primary = named.map(|(place, _)| place);
     }
 
     /// Makes one tree of `documents`, each over those before it.
@@ -149,6 +171,11 @@ impl<'a> Forest<'a> {
 
     /// Other sections may come without a value as soon as another document has one; `services` may not.
     fn services(&mut self, document: &mut Node) {
+        let is_service = |entry: &Entry| entry.value.get("image").is_some();
+        let hint = match document.entries().any(|(_, entry)| is_service(entry)) {
+            true => "indent the services below it",
+            false => "give it a mapping, or remove the key",
+        };
         if let Some(node) = document.entry_mut("services")
             && node.is_null()
             && node.tag.is_none()
@@ -156,7 +183,7 @@ impl<'a> Forest<'a> {
             self.report
                 .error("wrong-type", "`services` has no value")
                 .at(node.span)
-                .hint("give it a mapping, or remove the key");
+                .hint(hint);
             node.spoil();
         }
     }
@@ -171,17 +198,28 @@ impl<'a> Forest<'a> {
 
     /// Merges one document over another.
     pub fn over(&mut self, base: Node, over: Node) -> Node {
-        match self.options.interpolate {
-            true => merge::documents(base, over, &mut self.report),
-            false => merge::wrapped_documents(base, over, &mut self.report),
+        merge::documents(base, over, self.how(false), &mut self.report)
+    }
+
+    /// Puts one document below another, which is merged over others yet.
+    pub fn under(&mut self, base: Node, over: Node) -> Node {
+        merge::documents(base, over, self.how(true), &mut self.report)
+    }
+
+    /// How documents and services are merged; `goes_on`: over others yet.
+    pub fn how(&self, goes_on: bool) -> How {
+        How {
+            wrapped: !self.options.interpolate,
+            goes_on,
         }
     }
 
     /// Replaces the variables of a tree, unless they shall stay as they are.
     pub fn interpolate(&mut self, node: &mut Node, environment: &Environment) {
         if self.options.interpolate {
-            let lookup = |name: &str| environment.get(name).cloned();
-            interpolation::interpolate(node, &lookup, &self.sources, &mut self.report);
+            let lookup = |name: &str| environment.get(name).map(String::as_str);
+            let limits = (&mut self.report, &mut self.budget);
+            interpolation::interpolate(node, &lookup, &self.sources, limits);
         }
     }
 

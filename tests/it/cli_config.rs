@@ -77,6 +77,95 @@ fn an_override_is_explained_with_what_it_replaced() {
 }
 
 #[test]
+fn the_name_is_explained_by_what_gave_it() {
+    let shop = shop();
+    let told = output(&shop, "config --explain name");
+    assert_eq!(
+        told,
+        "name = \"shop\"\n    written at compose.yaml:1:7:  name: shop\n"
+    );
+    let told = output(&shop, "-p bar config --explain name");
+    assert_eq!(
+        told,
+        "name = \"bar\"\n    in place of compose.yaml:1:7:  name: shop\n    given with `-p`\n"
+    );
+    std::fs::write(shop.path().join(".env"), "COMPOSE_PROJECT_NAME=foo\n").unwrap();
+    let told = output(&shop, "config --explain name");
+    assert_eq!(
+        told,
+        "name = \"foo\"\n    written at .env:1:1:  COMPOSE_PROJECT_NAME=foo\n    \
+         in place of compose.yaml:1:7:  name: shop\n"
+    );
+    let refused = hoist(&shop, "config --explain name --format json");
+    assert_eq!(refused.status.code(), Some(2));
+}
+
+#[test]
+fn the_environment_is_explained_through_files_and_extends() {
+    let shop = shop();
+    let text = "\
+services:
+  base: {image: x, environment: {FAR: 1, NEAR: 1}}
+  web:
+    extends: base
+    env_file: [a.env, b.env]
+    environment: {NEAR: 2, OWN: 3}
+";
+    let write = |name: &str, text: &str| std::fs::write(shop.path().join(name), text).unwrap();
+    write("compose.yaml", text);
+    write("a.env", "A=1\nB=1\nOWN=1\n");
+    write("b.env", "B=2\n");
+    let told = |name: &str| {
+        let path = format!("config --explain services.web.environment.{name}");
+        output(&shop, &path)
+    };
+    let wanted = "written at compose.yaml:2:39:  base: {image: x, environment: {FAR: 1, NEAR: 1}}\n    \
+                  by the `extends` at compose.yaml:4:14:  extends: base\n";
+    assert!(told("FAR").contains(wanted), "{}", told("FAR"));
+    let wanted = "written at compose.yaml:6:25:  environment: {NEAR: 2, OWN: 3}\n    \
+                  in place of compose.yaml:2:48:  base: {image: x, environment: {FAR: 1, NEAR: 1}}\n";
+    assert!(told("NEAR").contains(wanted), "{}", told("NEAR"));
+    let wanted = "written at a.env:1:1:  A=1\n    by the file named at compose.yaml:5:16:  \
+                  env_file: [a.env, b.env]\n";
+    assert!(told("A").contains(wanted), "{}", told("A"));
+    let wanted = "written at b.env:1:1:  B=2\n    in place of a.env:2:1:  B=1\n    \
+                  by the file named at compose.yaml:5:23:  env_file: [a.env, b.env]\n";
+    assert!(told("B").contains(wanted), "{}", told("B"));
+    let wanted = "written at compose.yaml:6:33:  environment: {NEAR: 2, OWN: 3}\n    \
+                  in place of a.env:3:1:  OWN=1\n";
+    assert!(told("OWN").contains(wanted), "{}", told("OWN"));
+}
+
+/// `-f <(…)` of a shell.
+#[test]
+fn what_the_user_names_may_be_a_pipe() {
+    let shop = shop();
+    let line = "exec \"$0\" -p piped -f <(echo 'services: {web: {image: \"x:$TAG\", environment: {A: }, env_file: /dev/null}}') \
+                --env-file <(echo TAG=9; echo A=b) config";
+    let bash = |line: &str, stdin: &str| {
+        let mut command = Command::new("bash");
+        command
+            .env_clear()
+            .env("HOIST_ROOT", shop.path().join("state"))
+            .current_dir(shop.path())
+            .args(["-c", line, env!("CARGO_BIN_EXE_hoist")])
+            .write_stdin(stdin);
+        let output = command.output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{stderr}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let told = bash(line, "");
+    assert!(
+        told.contains("image: x:9") && told.contains("A: b"),
+        "{told}"
+    );
+    let line = "exec \"$0\" -p piped -f /dev/stdin --env-file /dev/null config";
+    let told = bash(line, "services: {web: {image: \"x:${TAG-none}\"}}");
+    assert!(told.contains("image: x:none"), "{told}");
+}
+
+#[test]
 fn the_graph_is_a_tree_of_needs() {
     let tree = output(&shop(), "config --graph");
     let wanted = "\

@@ -4,6 +4,7 @@ use hoist::compose::LoadOptions;
 use hoist::compose::load;
 use hoist::compose::load_canonical;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 /// Ten megabytes; a quarter of one where the build is not optimized.
@@ -21,8 +22,15 @@ fn cpu_time() -> Duration {
 
 /// Loads `text` as a file; its time, and the report if it fails.
 fn timed(text: &str) -> (Duration, Option<String>) {
+    timed_with(&[("compose.yaml", text.to_owned())])
+}
+
+/// The same of several files.
+fn timed_with(files: &[(impl AsRef<Path>, String)]) -> (Duration, Option<String>) {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("compose.yaml"), text).unwrap();
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
     let options = LoadOptions::new(folder.path().to_owned(), BTreeMap::new());
     let start = cpu_time();
     let report = load(&options)
@@ -141,6 +149,74 @@ fn what_makes_much_of_little_is_refused() {
         let limit = if cfg!(debug_assertions) { 20 } else { 2 };
         assert!(time < Duration::from_secs(limit), "{time:?}");
     }
+}
+
+/// A few bytes that would be gigabytes of text: each is refused, soon.
+#[test]
+fn what_makes_much_text_of_little_is_refused() {
+    let long = "y".repeat(100_000);
+    let env = (".env", format!("B={long}\n"));
+    let services = |what: &str| -> String {
+        let service = |n: usize| format!("  s{n}: {{image: x, {what}}}\n");
+        format!("services:\n{}", (0..2000).map(service).collect::<String>())
+    };
+    let ten = |n: usize| format!("A{n}={}\n", format!("${{A{}}}", n - 1).repeat(10));
+    let made_of_each_other: String = (1..12).map(ten).collect();
+    let cases = [
+        vec![
+            ("compose.yaml", services("environment: {V: $A11}")),
+            (".env", format!("A0=xxxxxxxxxx\n{made_of_each_other}")),
+        ],
+        vec![
+            ("compose.yaml", services("environment: {V: $B}")),
+            env.clone(),
+        ],
+        vec![("compose.yaml", services("environment: [B]")), env.clone()],
+        vec![("compose.yaml", services("env_file: [.env]")), env.clone()],
+        vec![(
+            "compose.yaml",
+            format!(
+                "{}  base: {{image: x, x-long: {long}}}\n",
+                services("extends: base")
+            ),
+        )],
+    ];
+    for files in cases {
+        let (time, report) = timed_with(&files);
+        let report = report.expect("it is too large");
+        assert!(report.contains("error[too-much-text]"), "{report}");
+        assert_eq!(report.matches("error[").count(), 1, "{report}");
+        let limit = if cfg!(debug_assertions) { 20 } else { 2 };
+        assert!(time < Duration::from_secs(limit), "{time:?}");
+    }
+}
+
+/// Two files, each with two files, each with two files: a thousand million files.
+#[test]
+fn files_that_include_much_are_refused_and_long_chains_are_not() {
+    let chain = |length: usize, include: &dyn Fn(&str) -> String| {
+        let name = |n: usize| match n {
+            0 => "compose.yaml".to_owned(),
+            n => format!("f{n}.yaml"),
+        };
+        let text = |n: usize| match n + 1 == length {
+            true => "services: {z: {image: z}}\n".to_owned(),
+            false => format!("include: [{}]\n", include(&name(n + 1))),
+        };
+        let files: Vec<_> = (0..length).map(|n| (name(n), text(n))).collect();
+        timed_with(&files)
+    };
+    let once = |name: &str| name.to_owned();
+    assert_eq!(chain(60, &once).1, None);
+    let report = chain(120, &once).1.unwrap();
+    let wanted = "error[include-cycle]: a chain of more than 100 files that include each other";
+    assert!(report.contains(wanted), "{report}");
+    let (time, report) = chain(30, &|name| format!("{name}, {name}"));
+    let report = report.unwrap();
+    assert!(report.contains("error[too-many-values]"), "{report}");
+    assert_eq!(report.matches("error[").count(), 1, "{report}");
+    let limit = if cfg!(debug_assertions) { 20 } else { 2 };
+    assert!(time < Duration::from_secs(limit), "{time:?}");
 }
 
 /// Ten times the services take ten times as long, with some room for a busy machine.

@@ -49,6 +49,10 @@ fn check_format(args: &Config) -> Result<(), Error> {
             "only a graph has this format",
             hint("add `--graph`"),
         )),
+        (Some(_), false) if args.explain.is_some() => Err(Error::usage(
+            "an explanation is text, and has no other format",
+            hint("leave out `--format`"),
+        )),
         (Some(Yaml | Json), true) => Err(Error::usage(
             "a graph is no `yaml` and no `json`",
             hint("its formats are `dot`, `mermaid` and `svg`; without `--format` it is a tree"),

@@ -25,7 +25,7 @@ pub fn run(context: &Context, args: Publish) -> Result<Exit, Error> {
     if !args.yes && !agrees(context, &loaded) {
         return Err(Error::failed("nothing was published"));
     }
-    let lookup = |name: &str| loaded.origins.environment.get(name).cloned();
+    let lookup = |name: &str| loaded.origins.environment.get(name).map(String::as_str);
     let mut files = publish(&loaded.project.files, &lookup)
         .map_err(|error| Error::hinted(error.to_string(), error.hint()))?;
     if args.resolve_image_digests {

@@ -143,6 +143,7 @@ fn integer(node: &Node) -> Result<Option<Value>, Wrong> {
             Ok(number) => Ok(Some(Value::Int(number))),
             Err(_) => Err(Wrong::Type),
         },
+        Value::Unsigned(number) => Err(Wrong::Value(format!("{number} is too large"))),
         Value::Float(number) if number.fract() == 0.0 => Ok(Some(Value::Int(*number as i64))),
         _ => Err(Wrong::Type),
     }
@@ -166,6 +167,7 @@ fn within(node: &Node, first: i64, last: i64) -> Result<Option<Value>, Wrong> {
 fn number(node: &Node) -> Result<Option<Value>, Wrong> {
     let number: f64 = match &node.value {
         Value::Int(_) => return Ok(None),
+        Value::Unsigned(number) => *number as f64,
         Value::Float(number) => *number,
         Value::String(text) => text.parse().map_err(|_| Wrong::Type)?,
         _ => return Err(Wrong::Type),
@@ -182,7 +184,9 @@ fn number(node: &Node) -> Result<Option<Value>, Wrong> {
 
 fn text_or_number(node: &Node) -> Result<String, Wrong> {
     match &node.value {
-        Value::String(_) | Value::Int(_) | Value::Float(_) => node.scalar().ok_or(Wrong::Type),
+        Value::String(_) | Value::Int(_) | Value::Unsigned(_) | Value::Float(_) => {
+            node.scalar().ok_or(Wrong::Type)
+        }
         _ => Err(Wrong::Type),
     }
 }

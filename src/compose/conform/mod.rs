@@ -8,9 +8,12 @@
 
 mod cast;
 mod hint;
+mod names;
 mod structure;
 mod unique;
 mod via;
+
+pub use hint::misplaced;
 
 use super::diagnostic::Diagnostic;
 use super::diagnostic::Report;
@@ -31,7 +34,6 @@ use super::yaml::Entry;
 use super::yaml::Node;
 use super::yaml::Step;
 use super::yaml::Value;
-use crate::id::ServiceName;
 
 /// Objects with fewer rows than this are listed whole when one of their keys is wrong.
 const FEW: usize = 12;
@@ -168,14 +170,14 @@ impl Conform<'_> {
         };
         let outer = self.report.scope.clone();
         for (key, entry) in map.iter_mut() {
+            if &*self.path == "services" {
+                self.report.scope = Some(key.clone());
+            }
+            self.name(key, entry);
             // A resource, a membership or a variable may have no value.
             let may_be_empty = values.fields().iter().all(|field| !field.required);
             if entry.value.is_null() && !values.fields().is_empty() && may_be_empty {
                 continue;
-            }
-            if &*self.path == "services" {
-                self.report.scope = Some(key.clone());
-                self.service_name(key, entry);
             }
             self.key = entry.key;
             self.at_key(key, |walk| walk.node(&mut entry.value, values));
@@ -184,18 +186,15 @@ impl Conform<'_> {
         !map.is_empty()
     }
 
-    fn service_name(&mut self, name: &str, entry: &mut Entry) {
-        if let Err(error) = ServiceName::new(name) {
-            self.error("invalid-name", error.to_string(), entry.key);
-            entry.value.spoil();
-        }
-    }
-
     fn no_map(&mut self, node: &mut Node, shape: &Shape) {
         let twice = match shape.long {
             Long::Names | Long::Dependencies => unique::repeated(node.items()),
             _ => None,
         };
+        if shape.long == Long::Already {
+            self.wrong(node, describe(shape));
+            return node.spoil();
+        }
         match twice {
             Some((first, second)) => self.twice(first, second),
             None => {
@@ -255,7 +254,7 @@ impl Conform<'_> {
                 return true;
             }
             let known = self.detour(&entry.value);
-            misspelt.extend(self.unknown(key, entry.key, shape));
+            misspelt.extend(self.unknown(key, entry, shape));
             self.via.truncate(known);
             return false;
         };
@@ -291,7 +290,7 @@ impl Conform<'_> {
         }
     }
 
-    fn unknown(&mut self, key: &str, span: Span, shape: &Shape) -> Option<&'static str> {
+    fn unknown(&mut self, key: &str, entry: &Entry, shape: &Shape) -> Option<&'static str> {
         if self.report.is_full() {
             return None;
         }
@@ -301,12 +300,16 @@ impl Conform<'_> {
         };
         let names: Vec<&'static str> = shape.fields().iter().map(|field| field.name).collect();
         let near = did_you_mean(key, names.iter().copied());
-        let hint = match near {
-            None if names.len() > FEW => "attributes of your own begin with `x-`".to_owned(),
+        let hint = match (hint::of_key(&self.path, key, &entry.value), near) {
+            (Some(hint), _) => hint,
+            (None, None) if names.len() > FEW => {
+                "attributes of your own begin with `x-`".to_owned()
+            }
             _ => one_of_few(key, &names),
         };
-        let message = format!("unknown attribute `{key}`{place}");
-        self.error("unknown-attribute", message, span).hint(hint);
+        let message = format!("unknown attribute `{}`{place}", hint::shown(key));
+        self.error("unknown-attribute", message, entry.key)
+            .hint(hint);
         near
     }
 

@@ -168,6 +168,9 @@ fn resolve(
 
 /// How something is defined.
 fn defined(section: &str, name: &str) -> String {
+    if section == "volumes" && name.starts_with(['.', '/', '~']) {
+        return "a folder is mounted with `type: bind`".to_owned();
+    }
     let example = match section {
         "services" => return format!("define `{name}` below `services`"),
         "secrets" | "configs" => format!("{{file: ./{name}.txt}}"),

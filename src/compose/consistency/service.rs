@@ -1,6 +1,7 @@
 //! What must hold within a service.
 
 use super::Service;
+use crate::compose::conform::misplaced;
 use crate::compose::diagnostic::Report;
 use crate::compose::model::NativeTest;
 use crate::compose::parse::values;
@@ -36,10 +37,11 @@ fn image(service: &Service<'_>, report: &mut Report) {
         return;
     }
     let message = format!("service `{}` has no image", service.name);
+    let hint = misplaced(service.name);
     report
         .error("no-image", message)
         .at(service.entry.key)
-        .hint("add `image` or `build`");
+        .hint(hint.unwrap_or_else(|| "add `image` or `build`".to_owned()));
 }
 
 fn mounts(service: &Service<'_>, report: &mut Report) {

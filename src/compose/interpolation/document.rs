@@ -6,6 +6,7 @@ use super::Substituted;
 use super::Unset;
 use super::place::Places;
 use super::template::substitute;
+use crate::compose::budget::Budget;
 use crate::compose::diagnostic::Report;
 use crate::compose::source::Finder;
 use crate::compose::source::SourceMap;
@@ -14,24 +15,32 @@ use crate::compose::yaml::Node;
 use crate::compose::yaml::Step;
 use crate::compose::yaml::Value;
 
-/// Interpolates every text value of a document.
-pub fn interpolate(node: &mut Node, lookup: Lookup<'_>, sources: &SourceMap, report: &mut Report) {
+/// Interpolates every text value of a document, as long as the budget lasts.
+pub fn interpolate(
+    node: &mut Node,
+    lookup: Lookup<'_>,
+    sources: &SourceMap,
+    (report, budget): (&mut Report, &mut Budget),
+) {
     let finder = Finder::new(sources);
     let mut document = Document {
         lookup,
         finder,
         report,
+        room: budget.text(),
     };
     document.sections(node);
 }
 
-struct Document<'a> {
-    lookup: Lookup<'a>,
+struct Document<'a, 'l> {
+    lookup: Lookup<'l>,
     finder: Finder<'a>,
     report: &'a mut Report,
+    /// How many bytes values may still have.
+    room: &'a mut usize,
 }
 
-impl Document<'_> {
+impl Document<'_, '_> {
     fn sections(&mut self, node: &mut Node) {
         let Some(map) = node.map_mut() else {
             return self.below(node);
@@ -79,7 +88,7 @@ impl Document<'_> {
     }
 
     fn text(&mut self, text: &str, span: Span) -> Option<Substituted> {
-        let mut result = match substitute(text, self.lookup) {
+        let mut result = match substitute(text, self.lookup, self.room) {
             Ok(done) if done.unset.is_empty() => return Some(done),
             result => result,
         };

@@ -19,6 +19,7 @@ pub use document::interpolate;
 pub use place::in_writing;
 pub use template::substitute;
 
+use super::budget;
 use std::ops::Range;
 use template::MAX_NESTING;
 
@@ -26,7 +27,7 @@ use template::MAX_NESTING;
 const MAX_USED: usize = 16;
 
 /// Where variables come from.
-pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<&'a str>;
 
 /// A variable without a value or default, and its place in the text, bytes.
 pub type Unset = (String, Range<usize>);
@@ -62,6 +63,8 @@ pub enum ProblemKind {
     Operator(String),
     /// Nested too deep.
     TooDeep,
+    /// The values of variables make too much text.
+    TooLong,
     /// `${NAME:?message}` and no value.
     Required {
         /// The variable.
@@ -76,6 +79,7 @@ impl ProblemKind {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Required { .. } => "required-variable",
+            Self::TooLong => "too-much-text",
             _ => "invalid-variable",
         }
     }
@@ -88,6 +92,7 @@ impl ProblemKind {
             Self::Unnamed => "there is no variable name behind this `${`".to_owned(),
             Self::Operator(operator) => format!("`{operator}` is no operator of a variable"),
             Self::TooDeep => format!("variables nested deeper than {MAX_NESTING}"),
+            Self::TooLong => budget::too_much_text(),
             Self::Required { name, message } if message.is_empty() => {
                 format!("required variable `{name}` has no value")
             }
@@ -115,6 +120,9 @@ impl ProblemKind {
                 "write `${NAME:-default}`, `${NAME:?message}` or `${NAME:+other}`; a dollar sign alone is `$$`"
             }
             Self::TooDeep => "write the default without so many variables in it",
+            Self::TooLong => {
+                "values are long, or made of each other: look at what this variable and those before it stand for"
+            }
         };
         hint.to_owned()
     }
@@ -145,12 +153,16 @@ impl Substituted {
 mod tests {
     use super::*;
 
-    fn lookup(name: &str) -> Option<String> {
+    fn lookup(name: &str) -> Option<&'static str> {
         match name {
-            "FOO" => Some("foo".to_owned()),
-            "EMPTY" => Some(String::new()),
+            "FOO" => Some("foo"),
+            "EMPTY" => Some(""),
             _ => None,
         }
+    }
+
+    fn substitute(text: &str, lookup: Lookup<'_>) -> Result<Substituted, Refused> {
+        super::substitute(text, lookup, &mut 1000)
     }
 
     fn expand(text: &str) -> String {
@@ -250,6 +262,19 @@ mod tests {
         let done = substitute("$NO ${FOO:-$NO} ${NO2:-$NO3}", &lookup).unwrap();
         let names: Vec<&str> = done.unset.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["NO", "NO3"]);
+    }
+
+    #[test]
+    fn more_text_than_there_is_room_for_is_told_once() {
+        let mut room = 10;
+        let refused = super::substitute("$FOO ${NO:-$FOO} ${FOO?} $FOO $FOO", &lookup, &mut room);
+        let problems = refused.unwrap_err().problems;
+        let kinds: Vec<_> = problems
+            .iter()
+            .map(|it| (it.range.clone(), &it.kind))
+            .collect();
+        assert_eq!(kinds, [(25..29, &ProblemKind::TooLong)]);
+        assert_eq!(room, 0);
     }
 
     #[test]

@@ -16,10 +16,15 @@ pub const MAX_NESTING: usize = 32;
 /// How many problems of one text are told, and how many of its variables without a value.
 const MAX_TOLD: usize = 50;
 
-/// Replaces all variables of `text`, or says all that is wrong with them.
-pub fn substitute(text: &str, lookup: Lookup<'_>) -> Result<Substituted, Refused> {
+/// Replaces all variables of `text`, or says all that is wrong with them. Values may have as many bytes as there is `room`.
+pub fn substitute(
+    text: &str,
+    lookup: Lookup<'_>,
+    room: &mut usize,
+) -> Result<Substituted, Refused> {
     let mut template = Template {
         lookup,
+        room,
         braces: Braces::default(),
         problems: Vec::new(),
     };
@@ -39,8 +44,10 @@ pub fn substitute(text: &str, lookup: Lookup<'_>) -> Result<Substituted, Refused
     }
 }
 
-struct Template<'a> {
-    lookup: Lookup<'a>,
+struct Template<'l, 'r> {
+    lookup: Lookup<'l>,
+    /// How many bytes values may still have; none once there were too many.
+    room: &'r mut usize,
     braces: Braces,
     problems: Vec<Problem>,
 }
@@ -62,7 +69,7 @@ impl Part<'_> {
     }
 }
 
-impl Template<'_> {
+impl Template<'_, '_> {
     fn expand(&mut self, part: Part<'_>, out: &mut Substituted) {
         let text = part.text;
         let mut rest = 0;
@@ -127,9 +134,19 @@ impl Template<'_> {
     fn plain(&mut self, name: &str, range: Range<usize>, out: &mut Substituted) {
         out.uses(name);
         match (self.lookup)(name) {
-            Some(value) => out.text.push_str(&value),
+            Some(value) => self.put(value, range, out),
             None if out.unset.len() < MAX_TOLD => out.unset.push((name.to_owned(), range)),
             None => {}
+        }
+    }
+
+    /// The value of the expression at `range`, if there is room for it.
+    fn put(&mut self, value: &str, range: Range<usize>, out: &mut Substituted) {
+        if value.len() < *self.room {
+            *self.room -= value.len();
+            out.text.push_str(value);
+        } else if std::mem::take(self.room) > 0 {
+            self.problem(range, ProblemKind::TooLong);
         }
     }
 
@@ -148,8 +165,7 @@ impl Template<'_> {
         };
         out.uses(name);
         let value = (self.lookup)(name);
-        let needed = |value: &String| colon == 0 || !value.is_empty();
-        let present = value.as_ref().is_some_and(needed);
+        let present = value.is_some_and(|value| colon == 0 || !value.is_empty());
         match (operator, present) {
             (Some('-'), false) | (Some('+'), true) => self.nested(word, range, out),
             (Some('?'), false) => {
@@ -159,8 +175,8 @@ impl Template<'_> {
                 self.problem(range, ProblemKind::Required { name, message });
             }
             (Some('-' | '?' | '+'), _) => {
-                self.check(word, range);
-                out.text.push_str(value.as_deref().unwrap_or(""));
+                self.check(word, range.clone());
+                self.put(value.unwrap_or_default(), range, out);
             }
             _ => {
                 let operator = operation.chars().take(colon + 1).collect();

@@ -61,12 +61,12 @@ fn short_mount(text: &str, node: &Node) -> Result<Node, String> {
     if text.len() <= 2 {
         return Ok(Node::mapping(node.span, fields));
     }
-    let (inner, options) = if is_path {
-        ("bind", bind)
-    } else {
-        ("volume", volume)
-    };
-    fields.push((inner, Node::mapping(node.span, options).value));
+    // What is said about the other type is kept, and what there is about its own, even if that is nothing.
+    for (inner, options, is_own) in [("bind", bind, is_path), ("volume", volume, !is_path)] {
+        if is_own || !options.is_empty() {
+            fields.push((inner, Node::mapping(node.span, options).value));
+        }
+    }
     Ok(Node::mapping(node.span, fields))
 }
 

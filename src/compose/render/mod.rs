@@ -21,13 +21,14 @@ use serde_json::Value;
 
 /// The resolved project as `config` prints it.
 pub fn yaml(canonical: &Canonical) -> String {
-    yaml::print(&shown(to_json(&canonical.root), canonical))
+    let value = to_json(&canonical.root);
+    yaml::print(&shown(value, canonical, order::natural))
 }
 
 /// A tree as it is written, as `config --no-interpolate` prints it.
 pub fn written_yaml(root: &Node) -> String {
     let mut value = to_json(root);
-    sort(&mut value);
+    order::sort(&mut value, order::natural);
     yaml::print(&value)
 }
 
@@ -43,13 +44,13 @@ pub fn written_json(root: &Node) -> String {
 pub fn json(canonical: &Canonical) -> String {
     let mut value = to_json(&canonical.root);
     zeros::show(&mut value);
-    let text = serde_json::to_string_pretty(&shown(value, canonical));
+    let text = serde_json::to_string_pretty(&shown(value, canonical, order::bytes));
     text.expect("a JSON tree with text keys can always be printed") + "\n"
 }
 
 /// The tree in docker compose's order of keys, with every `$` doubled so that it can be fed back in.
-fn shown(mut value: Value, canonical: &Canonical) -> Value {
-    order::order(&mut value);
+fn shown(mut value: Value, canonical: &Canonical, compare: order::Compare) -> Value {
+    order::order(&mut value, compare);
     if canonical.interpolated {
         escape(&mut value);
     }
@@ -63,6 +64,7 @@ pub fn to_json(node: &Node) -> Value {
         Yaml::Null => Value::Null,
         Yaml::Bool(value) => Value::Bool(*value),
         Yaml::Int(number) => Value::from(*number),
+        Yaml::Unsigned(number) => Value::from(*number),
         Yaml::Float(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
             Value::from(*number as i64)
         }
@@ -77,16 +79,9 @@ pub fn to_json(node: &Node) -> Value {
     }
 }
 
-/// Sorts the keys of all maps.
+/// Sorts the keys of all maps, by their bytes.
 pub fn sort(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            fields.sort_keys();
-            fields.values_mut().for_each(sort);
-        }
-        Value::Array(items) => items.iter_mut().for_each(sort),
-        _ => {}
-    }
+    order::sort(value, order::bytes);
 }
 
 fn escape(value: &mut Value) {

@@ -5,7 +5,10 @@ use super::Node;
 use super::Step;
 use super::Tag;
 use super::Value;
+use super::Weight;
+use super::mistakes;
 use super::scalar::typed;
+use super::tabs::smooth;
 use crate::compose::diagnostic::Diagnostic;
 use crate::compose::diagnostic::Report;
 use crate::compose::source::Position;
@@ -37,7 +40,7 @@ pub fn parse(text: &str, source: u32, report: &mut Report) -> Vec<Node> {
         nodes: 0,
         copied: 0,
     };
-    for event in Parser::new_from_str(text) {
+    for event in Parser::new_from_str(&smooth(text)) {
         let step = match event {
             Ok((event, span)) => builder.event(event, span),
             Err(error) => Err(builder.syntax(&error)),
@@ -80,13 +83,6 @@ struct Builder<'a> {
     documents: Vec<Node>,
     nodes: usize,
     copied: usize,
-}
-
-/// What copying a node costs.
-#[derive(Clone, Copy, Default)]
-struct Weight {
-    nodes: usize,
-    bytes: usize,
 }
 
 impl Builder<'_> {
@@ -147,7 +143,7 @@ impl Builder<'_> {
             return Err(Stop);
         };
         self.nodes += weight.nodes;
-        self.copied += weight.bytes;
+        self.copied += weight.bytes + weight.nodes * size_of::<Node>();
         if self.nodes > MAX_NODES || self.copied > MAX_COPIED {
             self.report
                 .error("alias-bomb", "aliases make this document too large")
@@ -172,7 +168,7 @@ impl Builder<'_> {
             return Err(Stop);
         }
         if anchor != 0 {
-            let weight = weigh(&node);
+            let weight = node.weight();
             // Anchors of anchors copy too: `&a [&b [...]]` keeps a copy a level.
             self.copied += weight.bytes + weight.nodes * size_of::<Node>();
             if self.copied > MAX_COPIED {
@@ -206,15 +202,13 @@ impl Builder<'_> {
             let text = match node.value {
                 Value::String(text) => Some(text),
                 _ => {
-                    let shown = node.scalar().unwrap_or_else(|| node.kind().to_owned());
-                    self.report
-                        .error("key-not-a-string", format!("key `{shown}` is not a text"))
-                        .at(span)
-                        .hint(format!("write it in quotes: `\"{shown}\"`"));
+                    self.no_key(&node);
                     None
                 }
             };
-            parent.key = Some(Key { text, merge, span });
+            if let Some(parent) = self.stack.last_mut() {
+                parent.key = Some(Key { text, merge, span });
+            }
             return;
         };
         if key.merge {
@@ -226,6 +220,30 @@ impl Builder<'_> {
         } else if let Some(text) = key.text {
             insert(parent, text, key.span, node, self.report);
         }
+    }
+
+    /// Reports a key that is no text.
+    fn no_key(&mut self, node: &Node) {
+        let Some(shown) = node
+            .scalar()
+            .or_else(|| node.is_null().then(|| "null".to_owned()))
+        else {
+            let message = format!("{} cannot be a key", node.kind());
+            let hint = "a template that was not filled in? Otherwise write the value in quotes: `\"{{ … }}\"`";
+            let error = self.report.error("key-not-a-string", message);
+            error.at(node.span).hint(hint);
+            return;
+        };
+        let mut outer = self.stack.iter().rev().skip(1).map(|open| &open.node.value);
+        let pair = match outer.next() {
+            Some(Value::List(_)) => mistakes::pair(mistakes::rest(self.text, node.span.start)),
+            _ => None,
+        };
+        let written = pair.unwrap_or_else(|| shown.clone());
+        self.report
+            .error("key-not-a-string", format!("key `{shown}` is not a text"))
+            .at(node.span)
+            .hint(format!("write it in quotes: `\"{written}\"`"));
     }
 
     fn span(&self, span: saphyr_parser::Span) -> Span {
@@ -265,19 +283,20 @@ impl Builder<'_> {
         if error.info().contains("recursion") {
             return self.too_deep(span);
         }
+        let hint = mistakes::hint(error.info(), mistakes::rest(self.text, start), self.text);
         let bracket = self.bracket();
         let diagnostic = self
             .report
             .error("yaml", format!("invalid YAML: {}", error.info()));
         diagnostic.at(span);
-        match bracket {
-            _ if error.info().contains("tab") => diagnostic.hint("indent with spaces"),
-            Some((place, opens, closes)) => diagnostic
+        match (hint, bracket) {
+            (Some(hint), _) => diagnostic.hint(hint),
+            (None, Some((place, opens, closes))) => diagnostic
                 .also(place, format!("this `{opens}` is not closed before it"))
                 .hint(format!(
                     "close it with `{closes}`, and write `,` between what is in it"
                 )),
-            None => diagnostic,
+            (None, None) => diagnostic,
         };
         Stop
     }
@@ -357,27 +376,11 @@ fn merge_key(open: &mut Open, node: Node, report: &mut Report) {
             }
         }
         _ => {
-            report
-                .error("merge-key", "`<<` needs a mapping or a list of mappings")
-                .at(node.span);
+            let problem = report.error("merge-key", "`<<` needs a mapping or a list of mappings");
+            match node.history.detour() {
+                Some((used, _)) => problem.at(used).also(node.span, "it stands for this"),
+                None => problem.at(node.span),
+            };
         }
     }
-}
-
-fn weigh(node: &Node) -> Weight {
-    let mut weight = Weight { nodes: 1, bytes: 0 };
-    let mut add = |node: &Node, key: usize| {
-        let inner = weigh(node);
-        weight.nodes += inner.nodes;
-        weight.bytes += inner.bytes + key;
-    };
-    match &node.value {
-        Value::String(text) => weight.bytes = text.len(),
-        Value::List(items) => items.iter().for_each(|item| add(item, 0)),
-        Value::Map(map) => map
-            .iter()
-            .for_each(|(key, e)| add(&e.value, key.len() + 64)),
-        _ => {}
-    }
-    weight
 }

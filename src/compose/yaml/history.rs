@@ -29,6 +29,10 @@ pub enum Step {
     Extends(Span),
     /// It came into the project by an `include` that stands here.
     Include(Span),
+    /// It was read from a file that is named here.
+    File(Span),
+    /// It was given in another way than in a file: this one.
+    Given(&'static str),
     /// Nobody wrote it: it is a default.
     Default,
 }
@@ -40,7 +44,9 @@ impl Step {
             Self::Alias(span) => Some((*span, "used here")),
             Self::Extends(span) => Some((*span, "extended here")),
             Self::Include(span) => Some((*span, "included here")),
-            Self::Variables(..) | Self::Over(_) | Self::Default => None,
+            Self::Variables(..) | Self::Over(_) => None,
+            // A problem in a file leads to where that is named, all the same.
+            Self::File(_) | Self::Given(_) | Self::Default => None,
         }
     }
 }
@@ -66,6 +72,12 @@ impl History {
         steps.drain(..steps.len().saturating_sub(MOST));
         steps.extend(self.0.take().map(|way| way.steps).unwrap_or_default());
         self.0 = Some(Box::new(Way { steps }));
+    }
+
+    /// Adds the detours of what it was in until now.
+    pub fn inherit(&mut self, outer: &History) {
+        let detours = outer.steps().iter().filter(|step| step.detour().is_some());
+        detours.for_each(|step| self.add(step.clone()));
     }
 
     /// The last detour.

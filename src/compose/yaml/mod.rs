@@ -8,7 +8,9 @@
 
 mod build;
 mod history;
+mod mistakes;
 mod scalar;
+mod tabs;
 
 pub use build::parse;
 pub use history::History;
@@ -41,6 +43,8 @@ pub enum Value {
     Bool(bool),
     /// A whole number.
     Int(i64),
+    /// A whole number that is too large for that, as hashes are.
+    Unsigned(u64),
     /// Any other number.
     Float(f64),
     /// Text.
@@ -53,6 +57,15 @@ pub enum Value {
 
 /// A mapping. Its hashes are quick and, so that no file can be made to slow them down, other ones in each process.
 pub type Map = IndexMap<String, Entry, foldhash::fast::RandomState>;
+
+/// What copying a node costs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Weight {
+    /// Nodes, itself among them.
+    pub nodes: usize,
+    /// Bytes of its texts and keys.
+    pub bytes: usize,
+}
 
 /// One entry of a mapping.
 #[derive(Debug, Clone, PartialEq)]
@@ -182,12 +195,31 @@ impl Node {
         Some(&self.as_map()?.get(key)?.value)
     }
 
+    /// What copying it costs.
+    pub fn weight(&self) -> Weight {
+        let mut weight = Weight { nodes: 1, bytes: 0 };
+        let mut add = |node: &Node, key: usize| {
+            let inner = node.weight();
+            weight.nodes += inner.nodes;
+            weight.bytes += inner.bytes + key;
+        };
+        match &self.value {
+            Value::String(text) => weight.bytes = text.len(),
+            Value::List(items) => items.iter().for_each(|item| add(item, 0)),
+            Value::Map(map) => map
+                .iter()
+                .for_each(|(key, entry)| add(&entry.value, key.len())),
+            _ => {}
+        }
+        weight
+    }
+
     /// What it is, in words.
     pub fn kind(&self) -> &'static str {
         match self.value {
             Value::Null => "nothing",
             Value::Bool(_) => "a boolean",
-            Value::Int(_) | Value::Float(_) => "a number",
+            Value::Int(_) | Value::Unsigned(_) | Value::Float(_) => "a number",
             Value::String(_) => "a text",
             Value::List(_) => "a list",
             Value::Map(_) => "a mapping",
@@ -200,6 +232,7 @@ impl Node {
             Value::String(text) => Some(text.clone()),
             Value::Bool(value) => Some(value.to_string()),
             Value::Int(value) => Some(value.to_string()),
+            Value::Unsigned(value) => Some(value.to_string()),
             Value::Float(value) => Some(format_float(*value)),
             Value::Null | Value::List(_) | Value::Map(_) => None,
         }
@@ -234,6 +267,17 @@ mod tests {
             ("1.50", Value::Float(1.5)),
             ("1e3", Value::Float(1000.0)),
             ("-5", Value::Int(-5)),
+            ("9223372036854775807", Value::Int(i64::MAX)),
+            ("9223372036854775808", Value::Unsigned(1 << 63)),
+            ("0xffffffffffffffff", Value::Unsigned(u64::MAX)),
+            ("18446744073709551616", Value::Float(18446744073709551616.0)),
+            ("+9223372036854775808", Value::Float(9223372036854775808.0)),
+            ("-9223372036854775809", Value::Float(-9223372036854775808.0)),
+            (
+                "0x10000000000000000",
+                Value::String("0x10000000000000000".to_owned()),
+            ),
+            ("1e400", Value::String("1e400".to_owned())),
             ("08", Value::Float(8.0)),
             ("1.2.3", Value::String("1.2.3".into())),
             ("-", Value::String("-".into())),

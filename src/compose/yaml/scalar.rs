@@ -88,7 +88,9 @@ fn integer(text: &str) -> Option<Value> {
     let value = if negative { -value } else { value };
     match i64::try_from(value) {
         Ok(value) => Some(Value::Int(value)),
-        Err(_) => Some(Value::Float(value as f64)),
+        // With a sign, the larger half of 64 bits is a fraction to Go.
+        Err(_) if text.starts_with('+') => None,
+        Err(_) => u64::try_from(value).ok().map(Value::Unsigned),
     }
 }
 
@@ -100,5 +102,8 @@ fn float(text: &str) -> Option<Value> {
     if !simple || !has_digit {
         return None;
     }
-    text.parse().ok().map(Value::Float)
+    let number = text.parse().ok();
+    number
+        .filter(|number: &f64| number.is_finite())
+        .map(Value::Float)
 }

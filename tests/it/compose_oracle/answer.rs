@@ -15,12 +15,19 @@ use std::path::Path;
 use std::process::Command;
 
 impl Case {
+    /// What `config` loads.
+    fn options(&self, folder: &Path) -> LoadOptions {
+        let mut options = LoadOptions::new(folder.to_owned(), self.environment.clone());
+        options.narrow = true;
+        options
+    }
+
     /// What we say. The plain question needs no process of its own.
     pub fn ours(&self, folder: &Path) -> Value {
         if !self.arguments.is_empty() {
             return self.ask(Path::new(env!("CARGO_BIN_EXE_hoist")), folder);
         }
-        let options = LoadOptions::new(folder.to_owned(), self.environment.clone());
+        let options = self.options(folder);
         match load(&options) {
             Ok(loaded) => normal(&render::json(&loaded.canonical), folder),
             Err(_) => failure(""),
@@ -29,7 +36,7 @@ impl Case {
 
     /// What we say with all services on.
     pub fn ours_with_all(&self, folder: &Path) -> Value {
-        let mut options = LoadOptions::new(folder.to_owned(), self.environment.clone());
+        let mut options = self.options(folder);
         options.profiles = vec!["*".to_owned()];
         match load(&options) {
             Ok(loaded) => normal(&render::json(&loaded.canonical), folder),
@@ -39,7 +46,7 @@ impl Case {
 
     /// The YAML that we print.
     pub fn our_yaml(&self, folder: &Path) -> Value {
-        let options = LoadOptions::new(folder.to_owned(), self.environment.clone());
+        let options = self.options(folder);
         match load(&options) {
             Ok(loaded) => Value::from(hide(&render::yaml(&loaded.canonical), folder)),
             Err(_) => failure(""),
@@ -48,8 +55,7 @@ impl Case {
 
     /// What we say about the YAML that we print.
     pub fn ours_read_back(&self, folder: &Path) -> Option<Value> {
-        let mut options = LoadOptions::new(folder.to_owned(), self.environment.clone());
-        options.services = Vec::new();
+        let mut options = self.options(folder);
         let yaml = render::yaml(&load(&options).ok()?.canonical);
         options.files = vec!["-".into()];
         options.stdin = Some(yaml.into_bytes());
