@@ -186,6 +186,20 @@ impl Context {
         Ok(self.known()?.as_ref().map(all_services))
     }
 
+    /// The services that a verb without a file of its own is about: the named ones; those of the file; none = all that the
+    /// project has, if there is no sound file, or a name alone says which project is meant.
+    pub fn chosen(&self, named: &[ServiceName]) -> Result<Vec<ServiceName>, Error> {
+        if !named.is_empty() {
+            self.check_services(named)?;
+            return Ok(named.to_vec());
+        }
+        if self.global.project_name.is_some() && self.global.file.is_empty() {
+            return Ok(Vec::new());
+        }
+        let loaded = self.try_load()?.ok();
+        Ok(loaded.map_or_else(Vec::new, |it| it.project.services.into_keys().collect()))
+    }
+
     /// Refuses names that the file, if there is a sound one, does not have.
     pub fn check_services(&self, names: &[ServiceName]) -> Result<(), Error> {
         if names.is_empty() {
@@ -242,6 +256,14 @@ pub fn not_among<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -
         }
     };
     Error::hinted(format!("no such service: `{name}`"), hint)
+}
+
+/// A service has no container with the number that was asked for.
+pub fn no_such_number(service: &str, number: u32) -> Error {
+    Error::hinted(
+        format!("service `{service}` has no container number {number}"),
+        format!("hoist ps -a {service}"),
+    )
 }
 
 fn read_stdin() -> Result<Vec<u8>, Error> {

@@ -103,6 +103,7 @@ fn a_wrong_command_line_is_exit_code_two() {
         ("up -d --watch", "--watch"),
         ("--parallel 0 up -d", "invalid parallelism `0`"),
         ("logs --tail few", "--tail"),
+        ("logs --index 1", "one service"),
         ("logs --since whenever", "invalid time `whenever`"),
         ("ps --filter colour=red", "invalid filter `colour=red`"),
         (

@@ -142,6 +142,82 @@ fn a_one_off_container_stands_outside_of_its_services_replicas() {
 }
 
 #[test]
+fn what_follows_a_service_is_the_commands_own() {
+    let world = world("vb-words");
+    let echo = ["run", "--rm", "--no-deps", "--entrypoint", "echo", "db"];
+    let output = world.hoist(&[&echo[..], &["--rm", "-p", "5", "--dry-run", "-h"]].concat());
+    assert_eq!(output.ok().stdout, "--rm -p 5 --dry-run -h\n");
+    world
+        .hoist(&["up", "-d", "--remove-orphans=true", "db"])
+        .ok();
+    let output = world.hoist(&["exec", "-T=true", "db", "-e", "A=1", "env"]);
+    assert!(output.code > 1, "`-e` is the program: {}", output.stderr);
+    down(&world);
+}
+
+#[test]
+fn a_run_that_cannot_start_leaves_nothing_if_it_was_to_be_removed() {
+    let world = world("vb-failed");
+    world.hoist(&["up", "-d"]).ok();
+    let before = names(&world, "-a");
+    world
+        .hoist(&["run", "--rm", "--no-deps", "db", "/not/there"])
+        .ended(127);
+    assert_eq!(names(&world, "-a"), before);
+    let output = world.hoist(&["run", "--rm", "-P", "web", "true"]).ended(1);
+    assert!(output.stderr.contains("8099"), "{}", output.stderr);
+    assert_eq!(names(&world, "-a"), before);
+    down(&world);
+}
+
+#[test]
+fn a_replica_that_is_not_there_is_told() {
+    let world = world("vb-index");
+    world.hoist(&["up", "-d", "db"]).ok();
+    for words in [
+        &["exec", "--index", "7", "db", "true"][..],
+        &["cp", "--index", "7", "compose.yaml", "db:/tmp/x"],
+        &["logs", "--index", "7", "db"],
+    ] {
+        let output = world.hoist(words).ended(1);
+        assert!(
+            output.stderr.contains("container number 7"),
+            "{}",
+            output.stderr
+        );
+        assert!(
+            output.stderr.contains("hoist ps -a db"),
+            "{}",
+            output.stderr
+        );
+    }
+    down(&world);
+}
+
+#[test]
+fn verbs_are_about_the_services_of_the_file() {
+    let world = world("vb-file");
+    let one = COMPOSE.lines().filter(|line| !line.contains("depends_on"));
+    let one: Vec<&str> = one.take_while(|line| *line != "  db:").collect();
+    world.write(
+        "one.yaml",
+        &format!("{}\nvolumes: {{data: {{}}}}\n", one.join("\n")),
+    );
+    world.hoist(&["up", "-d"]).ok();
+    let of_one = |words: &[&str]| {
+        world.hoist(&[&["-f", "one.yaml"], words].concat()).ok();
+        names(&world, "-a")
+    };
+    assert_eq!(of_one(&["pause"]), "db running\nweb paused\n");
+    assert_eq!(of_one(&["unpause"]), "db running\nweb running\n");
+    assert_eq!(of_one(&["stop"]), "db running\nweb exited\n");
+    assert_eq!(of_one(&["rm", "-s", "-f"]), "db running\n");
+    world.hoist(&["-p", "vb", "stop"]).ok();
+    assert_eq!(of_one(&["restart"]), "db exited\n");
+    down(&world);
+}
+
+#[test]
 fn what_run_started_is_removed_after_its_end_although_the_client_and_the_supervisor_were_killed() {
     let world = world("vb-orphan");
     let run = world.start_hoist(&[

@@ -72,7 +72,6 @@ use crate::engine::Engine;
 use crate::engine::UpReply;
 use crate::id::ProjectName;
 use crate::state::event::Event;
-use clap::Parser;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -222,7 +221,7 @@ fn would(context: &Context, words: &str) -> Result<Exit, Error> {
 fn dry_run(context: &Context, args: DryRun) -> Result<Exit, Error> {
     let words = std::iter::once("hoist".to_owned()).chain(args.command);
     let words: Vec<OsString> = words.map(OsString::from).collect();
-    let cli = match Cli::try_parse_from(&words) {
+    let cli = match Cli::read(&words) {
         Ok(cli) => cli,
         Err(refused) => return self::refused(&context.view, &refused, &words),
     };

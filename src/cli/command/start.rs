@@ -25,7 +25,7 @@ pub fn run(context: &Context, args: Start) -> Result<Exit, Error> {
     let request = engine::Start {
         services,
         wait: args.wait,
-        wait_timeout: args.wait_timeout,
+        wait_timeout: args.wait_timeout.filter(|_| args.wait),
         dry_run: context.global.dry_run,
         ..engine::Start::default()
     };

@@ -216,11 +216,11 @@ impl Verbs {
         if let Err(error) = executed {
             let mut failure = execution_failure(&error);
             self.roll_back(&job, &error, sink, &mut failure).await;
-            return Err(single::with_code(
-                &self.project,
-                job.single.as_deref(),
-                failure,
-            ));
+            let failure = single::with_code(&self.project, job.single.as_deref(), failure);
+            if let Some(name) = &job.single {
+                self.discard(name).await;
+            }
+            return Err(failure);
         }
         match &job.single {
             Some(name) => single::attached(&self.project, name, job.host.attached.take()),
