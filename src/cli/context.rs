@@ -43,6 +43,7 @@ impl Context {
     pub fn engine(&self) -> Engine {
         Engine {
             paths: Paths::from_environment(&self.env.vars),
+            cancel: None,
         }
     }
 

@@ -102,9 +102,14 @@ pub use vendor::vendor;
 pub use wait::wait;
 pub use watch::{Watched, watch};
 
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
 /// Where everything is kept; cheap to make, holds nothing open.
 #[derive(Debug, Clone)]
 pub struct Engine {
     /// State root and run folder.
     pub paths: Paths,
+    /// Once this is readable, a verb that changes things begins nothing more; `None` = nobody stops it.
+    pub cancel: Option<Arc<OwnedFd>>,
 }

@@ -124,6 +124,11 @@ fn a_one_off_container_stands_outside_of_its_services_replicas() {
     );
     world.hoist(&["up", "-d"]).ok();
     assert_eq!(asks("web"), 0);
+    let told = world
+        .hoist(&["events", "--since", "10m", "--until", "0s"])
+        .ok();
+    assert!(told.stdout.contains("vb-db-1"), "{}", told.stdout);
+    assert!(!told.stdout.contains("name=mine"), "{}", told.stdout);
     let labels = world.hoist(&[
         "ps",
         "-a",
@@ -214,6 +219,77 @@ fn verbs_are_about_the_services_of_the_file() {
     assert_eq!(of_one(&["rm", "-s", "-f"]), "db running\n");
     world.hoist(&["-p", "vb", "stop"]).ok();
     assert_eq!(of_one(&["restart"]), "db exited\n");
+    down(&world);
+}
+
+#[test]
+fn a_signal_cancels_what_a_verb_has_not_begun() {
+    let mut world = World::new("vb-cancel");
+    world.set_env("COMPOSE_STATUS_STDOUT", "1");
+    world.write(
+        "compose.yaml",
+        "name: vb
+services:
+  db:
+    image: host
+    command: [sh, -c, 'trap \"\" TERM; echo up; while :; do sleep 0.05; done']
+    stop_grace_period: 1h
+",
+    );
+    world.hoist(&["up", "-d"]).ok();
+    world.until("it ignores the signal", || {
+        world.hoist(&["logs"]).stdout.contains("up")
+    });
+    let says = |running: &crate::world::Running, text: &str| {
+        while running.line().is_some_and(|line| !line.contains(text)) {}
+    };
+    let taken_down = world.start_hoist(&["down"]);
+    says(&taken_down, "Stopping");
+    world.kill("-INT", taken_down.pid);
+    says(&taken_down, "cancelled");
+    // what waits for it says so, and does not wait if it is not wished any more
+    let up = world.start_hoist(&["up", "-d"]);
+    says(&up, "waiting for the `down`");
+    world.kill("-INT", up.pid);
+    up.wait().ended(130);
+    world.hoist(&["kill"]).ok();
+    taken_down.wait().ended(130);
+    assert_eq!(names(&world, "-a"), "db exited\n");
+    down(&world);
+}
+
+#[test]
+fn what_belongs_to_a_project_has_dockers_labels() {
+    let world = world("vb-labels");
+    let file = COMPOSE.replacen(
+        "command: [sleep",
+        "volumes: [/anonymous]\n    command: [sleep",
+        1,
+    );
+    let file = file.replacen("    volumes: [data:/data]\n", "", 1);
+    let file = file.replacen(
+        "volumes: [/anonymous]",
+        "volumes: [data:/data, /anonymous]",
+        1,
+    );
+    world.write("compose.yaml", &file);
+    world.hoist(&["up", "-d"]).ok();
+    for (kind, name, key) in [
+        ("volume", "vb_data", "data"),
+        ("network", "vb_default", "default"),
+    ] {
+        let labels = world
+            .hoist(&[kind, "inspect", "--format", "{{json .Labels}}", name])
+            .ok();
+        let labels: serde_json::Value = serde_json::from_str(&labels.stdout).unwrap();
+        assert_eq!(labels["com.docker.compose.project"], "vb");
+        assert_eq!(labels[format!("com.docker.compose.{kind}")], key);
+        for more in ["version", "config-hash"] {
+            let label = labels[format!("com.docker.compose.{more}")].as_str();
+            assert!(label.is_some_and(|it| !it.is_empty()), "{kind} {more}");
+        }
+    }
+    assert_eq!(world.hoist(&["volumes", "-q"]).ok().stdout, "vb_data\n");
     down(&world);
 }
 
@@ -446,6 +522,11 @@ fn a_dry_run_changes_nothing_whatever_the_verb() {
         &["volume", "create", "new"],
         &["network", "create", "new"],
         &["network", "rm", "vb_default"],
+        &["system", "prune", "--volumes"],
+        &["image", "prune", "-a"],
+        &["volume", "prune", "-a"],
+        &["rmi", "nothing:1"],
+        &["pull"],
     ] {
         world.hoist(&[&["--dry-run"], words].concat()).ok();
         assert_eq!(names(&world, "-a"), before, "{words:?}");

@@ -11,6 +11,7 @@ pub mod inspect;
 mod lifecycle;
 pub mod make;
 mod named;
+pub mod next;
 mod registry;
 pub mod resources;
 mod single;

@@ -2,6 +2,7 @@
 //!
 //! - A flag without a value takes `=true` and `=false`, too; the last one counts.
 //! - The value of a flag is the next word, whatever it looks like: `--tail -1`.
+//! - `help up` is `up --help`.
 //! - Where a command of the user's own is named, all that follows its first word is that command's: `exec web env -A`.
 
 use clap::builder::ValueParser;
@@ -19,6 +20,12 @@ pub fn ours(tree: &Command, line: &[OsString]) -> Vec<OsString> {
     while let Some(word) = line.next() {
         let mut value = || line.next();
         let goes_on = match word.to_str() {
+            // `help up` is `up --help`
+            Some("help") if speller.path.len() == 1 => {
+                speller.said.extend(line.cloned());
+                speller.said.push(OsString::from("--help"));
+                return speller.said;
+            }
             Some("--") => {
                 speller.said.push(word.clone());
                 false
@@ -71,7 +78,7 @@ impl<'a> Speller<'a> {
             let name = &name[2..];
             arg.get_long() == Some(name) || aliases.any(|alias| alias == name)
         };
-        match (self.find(is_it), value) {
+        match (find(&self.path, is_it), value) {
             (Some(arg), Some(value)) => self.with_value(arg, name, value),
             (Some(arg), None) if wants_word(arg) => self.with_word(name, next()),
             _ => self.said.push(OsString::from(text)),
@@ -83,7 +90,7 @@ impl<'a> Speller<'a> {
         for (at, letter) in letters.char_indices() {
             let name = format!("-{letter}");
             let rest = &letters[at + letter.len_utf8()..];
-            let arg = self.find(|arg| arg.get_short() == Some(letter));
+            let arg = find(&self.path, |arg| arg.get_short() == Some(letter));
             match (arg, rest.strip_prefix('=')) {
                 (Some(arg), Some(value)) => return self.with_value(arg, &name, value),
                 (Some(arg), None) if wants_word(arg) && rest.is_empty() => {
@@ -135,18 +142,22 @@ impl<'a> Speller<'a> {
             word => self.said.extend(std::iter::once(flag).chain(word.cloned())),
         }
     }
+}
 
-    /// The flag of this command, or one that those above give to all.
-    fn find(&self, is_it: impl Fn(&Arg) -> bool) -> Option<&'a Arg> {
-        let (at, above) = self.path.split_last()?;
-        let global = above.iter().rev().flat_map(|it| it.get_arguments());
-        let global = global.filter(|arg| arg.is_global_set());
-        at.get_arguments().chain(global).find(|arg| is_it(arg))
-    }
+/// The flags of the last of these commands, and those that the others give to all under them.
+pub(super) fn flags<'a>(path: &[&'a Command]) -> impl Iterator<Item = &'a Arg> {
+    let (at, above) = path.split_last().expect("a path has its root");
+    let global = above.iter().rev().flat_map(|it| it.get_arguments());
+    at.get_arguments()
+        .chain(global.filter(|arg| arg.is_global_set()))
+}
+
+pub(super) fn find<'a>(path: &[&'a Command], is_it: impl Fn(&Arg) -> bool) -> Option<&'a Arg> {
+    flags(path).find(|arg| is_it(arg))
 }
 
 /// The next word is its value.
-fn wants_word(arg: &Arg) -> bool {
+pub(super) fn wants_word(arg: &Arg) -> bool {
     arg.get_action().takes_values() && !arg.is_require_equals_set()
 }
 
@@ -198,6 +209,9 @@ mod tests {
             ("alpha dry-run up -d", "alpha dry-run -- up -d"),
             ("exec -- web ls -l", "exec -- web ls -l"),
             ("up web -d", "up web -d"),
+            ("help up", "up --help"),
+            ("help", "--help"),
+            ("up help", "up help"),
         ] {
             assert_eq!(spelled(line), ours, "{line}");
         }

@@ -105,6 +105,7 @@ fn images(
     let policy = engine::Policy {
         flag: args.pull.and_then(PullWhen::policy),
         otherwise: engine::When::Missing,
+        platform: context.env.get("DOCKER_DEFAULT_PLATFORM"),
     };
     let nothing = context.global.dry_run;
     let images = match nothing {
@@ -248,6 +249,7 @@ fn request(context: &Context, args: &Up, loaded: &Loaded) -> Result<engine::Up, 
         no_recreate: args.no_recreate,
         always_recreate_deps: args.always_recreate_deps,
         remove_orphans: remove_orphans(context, args),
+        ignore_orphans: context.env.flag("COMPOSE_IGNORE_ORPHANS"),
         no_deps: args.no_deps,
         no_start: args.no_start,
         renew_anonymous_volumes: args.renew_anon_volumes,

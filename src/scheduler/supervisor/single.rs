@@ -161,7 +161,7 @@ impl Verbs {
         let note = |event| self.project.note(&event);
         // What fails here is still there for `rm`, and `ps -a` shows it.
         let _ = self
-            .rise(&Cancel::default(), &mut { note }, |v| {
+            .rise(("rm", &Cancel::default()), &mut { note }, |v| {
                 v.selected(REMOVE, &request)
             })
             .await;
