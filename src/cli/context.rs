@@ -194,11 +194,27 @@ impl Context {
             self.check_services(named)?;
             return Ok(named.to_vec());
         }
-        if self.global.project_name.is_some() && self.global.file.is_empty() {
+        if self.is_named() {
             return Ok(Vec::new());
         }
         let loaded = self.try_load()?.ok();
         Ok(loaded.map_or_else(Vec::new, |it| it.project.services.into_keys().collect()))
+    }
+
+    /// A name alone says which project is meant.
+    fn is_named(&self) -> bool {
+        self.global.project_name.is_some() && self.global.file.is_empty()
+    }
+
+    /// Refuses a project that a name alone says, and that has nothing.
+    pub fn refuse_unknown(&self, project: &ProjectName) -> Result<(), Error> {
+        if !self.is_named() || !engine::ps(&self.engine(), project)?.is_empty() {
+            return Ok(());
+        }
+        Err(Error::hinted(
+            format!("project `{project}` has no container"),
+            "`hoist ls -a` lists the projects",
+        ))
     }
 
     /// Refuses names that the file, if there is a sound one, does not have.

@@ -78,7 +78,7 @@ pub use locked::{LOCK_FILE, Lock, bring_locked};
 pub use login::login;
 pub use logout::logout;
 pub use logs::{Attached, LogLine, Logs, Stream, follow, log_sources, logs};
-pub use ls::{ProjectSummary, ls};
+pub use ls::{ProjectSummary, ls, projects};
 pub use pause::{pause, unpause};
 pub use providers::end as end_providers;
 pub use ps::ps;

@@ -371,6 +371,19 @@ fn variables_about_the_command_itself_are_heard() {
 }
 
 #[test]
+fn a_project_that_is_not_there_is_told_where_its_name_says_all() {
+    let shop = Shop::new();
+    for verb in ["stop", "start", "restart", "kill"] {
+        let (code, stderr) = shop.failure(&format!("-p typo {verb}"));
+        assert_eq!(code, 1, "{verb}: {stderr}");
+        assert!(
+            stderr.contains("project `typo` has no container"),
+            "{verb}: {stderr}"
+        );
+    }
+}
+
+#[test]
 fn a_group_of_commands_tells_which_there_are() {
     let shop = Shop::new();
     for group in [

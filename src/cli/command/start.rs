@@ -10,6 +10,7 @@ use crate::engine;
 pub fn run(context: &Context, args: Start) -> Result<Exit, Error> {
     context.check_services(&args.services)?;
     let project = context.project()?;
+    context.refuse_unknown(&project)?;
     let services = match args.services {
         named if !named.is_empty() => named,
         // Each service of the file must be there to be started; without a sound file, what is there is.

@@ -11,6 +11,7 @@ use crate::engine::Select;
 pub fn run(context: &Context, args: Stop) -> Result<Exit, Error> {
     let services = context.chosen(&args.services)?;
     let project = context.project()?;
+    context.refuse_unknown(&project)?;
     let loaded = context.try_load()?.ok();
     let request = Select {
         services,
