@@ -21,6 +21,8 @@ pub struct Invocation {
     pub as_docker: bool,
     /// By the docker CLI, as its plugin.
     plugin: bool,
+    /// A daemon on another machine that docker's `--host` names.
+    pub elsewhere: Option<String>,
     /// Only say what we are.
     pub metadata: bool,
 }
@@ -33,7 +35,7 @@ impl Invocation {
         let mut as_docker = name.is_some_and(|name| name == "docker-compose");
         let metadata = words.get(1).is_some_and(|word| word == METADATA);
         // The docker CLI passes on all that was typed: its own flags, perhaps a word that asks for help, the plugin's name.
-        let start = behind_dockers_flags(&words);
+        let (start, host) = behind_dockers_flags(&words);
         let asks = |word: &OsString| word == "help" || word == "__complete";
         let help = usize::from(words.get(start).is_some_and(asks));
         let plugin = words
@@ -52,6 +54,7 @@ impl Invocation {
             words,
             as_docker,
             plugin: plugin_of_docker,
+            elsewhere: host.filter(|host| plugin && !is_here(host)),
             metadata,
         }
     }
@@ -93,22 +96,32 @@ const WITH_VALUE: [&str; 10] = [
 /// Those without.
 const WITHOUT_VALUE: [&str; 4] = ["--debug", "-D", "--tls", "--tlsverify"];
 
-/// The place of the first word that is neither one of docker's flags nor the value of one.
-fn behind_dockers_flags(words: &[OsString]) -> usize {
+/// Whether a daemon is one of this machine.
+fn is_here(host: &str) -> bool {
+    host.starts_with("unix://") || host.starts_with("fd://")
+}
+
+/// The place of the first word that is neither one of docker's flags nor the value of one, and the value of `--host`.
+fn behind_dockers_flags(words: &[OsString]) -> (usize, Option<String>) {
+    let mut host = None;
     let mut at = 1;
     while let Some(word) = words.get(at).and_then(|word| word.to_str()) {
         let (name, value) = match word.split_once('=') {
-            Some((name, _)) => (name, true),
-            None => (word, false),
+            Some((name, value)) => (name, Some(value)),
+            None => (word, None),
         };
-        match (WITH_VALUE.contains(&name), value) {
+        let next = || words.get(at + 1).and_then(|word| word.to_str());
+        if matches!(name, "-H" | "--host") {
+            host = value.or_else(next).map(str::to_owned);
+        }
+        match (WITH_VALUE.contains(&name), value.is_some()) {
             (true, false) => at += 2,
             (true, true) => at += 1,
             _ if WITHOUT_VALUE.contains(&name) => at += 1,
             _ => break,
         }
     }
-    at
+    (at, host)
 }
 
 #[cfg(test)]
@@ -158,6 +171,11 @@ mod tests {
             assert_eq!(words(&call)[1..], ours, "{line}");
             assert_eq!(words(&call)[0], "docker compose", "{line}");
         }
+        let elsewhere = |line: &str| of(line).elsewhere.is_some();
+        assert!(elsewhere("docker-compose -H ssh://there compose ps"));
+        assert!(elsewhere("docker-compose --host=tcp://there compose down"));
+        assert!(!elsewhere("docker-compose -H unix:///x compose ps"));
+        assert!(!elsewhere("docker-compose exec -H ssh://there"));
         // without its word, what was typed is ours
         assert_eq!(words(&of("docker-compose -c x ps"))[1..], ["-c", "x", "ps"]);
     }

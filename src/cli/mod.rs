@@ -40,6 +40,14 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
         let told = view.data(&Invocation::describe()).map_err(Error::Output);
         return ExitCode::from(exit::code(&told.map(|()| Exit::Done)));
     }
+    if let Some(host) = &call.elsewhere {
+        let refused = Error::hinted(
+            format!("`{host}` is the Docker daemon of another machine"),
+            "leave out `--host`: the projects are those of this machine",
+        );
+        View::new(&Global::default(), &env).error(&refused);
+        return ExitCode::from(exit::code(&Err(refused)));
+    }
     if call
         .words
         .get(1)

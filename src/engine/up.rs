@@ -29,7 +29,7 @@ pub fn up(
         engine,
         project,
         request: Request::Up(request),
-        cancel,
+        cancel: cancel.or(engine.cancel.as_ref().map(AsFd::as_fd)),
     }
     .run(on_event)
     .and_then(outcome)
