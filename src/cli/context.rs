@@ -43,6 +43,7 @@ impl Context {
     pub fn engine(&self) -> Engine {
         Engine {
             paths: Paths::from_environment(&self.env.vars),
+            cancel: None,
         }
     }
 
@@ -186,6 +187,36 @@ impl Context {
         Ok(self.known()?.as_ref().map(all_services))
     }
 
+    /// The services that a verb without a file of its own is about: the named ones; those of the file; none = all that the
+    /// project has, if there is no sound file, or a name alone says which project is meant.
+    pub fn chosen(&self, named: &[ServiceName]) -> Result<Vec<ServiceName>, Error> {
+        if !named.is_empty() {
+            self.check_services(named)?;
+            return Ok(named.to_vec());
+        }
+        if self.is_named() {
+            return Ok(Vec::new());
+        }
+        let loaded = self.try_load()?.ok();
+        Ok(loaded.map_or_else(Vec::new, |it| it.project.services.into_keys().collect()))
+    }
+
+    /// A name alone says which project is meant.
+    fn is_named(&self) -> bool {
+        self.global.project_name.is_some() && self.global.file.is_empty()
+    }
+
+    /// Refuses a project that a name alone says, and that has nothing.
+    pub fn refuse_unknown(&self, project: &ProjectName) -> Result<(), Error> {
+        if !self.is_named() || !engine::ps(&self.engine(), project)?.is_empty() {
+            return Ok(());
+        }
+        Err(Error::hinted(
+            format!("project `{project}` has no container"),
+            "`hoist ls -a` lists the projects",
+        ))
+    }
+
     /// Refuses names that the file, if there is a sound one, does not have.
     pub fn check_services(&self, names: &[ServiceName]) -> Result<(), Error> {
         if names.is_empty() {
@@ -242,6 +273,14 @@ pub fn not_among<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -
         }
     };
     Error::hinted(format!("no such service: `{name}`"), hint)
+}
+
+/// A service has no container with the number that was asked for.
+pub fn no_such_number(service: &str, number: u32) -> Error {
+    Error::hinted(
+        format!("service `{service}` has no container number {number}"),
+        format!("hoist ps -a {service}"),
+    )
 }
 
 fn read_stdin() -> Result<Vec<u8>, Error> {

@@ -59,6 +59,9 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A signal came before all was done; what had begun is done.
+    #[error("interrupted")]
+    Interrupted(i32),
     /// stdout failed.
     #[error("cannot write to stdout")]
     Output(#[source] io::Error),
@@ -114,9 +117,13 @@ impl Error {
         }
     }
 
-    /// Whether there is nobody to tell: the reader of stdout went away.
+    /// Whether there is nobody to tell, as the reader of stdout went away, or nothing: the user knows what was interrupted.
     pub fn is_silent(&self) -> bool {
-        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+        match self {
+            Self::Output(error) => error.kind() == io::ErrorKind::BrokenPipe,
+            Self::Interrupted(_) => true,
+            _ => false,
+        }
     }
 }
 
@@ -127,6 +134,7 @@ pub fn code(result: &Result<Exit, Error>) -> u8 {
         // a code above 255 would come out as another one, perhaps 0
         Ok(Exit::Code(code)) => u8::try_from(*code).unwrap_or(255),
         Ok(Exit::Signal(signal)) => u8::try_from(128 + signal).unwrap_or(255),
+        Err(Error::Interrupted(signal)) => u8::try_from(128 + signal).unwrap_or(255),
         Err(error) if error.is_silent() => 0,
         Err(Error::Usage { .. }) => 2,
         Err(Error::Engine(error)) => error.code().max(1),
@@ -150,6 +158,7 @@ mod tests {
             (Ok(Exit::Code(-1)), 255),
             (Ok(Exit::Signal(2)), 130),
             (Ok(Exit::Signal(15)), 143),
+            (Err(Error::Interrupted(2)), 130),
             (Err(Error::usage("x", None)), 2),
             (Err(Error::failed("x")), 1),
             (Err(Error::Output(broken)), 0),

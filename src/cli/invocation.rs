@@ -19,6 +19,10 @@ pub struct Invocation {
     pub words: Vec<OsString>,
     /// Under docker's name.
     pub as_docker: bool,
+    /// By the docker CLI, as its plugin.
+    plugin: bool,
+    /// A daemon on another machine that docker's `--host` names.
+    pub elsewhere: Option<String>,
     /// Only say what we are.
     pub metadata: bool,
 }
@@ -30,18 +34,37 @@ impl Invocation {
         let name = words.first().map(Path::new).and_then(Path::file_name);
         let mut as_docker = name.is_some_and(|name| name == "docker-compose");
         let metadata = words.get(1).is_some_and(|word| word == METADATA);
-        // the docker CLI passes the plugin's own name on
-        if words.get(1).is_some_and(|word| word == "compose") {
-            words.remove(1);
+        // The docker CLI passes on all that was typed: its own flags, perhaps a word that asks for help, the plugin's name.
+        let (start, host) = behind_dockers_flags(&words);
+        let asks = |word: &OsString| word == "help" || word == "__complete";
+        let help = usize::from(words.get(start).is_some_and(asks));
+        let plugin = words
+            .get(start + help)
+            .is_some_and(|word| word == "compose");
+        if plugin {
+            words.remove(start + help);
+            words.drain(1..start);
             if as_docker {
                 words[0] = OsString::from("docker compose");
             }
-            as_docker = true;
         }
+        let plugin_of_docker = plugin && as_docker;
+        as_docker |= plugin;
         Self {
             words,
             as_docker,
+            plugin: plugin_of_docker,
+            elsewhere: host.filter(|host| plugin && !is_here(host)),
             metadata,
+        }
+    }
+
+    /// What was typed to call us.
+    pub fn name(&self) -> &'static str {
+        match (self.plugin, self.as_docker) {
+            (true, _) => "docker compose",
+            (false, true) => "docker-compose",
+            (false, false) => "hoist",
         }
     }
 
@@ -55,6 +78,50 @@ impl Invocation {
         });
         format!("{description}\n")
     }
+}
+
+/// Flags of the docker CLI with a value. They say how its daemon is reached; we have none.
+const WITH_VALUE: [&str; 10] = [
+    "--config",
+    "--context",
+    "-c",
+    "--host",
+    "-H",
+    "--log-level",
+    "-l",
+    "--tlscacert",
+    "--tlscert",
+    "--tlskey",
+];
+/// Those without.
+const WITHOUT_VALUE: [&str; 4] = ["--debug", "-D", "--tls", "--tlsverify"];
+
+/// Whether a daemon is one of this machine.
+fn is_here(host: &str) -> bool {
+    host.starts_with("unix://") || host.starts_with("fd://")
+}
+
+/// The place of the first word that is neither one of docker's flags nor the value of one, and the value of `--host`.
+fn behind_dockers_flags(words: &[OsString]) -> (usize, Option<String>) {
+    let mut host = None;
+    let mut at = 1;
+    while let Some(word) = words.get(at).and_then(|word| word.to_str()) {
+        let (name, value) = match word.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (word, None),
+        };
+        let next = || words.get(at + 1).and_then(|word| word.to_str());
+        if matches!(name, "-H" | "--host") {
+            host = value.or_else(next).map(str::to_owned);
+        }
+        match (WITH_VALUE.contains(&name), value.is_some()) {
+            (true, false) => at += 2,
+            (true, true) => at += 1,
+            _ if WITHOUT_VALUE.contains(&name) => at += 1,
+            _ => break,
+        }
+    }
+    (at, host)
 }
 
 #[cfg(test)]
@@ -84,5 +151,32 @@ mod tests {
         let plugin = of("/usr/libexec/docker/cli-plugins/docker-compose compose -f a.yaml ps");
         assert_eq!(words(&plugin), ["docker compose", "-f", "a.yaml", "ps"]);
         assert!(of("docker-compose docker-cli-plugin-metadata").metadata);
+        assert_eq!(
+            (own.name(), old.name(), plugin.name()),
+            ("hoist", "docker-compose", "docker compose")
+        );
+    }
+
+    #[test]
+    fn what_is_for_the_docker_cli_is_dropped() {
+        for (line, ours) in [
+            ("--context default compose version", vec!["version"]),
+            ("-H unix:///x compose ps", vec!["ps"]),
+            ("--debug --log-level=info compose ps -a", vec!["ps", "-a"]),
+            ("help compose", vec!["help"]),
+            ("help compose up", vec!["help", "up"]),
+            ("__complete compose logs -", vec!["__complete", "logs", "-"]),
+        ] {
+            let call = of(&format!("docker-compose {line}"));
+            assert_eq!(words(&call)[1..], ours, "{line}");
+            assert_eq!(words(&call)[0], "docker compose", "{line}");
+        }
+        let elsewhere = |line: &str| of(line).elsewhere.is_some();
+        assert!(elsewhere("docker-compose -H ssh://there compose ps"));
+        assert!(elsewhere("docker-compose --host=tcp://there compose down"));
+        assert!(!elsewhere("docker-compose -H unix:///x compose ps"));
+        assert!(!elsewhere("docker-compose exec -H ssh://there"));
+        // without its word, what was typed is ours
+        assert_eq!(words(&of("docker-compose -c x ps"))[1..], ["-c", "x", "ps"]);
     }
 }

@@ -20,6 +20,7 @@ mod view;
 
 use args::{Cli, Global};
 use clap::CommandFactory;
+use clap::error::ErrorKind;
 use context::Context;
 use env::Env;
 use exit::{Error, Exit};
@@ -33,13 +34,37 @@ pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     let mut env = Env::of_process();
     let call = Invocation::of(args);
     env.as_docker = call.as_docker;
+    env.called = call.name().to_owned();
     if call.metadata {
         let view = View::new(&Global::default(), &env);
         let told = view.data(&Invocation::describe()).map_err(Error::Output);
         return ExitCode::from(exit::code(&told.map(|()| Exit::Done)));
     }
+    if let Some(host) = &call.elsewhere {
+        let refused = Error::hinted(
+            format!("`{host}` is the Docker daemon of another machine"),
+            "leave out `--host`: the projects are those of this machine",
+        );
+        View::new(&Global::default(), &env).error(&refused);
+        return ExitCode::from(exit::code(&Err(refused)));
+    }
+    if call
+        .words
+        .get(1)
+        .is_some_and(|word| word == command::complete::WORD)
+    {
+        return ExitCode::from(exit::code(&command::complete::run(env, &call.words[2..])));
+    }
     let result = match Cli::read(&call.words) {
-        Ok(cli) => dispatch(cli, env),
+        Ok(cli) => {
+            env.read_files(&cli.global);
+            dispatch(cli, env)
+        }
+        Err(asked) if asked.kind() == ErrorKind::DisplayVersion && env.as_docker => {
+            let view = View::new(&Global::default(), &env);
+            let told = view.data(&command::docker_version());
+            told.map(|()| Exit::Done).map_err(Error::Output)
+        }
         Err(refused) => {
             let view = View::new(&Global::default(), &env);
             command::refused(&view, &refused, &call.words)
@@ -68,10 +93,13 @@ fn dispatch(mut cli: Cli, env: Env) -> Result<Exit, Error> {
         env,
         view,
     };
-    let result = match cli.verb {
-        Some(verb) => command::run(&context, verb),
-        None => help(&context.view),
-    };
+    let result = context
+        .env
+        .check(&context.global)
+        .and_then(|()| match cli.verb {
+            Some(verb) => command::run(&context, verb),
+            None => help(&context.view),
+        });
     if let Err(error) = &result {
         context.view.error(error);
     }

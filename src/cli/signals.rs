@@ -3,7 +3,7 @@
 //! They are blocked and read from a descriptor, so no code runs inside a handler, and a verb that waits for its
 //! supervisor can wait for Ctrl-C with the same `poll`.
 
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -21,15 +21,17 @@ pub const ENDING: [Signal; 4] = [
 pub struct Signals {
     fd: SignalFd,
     set: SigSet,
+    /// What was held before.
+    before: SigSet,
 }
 
 impl Signals {
     /// Holds `signals` back. Call it before threads are started: they inherit what is blocked.
     pub fn hold(signals: &[Signal]) -> io::Result<Self> {
         let set: SigSet = signals.iter().copied().collect();
-        set.thread_block()?;
+        let before = set.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
         let fd = SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-        Ok(Self { fd, set })
+        Ok(Self { fd, set, before })
     }
 
     /// The next signal that came, if one did.
@@ -53,8 +55,8 @@ impl AsFd for Signals {
 
 impl Drop for Signals {
     fn drop(&mut self) {
-        // one that is pending takes effect now: the user asked for it
-        let _ = self.set.thread_unblock();
+        // One that is pending takes effect now, unless somebody else holds it, too: the user asked for it.
+        let _ = self.before.thread_set_mask();
     }
 }
 
@@ -69,5 +71,13 @@ mod tests {
         nix::sys::signal::raise(Signal::SIGUSR1).unwrap();
         assert_eq!(signals.next(), Some(Signal::SIGUSR1));
         assert_eq!(signals.next(), None);
+    }
+
+    #[test]
+    fn what_another_holds_stays_held() {
+        let outer = Signals::hold(&[Signal::SIGUSR2]).unwrap();
+        drop(Signals::hold(&[Signal::SIGUSR2]).unwrap());
+        nix::sys::signal::raise(Signal::SIGUSR2).unwrap();
+        assert_eq!(outer.next(), Some(Signal::SIGUSR2));
     }
 }

@@ -61,16 +61,7 @@ pub fn find(
     environment
         .entry("PWD".to_owned())
         .or_insert(folder.into_owned());
-    let start = match &options.project_directory {
-        Some(directory) => source::absolute(&options.working_directory, directory),
-        None => match options.files.first().map(PathBuf::as_path) {
-            Some(file) if file != Path::new("-") && !remote::is_remote(&file.to_string_lossy()) => {
-                let file = source::absolute(&options.working_directory, file);
-                file.parent().unwrap_or(&file).to_owned()
-            }
-            _ => options.working_directory.clone(),
-        },
-    };
+    let start = start(options);
     let mut known = (&mut environment, &mut said);
     read_env_files(options, &start, &mut known, sources, (report, budget));
     let Some((files, given)) = compose_files(options, &start, known.0, report) else {
@@ -103,6 +94,40 @@ pub fn find(
         directory,
         namesake,
     })
+}
+
+/// What `.env` files add to the variables of the caller, for a program that has its own settings there. What is wrong with
+/// them is told when the project is loaded.
+pub fn variables_of_files(options: &LoadOptions) -> Environment {
+    let mut environment = options.environment.clone();
+    let mut said = Variables::new();
+    let (mut sources, mut ignored) = (SourceMap::default(), Report::default());
+    let mut known = (&mut environment, &mut said);
+    read_env_files(
+        options,
+        &start(options),
+        &mut known,
+        &mut sources,
+        (&mut ignored, &mut Budget::default()),
+    );
+    let said = said
+        .into_iter()
+        .map(|(key, variable)| (key, variable.value));
+    said.collect()
+}
+
+/// The folder that files are looked for in.
+fn start(options: &LoadOptions) -> PathBuf {
+    if let Some(directory) = &options.project_directory {
+        return source::absolute(&options.working_directory, directory);
+    }
+    match options.files.first().map(PathBuf::as_path) {
+        Some(file) if file != Path::new("-") && !remote::is_remote(&file.to_string_lossy()) => {
+            let file = source::absolute(&options.working_directory, file);
+            file.parent().unwrap_or(&file).to_owned()
+        }
+        _ => options.working_directory.clone(),
+    }
 }
 
 /// Files as they are on this host.

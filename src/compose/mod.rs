@@ -62,6 +62,7 @@ pub use canonical::Written;
 pub use diagnostic::Diagnostic;
 pub use diagnostic::Diagnostics;
 pub use diagnostic::Severity;
+pub use discover::variables_of_files;
 pub use origins::Origins;
 pub use parse::is_signal;
 pub use parse::values::format_duration;

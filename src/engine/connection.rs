@@ -6,7 +6,7 @@ use crate::scheduler::supervisor;
 use crate::scheduler::supervisor::control::{Ask, Channel, Frame, Reply, Request};
 use crate::scheduler::supervisor::rest;
 use crate::scheduler::supervisor::succession::VERSION;
-use crate::state::event::Event;
+use crate::state::event::{Event, Subject, What};
 use crate::state::lock::Lock;
 use crate::state::paths::ProjectPaths;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -100,6 +100,7 @@ impl Call<'_> {
                 Ok(None) if wait_for(channel.as_fd(), cancel).map_err(failed)? => {
                     cancel = None;
                     channel.send(&Ask::Cancel, &[], PATIENCE).map_err(failed)?;
+                    on_event(&cancelled());
                 }
                 Ok(None) => {}
                 Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
@@ -139,6 +140,19 @@ pub(super) fn second(channel: &mut Channel) -> Result<Option<Reply>, Error> {
             Ok(None) => drop(wait_for(channel.as_fd(), None).map_err(failed)?),
             Err(_) => return Ok(None),
         }
+    }
+}
+
+/// What whoever cancels is told while what has begun goes on.
+fn cancelled() -> Event {
+    Event {
+        time: 0,
+        subject: Subject::Project,
+        what: What::Warning {
+            text: "cancelled: what has begun is let finish, the rest is left".to_owned(),
+        },
+        cause: String::new(),
+        until: None,
     }
 }
 

@@ -1,12 +1,21 @@
-//! `ls`.
+//! `ls`, once and as projects come and go.
 
 use super::ps::ps;
 use super::{Engine, Error};
 use crate::id::ProjectName;
 use crate::scheduler::supervisor::control::ContainerState;
 use crate::state::ledger;
+use nix::errno::Errno;
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use serde::de::IgnoredAny;
-use std::path::PathBuf;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+/// What tells of a project: its folder comes and goes, its ledger is written.
+const CHANGES: AddWatchFlags = AddWatchFlags::IN_CREATE
+    .union(AddWatchFlags::IN_DELETE)
+    .union(AddWatchFlags::IN_MOVE)
+    .union(AddWatchFlags::IN_MODIFY);
 
 /// A project as tables show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,9 +40,58 @@ pub fn ls(engine: &Engine) -> Result<Vec<ProjectSummary>, Error> {
         .collect()
 }
 
+/// Gives all projects with their compose files, and again whenever one may have come, gone or changed, until `on` breaks.
+pub fn projects(
+    engine: &Engine,
+    on: &mut dyn FnMut(Vec<(ProjectName, Vec<PathBuf>)>) -> ControlFlow<()>,
+) -> Result<(), Error> {
+    let folder = engine.paths.root.join("projects");
+    let failed = || Error::io("watch", &folder);
+    let inotify = Inotify::init(InitFlags::IN_CLOEXEC).map_err(|e| failed()(e.into()))?;
+    loop {
+        // Watched before it is looked at: what comes meanwhile is seen by the next look.
+        watch(&inotify, &folder).map_err(|e| failed()(e.into()))?;
+        let mut list = Vec::new();
+        for name in engine.paths.projects().map_err(failed())? {
+            // One that goes meanwhile rings.
+            let _ = inotify.add_watch(&folder.join(name.as_str()), CHANGES);
+            if let Ok(Some(files)) = files(engine, &name) {
+                list.push((name, files));
+            }
+        }
+        if on(list).is_break() {
+            return Ok(());
+        }
+        match inotify.read_events() {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(failed()(error.into())),
+        }
+    }
+}
+
+/// Watches a folder, or the nearest one above it as long as it is not there.
+fn watch(inotify: &Inotify, folder: &Path) -> Result<(), Errno> {
+    for above in folder.ancestors() {
+        match inotify.add_watch(above, CHANGES) {
+            Ok(_) if above == folder => return Ok(()),
+            // it may have been made between the two
+            Ok(_) if folder.exists() => return watch(inotify, folder),
+            Ok(_) => return Ok(()),
+            Err(Errno::ENOENT) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// The compose files of a project; `None` = it has no record.
+fn files(engine: &Engine, name: &ProjectName) -> Result<Option<Vec<PathBuf>>, Error> {
+    let known = ledger::read::<IgnoredAny, IgnoredAny>(&engine.paths.project(name).ledger())?;
+    Ok(known.and_then(|known| known.project).map(|it| it.files))
+}
+
 fn summary(engine: &Engine, name: ProjectName) -> Result<Option<ProjectSummary>, Error> {
-    let known = ledger::read::<IgnoredAny, IgnoredAny>(&engine.paths.project(&name).ledger())?;
-    let Some(record) = known.and_then(|known| known.project) else {
+    let Some(config_files) = files(engine, &name)? else {
         return Ok(None);
     };
     let mut status: Vec<(ContainerState, usize)> = Vec::new();
@@ -50,6 +108,6 @@ fn summary(engine: &Engine, name: ProjectName) -> Result<Option<ProjectSummary>,
     Ok(Some(ProjectSummary {
         name,
         status,
-        config_files: record.files,
+        config_files,
     }))
 }

@@ -78,7 +78,7 @@ pub use locked::{LOCK_FILE, Lock, bring_locked};
 pub use login::login;
 pub use logout::logout;
 pub use logs::{Attached, LogLine, LogSource, Logs, Stream, follow, log_sources, logs};
-pub use ls::{ProjectSummary, ls};
+pub use ls::{ProjectSummary, ls, projects};
 pub use pause::{pause, unpause};
 pub use providers::end as end_providers;
 pub use ps::ps;
@@ -102,9 +102,14 @@ pub use vendor::vendor;
 pub use wait::wait;
 pub use watch::{Watched, watch};
 
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
 /// Where everything is kept; cheap to make, holds nothing open.
 #[derive(Debug, Clone)]
 pub struct Engine {
     /// State root and run folder.
     pub paths: Paths,
+    /// Once this is readable, a verb that changes things begins nothing more; `None` = nobody stops it.
+    pub cancel: Option<Arc<OwnedFd>>,
 }

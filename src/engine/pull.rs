@@ -63,11 +63,14 @@ pub struct Policy<'a> {
     pub flag: Option<&'a str>,
     /// Without any policy: `up` fetches what is missing, `pull` everything.
     pub otherwise: When,
+    /// The platform of services that say none.
+    pub platform: Option<&'a str>,
 }
 
 /// What services want.
 pub fn wanted(loaded: &Loaded, services: &[ServiceName], policy: Policy<'_>) -> Vec<Wanted> {
     let all = &loaded.project.services;
+    let otherwise = policy.platform.map(str::to_owned);
     let mut wanted = Vec::new();
     let with_image = |service: &&Service| !service.image.is_empty();
     for service in services
@@ -78,7 +81,7 @@ pub fn wanted(loaded: &Loaded, services: &[ServiceName], policy: Policy<'_>) -> 
         let place = loaded.image_place(&service.name);
         wanted.push(Wanted {
             image: service.image.clone(),
-            platform: service.platform.clone(),
+            platform: service.platform.clone().or_else(|| otherwise.clone()),
             when: when(service, policy),
             pin: None,
             place: place.clone(),
@@ -242,6 +245,7 @@ mod tests {
             let policy = Policy {
                 flag,
                 otherwise: When::Missing,
+                platform: None,
             };
             assert_eq!(when(&service, policy), expected, "{file:?} {flag:?}");
         }

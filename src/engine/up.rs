@@ -5,7 +5,7 @@ use super::{Engine, Error, providers};
 use crate::id::ProjectName;
 use crate::scheduler::supervisor::control::{Failure, Reply, Request, Up};
 use crate::state::event::Event;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 /// How a changing verb ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,13 +29,13 @@ pub fn up(
         engine,
         project,
         request: Request::Up(request),
-        cancel,
+        cancel: cancel.or(engine.cancel.as_ref().map(AsFd::as_fd)),
     }
     .run(on_event)
     .and_then(outcome)
 }
 
-/// Runs a verb that changes things and is not cancelled on its way.
+/// Runs a verb that changes things.
 pub(super) fn change(
     engine: &Engine,
     project: &ProjectName,
@@ -46,7 +46,7 @@ pub(super) fn change(
         engine,
         project,
         request,
-        cancel: None,
+        cancel: engine.cancel.as_ref().map(AsFd::as_fd),
     }
     .run(on_event)
     .and_then(outcome)

@@ -43,6 +43,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "compose::canonical",
             "compose::explain",
             "compose::variables",
+            "compose::variables_of_files",
             "compose::yaml",
             "compose::Variable",
             "compose::Written",

@@ -103,6 +103,9 @@ fn a_wrong_command_line_is_exit_code_two() {
         ("up -d --watch", "--watch"),
         ("--parallel 0 up -d", "invalid parallelism `0`"),
         ("logs --tail few", "--tail"),
+        ("logs --index 1", "one service"),
+        ("cp one two web:/tmp", "`web:/tmp` is one argument too many"),
+        ("run -v", "hoist run --help"),
         ("logs --since whenever", "invalid time `whenever`"),
         ("ps --filter colour=red", "invalid filter `colour=red`"),
         (
@@ -293,6 +296,109 @@ fn completions_and_man_pages_know_every_verb() {
         let text = std::fs::read_to_string(shop.path().join("pages/man1").join(page));
         assert!(text.is_ok_and(|text| text.contains(".TH")), "{page}");
     }
+}
+
+#[test]
+fn under_dockers_name_it_is_docker_compose() {
+    let shop = Shop::new();
+    let name = shop.path().join("docker-compose");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_hoist"), &name).expect("it is ours");
+    let called = |line: &str| {
+        let mut command = Command::new(&name);
+        let command = command.env_clear().current_dir(shop.path());
+        let output = command
+            .args(line.split(' '))
+            .output()
+            .expect("it can be run");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it is UTF-8");
+        text(output.stdout) + &text(output.stderr)
+    };
+    for line in [
+        "--version",
+        "compose -v",
+        "version",
+        "--context default compose version",
+    ] {
+        let said = called(line);
+        assert!(
+            said.starts_with("Docker Compose version v2."),
+            "{line}: {said}"
+        );
+    }
+    for line in ["help compose up", "compose help up", "compose up --help"] {
+        assert!(called(line).contains("Usage: docker compose up"), "{line}");
+    }
+    let bash = called("completion bash");
+    let last = bash.lines().last().unwrap_or_default();
+    assert!(
+        last.ends_with(" docker-compose") && bash.contains("docker-compose config"),
+        "{last}"
+    );
+    let asked = |line: &str| called(&format!("__complete compose {line}"));
+    assert_eq!(asked("logs d"), "db\n:4\n");
+    assert_eq!(asked("--profile d"), "debug\n:4\n");
+    assert!(asked("res").starts_with("restart\t"));
+    assert!(asked("up --det").starts_with("--detach\t"));
+    assert_eq!(asked("exec web ls"), ":0\n");
+    assert!(called("up --frobnicate").contains("`docker-compose up --help`"));
+    assert!(called("compose up --frobnicate").contains("`docker compose up --help`"));
+}
+
+#[test]
+fn variables_about_the_command_itself_are_heard() {
+    let shop = Shop::new();
+    for (name, value, said) in [
+        (
+            "COMPOSE_PARALLEL_LIMIT",
+            "abc",
+            "must be a whole number, not `abc`",
+        ),
+        ("COMPOSE_PROGRESS", "foo", "cannot be `foo`"),
+    ] {
+        let output = shop
+            .hoist("ps")
+            .env(name, value)
+            .output()
+            .expect("it can be run");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains(said), "{stderr}");
+        // `.env` says it as well
+        std::fs::write(shop.path().join(".env"), format!("{name}={value}\n")).expect("it is ours");
+        assert!(shop.failure("ps").1.contains(said), "{name}");
+        std::fs::remove_file(shop.path().join(".env")).expect("it is ours");
+    }
+}
+
+#[test]
+fn a_project_that_is_not_there_is_told_where_its_name_says_all() {
+    let shop = Shop::new();
+    for verb in ["stop", "start", "restart", "kill"] {
+        let (code, stderr) = shop.failure(&format!("-p typo {verb}"));
+        assert_eq!(code, 1, "{verb}: {stderr}");
+        assert!(
+            stderr.contains("project `typo` has no container"),
+            "{verb}: {stderr}"
+        );
+    }
+}
+
+#[test]
+fn a_group_of_commands_tells_which_there_are() {
+    let shop = Shop::new();
+    for group in [
+        "project",
+        "system",
+        "network",
+        "container",
+        "volume",
+        "image",
+        "alpha",
+    ] {
+        let text = shop.output(group);
+        assert!(text.contains(&format!("Usage: hoist {group}")), "{text}");
+    }
+    assert_eq!(shop.output("help up"), shop.output("up --help"));
 }
 
 #[test]

@@ -124,6 +124,11 @@ fn a_one_off_container_stands_outside_of_its_services_replicas() {
     );
     world.hoist(&["up", "-d"]).ok();
     assert_eq!(asks("web"), 0);
+    let told = world
+        .hoist(&["events", "--since", "10m", "--until", "0s"])
+        .ok();
+    assert!(told.stdout.contains("vb-db-1"), "{}", told.stdout);
+    assert!(!told.stdout.contains("name=mine"), "{}", told.stdout);
     let labels = world.hoist(&[
         "ps",
         "-a",
@@ -138,6 +143,153 @@ fn a_one_off_container_stands_outside_of_its_services_replicas() {
             .stdout
             .contains("com.docker.compose.oneoff=True")
     );
+    down(&world);
+}
+
+#[test]
+fn what_follows_a_service_is_the_commands_own() {
+    let world = world("vb-words");
+    let echo = ["run", "--rm", "--no-deps", "--entrypoint", "echo", "db"];
+    let output = world.hoist(&[&echo[..], &["--rm", "-p", "5", "--dry-run", "-h"]].concat());
+    assert_eq!(output.ok().stdout, "--rm -p 5 --dry-run -h\n");
+    world
+        .hoist(&["up", "-d", "--remove-orphans=true", "db"])
+        .ok();
+    let output = world.hoist(&["exec", "-T=true", "db", "-e", "A=1", "env"]);
+    assert!(output.code > 1, "`-e` is the program: {}", output.stderr);
+    down(&world);
+}
+
+#[test]
+fn a_run_that_cannot_start_leaves_nothing_if_it_was_to_be_removed() {
+    let world = world("vb-failed");
+    world.hoist(&["up", "-d"]).ok();
+    let before = names(&world, "-a");
+    world
+        .hoist(&["run", "--rm", "--no-deps", "db", "/not/there"])
+        .ended(127);
+    assert_eq!(names(&world, "-a"), before);
+    let output = world.hoist(&["run", "--rm", "-P", "web", "true"]).ended(1);
+    assert!(output.stderr.contains("8099"), "{}", output.stderr);
+    assert_eq!(names(&world, "-a"), before);
+    down(&world);
+}
+
+#[test]
+fn a_replica_that_is_not_there_is_told() {
+    let world = world("vb-index");
+    world.hoist(&["up", "-d", "db"]).ok();
+    for words in [
+        &["exec", "--index", "7", "db", "true"][..],
+        &["cp", "--index", "7", "compose.yaml", "db:/tmp/x"],
+        &["logs", "--index", "7", "db"],
+    ] {
+        let output = world.hoist(words).ended(1);
+        assert!(
+            output.stderr.contains("container number 7"),
+            "{}",
+            output.stderr
+        );
+        assert!(
+            output.stderr.contains("hoist ps -a db"),
+            "{}",
+            output.stderr
+        );
+    }
+    down(&world);
+}
+
+#[test]
+fn verbs_are_about_the_services_of_the_file() {
+    let world = world("vb-file");
+    let one = COMPOSE.lines().filter(|line| !line.contains("depends_on"));
+    let one: Vec<&str> = one.take_while(|line| *line != "  db:").collect();
+    world.write(
+        "one.yaml",
+        &format!("{}\nvolumes: {{data: {{}}}}\n", one.join("\n")),
+    );
+    world.hoist(&["up", "-d"]).ok();
+    let of_one = |words: &[&str]| {
+        world.hoist(&[&["-f", "one.yaml"], words].concat()).ok();
+        names(&world, "-a")
+    };
+    assert_eq!(of_one(&["pause"]), "db running\nweb paused\n");
+    assert_eq!(of_one(&["unpause"]), "db running\nweb running\n");
+    assert_eq!(of_one(&["stop"]), "db running\nweb exited\n");
+    assert_eq!(of_one(&["rm", "-s", "-f"]), "db running\n");
+    world.hoist(&["-p", "vb", "stop"]).ok();
+    assert_eq!(of_one(&["restart"]), "db exited\n");
+    down(&world);
+}
+
+#[test]
+fn a_signal_cancels_what_a_verb_has_not_begun() {
+    let mut world = World::new("vb-cancel");
+    world.set_env("COMPOSE_STATUS_STDOUT", "1");
+    world.write(
+        "compose.yaml",
+        "name: vb
+services:
+  db:
+    image: host
+    command: [sh, -c, 'trap \"\" TERM; echo up; while :; do sleep 0.05; done']
+    stop_grace_period: 1h
+",
+    );
+    world.hoist(&["up", "-d"]).ok();
+    world.until("it ignores the signal", || {
+        world.hoist(&["logs"]).stdout.contains("up")
+    });
+    let says = |running: &crate::world::Running, text: &str| {
+        while running.line().is_some_and(|line| !line.contains(text)) {}
+    };
+    let taken_down = world.start_hoist(&["down"]);
+    says(&taken_down, "Stopping");
+    world.kill("-INT", taken_down.pid);
+    says(&taken_down, "cancelled");
+    // what waits for it says so, and does not wait if it is not wished any more
+    let up = world.start_hoist(&["up", "-d"]);
+    says(&up, "waiting for the `down`");
+    world.kill("-INT", up.pid);
+    up.wait().ended(130);
+    world.hoist(&["kill"]).ok();
+    taken_down.wait().ended(130);
+    assert_eq!(names(&world, "-a"), "db exited\n");
+    down(&world);
+}
+
+#[test]
+fn what_belongs_to_a_project_has_dockers_labels() {
+    let world = world("vb-labels");
+    let file = COMPOSE.replacen(
+        "command: [sleep",
+        "volumes: [/anonymous]\n    command: [sleep",
+        1,
+    );
+    let file = file.replacen("    volumes: [data:/data]\n", "", 1);
+    let file = file.replacen(
+        "volumes: [/anonymous]",
+        "volumes: [data:/data, /anonymous]",
+        1,
+    );
+    world.write("compose.yaml", &file);
+    world.hoist(&["up", "-d"]).ok();
+    for (kind, name, key) in [
+        ("volume", "vb_data", "data"),
+        ("network", "vb_default", "default"),
+    ] {
+        let labels = world
+            .hoist(&[kind, "inspect", "--format", "{{json .Labels}}", name])
+            .ok();
+        let labels: serde_json::Value = serde_json::from_str(&labels.stdout).unwrap();
+        assert_eq!(labels["com.docker.compose.project"], "vb");
+        assert_eq!(labels[format!("com.docker.compose.{kind}")], key);
+        for more in ["version", "config-hash"] {
+            let label = labels[format!("com.docker.compose.{more}")].as_str();
+            assert!(label.is_some_and(|it| !it.is_empty()), "{kind} {more}");
+        }
+    }
+    assert_eq!(world.hoist(&["volumes", "-q"]).ok().stdout, "vb_data\n");
     down(&world);
 }
 
@@ -370,6 +522,11 @@ fn a_dry_run_changes_nothing_whatever_the_verb() {
         &["volume", "create", "new"],
         &["network", "create", "new"],
         &["network", "rm", "vb_default"],
+        &["system", "prune", "--volumes"],
+        &["image", "prune", "-a"],
+        &["volume", "prune", "-a"],
+        &["rmi", "nothing:1"],
+        &["pull"],
     ] {
         world.hoist(&[&["--dry-run"], words].concat()).ok();
         assert_eq!(names(&world, "-a"), before, "{words:?}");

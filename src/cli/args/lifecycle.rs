@@ -13,13 +13,13 @@ pub struct Up {
     #[arg(value_name = "SERVICE")]
     pub services: Vec<ServiceName>,
     /// Run in the background
-    #[arg(short, long, conflicts_with_all = ["abort_on_container_exit", "abort_on_container_failure", "exit_code_from", "attach", "attach_dependencies", "no_attach"])]
+    #[arg(short, long, conflicts_with_all = ["abort_on_container_exit", "abort_on_container_failure", "exit_code_from", "attach", "attach_dependencies"])]
     pub detach: bool,
     /// Wait until services are running or, with a health check, healthy; implies -d
     #[arg(long, conflicts_with_all = ["abort_on_container_exit", "abort_on_container_failure", "exit_code_from", "no_start"])]
     pub wait: bool,
     /// Give up waiting after this long
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "wait")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub wait_timeout: Option<Duration>,
     /// Number of containers of a service, over the file's `scale`
     #[arg(long, value_name = "SERVICE=N", value_parser = scale)]
@@ -242,7 +242,7 @@ pub struct Start {
     #[arg(long)]
     pub wait: bool,
     /// Give up waiting after this long
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "wait")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub wait_timeout: Option<Duration>,
 }
 
@@ -305,10 +305,15 @@ pub struct Wait {
     pub down_project: bool,
 }
 
-/// Whole seconds, as every `-t` of docker compose counts.
+/// Longer than anybody waits, and short enough to be added to any time.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// Whole seconds, as every `-t` of docker compose counts; what is negative has no end.
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
-    match text.parse() {
-        Ok(seconds) => Ok(Duration::from_secs(seconds)),
+    match text.parse::<i64>() {
+        Ok(seconds) => Ok(u64::try_from(seconds)
+            .map_or(FOR_EVER, Duration::from_secs)
+            .min(FOR_EVER)),
         Err(_) => Err("must be a whole number of seconds".to_owned()),
     }
 }

@@ -11,9 +11,11 @@ pub mod inspect;
 mod lifecycle;
 pub mod make;
 mod named;
+pub mod next;
 mod registry;
 pub mod resources;
 mod single;
+mod spelling;
 mod watching;
 
 pub use container::{Container, CreateContainer, RunContainer};
@@ -47,6 +49,7 @@ use std::path::PathBuf;
     about = "Bring up the services of a compose file, without Docker",
     disable_version_flag = true,
     disable_help_flag = true,
+    args_override_self = true,
     max_term_width = 100,
     subcommand_value_name = "COMMAND",
     after_help = "Run `hoist COMMAND --help` for the flags of a command."
@@ -80,14 +83,16 @@ impl Cli {
             .version(env!("CARGO_PKG_VERSION"))
             .disable_version_flag(true)
             .disable_help_flag(true)
+            .args_override_self(true)
             .args(all.get_arguments().cloned())
             .subcommands(all.get_subcommands().filter(is_named).cloned());
         let mut short = ManuallyDrop::new(short);
-        let read = short.try_get_matches_from_mut(words);
+        let said = spelling::ours(&short, words);
+        let read = short.try_get_matches_from_mut(said);
         match read.and_then(|matches| Self::from_arg_matches(&matches)) {
             Ok(cli) => Ok(cli),
             // Help and mistakes speak of all verbs.
-            Err(_) => Self::try_parse_from(words),
+            Err(_) => Self::try_parse_from(spelling::ours(&Self::command(), words)),
         }
     }
 }
@@ -376,6 +381,35 @@ mod tests {
         assert!(exec.no_tty);
         assert_eq!(exec.service, "web");
         assert_eq!(exec.command, ["sh", "-c", "-T", "--help"]);
+    }
+
+    #[test]
+    fn a_command_keeps_the_flags_that_stand_first() {
+        let cli = parse("run --rm db -e A=1 --rm").unwrap();
+        let Some(Verb::Run(Named(run))) = cli.verb else {
+            panic!("not run")
+        };
+        assert!(run.remove && run.env.is_empty());
+        assert_eq!(run.command, ["-e", "A=1", "--rm"]);
+        let cli = parse("container run alpine -h").unwrap();
+        let Some(Verb::Container(Named(Container::Run(run)))) = cli.verb else {
+            panic!("not container run")
+        };
+        assert_eq!(run.make.command, ["-h"]);
+    }
+
+    #[test]
+    fn flags_that_docker_combines_are_combined() {
+        for line in [
+            "up -d --no-attach db",
+            "up -d --wait-timeout 3",
+            "up -d -d --timeout 3 --timeout -1",
+            "start --wait-timeout 3",
+            "logs -n -1",
+            "up --detach=true --menu=false",
+        ] {
+            assert!(parse(line).is_ok(), "{line}");
+        }
     }
 
     #[test]

@@ -41,7 +41,8 @@ pub fn run(context: &Context, command: Container) -> Result<Exit, Error> {
         Container::Top(args) => {
             let it = engine::container(engine, &args.name)?;
             let list = engine::top(engine, &it.project, select(&it, None))?;
-            show(context, &processes::table(&list, super::now()))
+            let columns = context.view.columns();
+            show(context, &processes::table(&list, super::now(), columns))
         }
         changing => change(context, changing),
     }

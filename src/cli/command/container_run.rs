@@ -148,6 +148,7 @@ fn wish(context: &Context, make: &Make) -> Result<Wish, Error> {
         solo.publish(exposed(context, &make.image));
         loaded = load(context, &solo, &project)?;
     }
+    context.view.warnings(&loaded.warnings, &loaded.sources);
     let service = ServiceName::new(&project).map_err(|error| Error::failed(error.to_string()))?;
     make_volumes(context, &solo)?;
     let id = make.cidfile.as_ref().filter(|_| !context.global.dry_run);
@@ -212,7 +213,11 @@ fn load(context: &Context, solo: &Solo, project: &str) -> Result<Loaded, Error> 
         profiles: Vec::new(),
         ..context.options()?
     };
-    context.load_runnable(&options)
+    // What is worth telling is told once, of the last one.
+    let refused = |found| Error::Compose(Box::new(found));
+    let loaded = crate::compose::load(&options).map_err(refused)?;
+    loaded.runnable().map_err(refused)?;
+    Ok(loaded)
 }
 
 /// The ports that an image says it listens on; none of an image that is not here.

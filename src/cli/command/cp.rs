@@ -1,7 +1,7 @@
 //! `cp`.
 
 use crate::cli::args::Cp;
-use crate::cli::context::Context;
+use crate::cli::context::{Context, no_such_number};
 use crate::cli::exit::{Error, Exit};
 use crate::engine;
 use crate::engine::Place;
@@ -179,10 +179,13 @@ impl Job<'_> {
             let names: Vec<crate::id::ServiceName> =
                 crate::id::ServiceName::new(service).into_iter().collect();
             self.context.check_services(&names)?;
-            return Err(Error::hinted(
-                format!("service `{service}` has no such container"),
-                format!("hoist create {service}"),
-            ));
+            return Err(match self.args.index {
+                Some(index) => no_such_number(service, index),
+                None => Error::hinted(
+                    format!("service `{service}` has no container"),
+                    format!("hoist create {service}"),
+                ),
+            });
         }
         Ok(list)
     }

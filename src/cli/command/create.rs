@@ -27,6 +27,7 @@ pub fn run(context: &Context, args: &Create) -> Result<Exit, Error> {
         force_recreate: args.force_recreate,
         no_recreate: args.no_recreate,
         remove_orphans: args.remove_orphans || context.env.flag("COMPOSE_REMOVE_ORPHANS"),
+        ignore_orphans: context.env.flag("COMPOSE_IGNORE_ORPHANS"),
         no_start: true,
         parallel: context.parallel()?,
         compatibility: context.compatibility(),

@@ -14,6 +14,9 @@ use crate::state::event::Subject;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
+/// The label of what `run` made.
+const ONE_OFF: &str = "com.docker.compose.oneoff";
+
 /// Shows what happens to containers. It needs no care for signals: every line is written whole.
 pub fn run(context: &Context, args: &Events) -> Result<Exit, Error> {
     context.check_services(&args.services)?;
@@ -28,7 +31,13 @@ pub fn run(context: &Context, args: &Events) -> Result<Exit, Error> {
         if !args.services.is_empty() && !args.services.iter().any(|s| s.as_str() == service) {
             return ControlFlow::Continue(());
         }
-        let text = happening::lines(event, known.of(&engine, &project, event), args.json);
+        let facts = known.of(&engine, &project, event);
+        // as docker compose: what `run` made is no part of what goes on
+        let one_off = |facts: &Facts| facts.labels.get(ONE_OFF).is_some_and(|it| it == "True");
+        if facts.is_some_and(one_off) {
+            return ControlFlow::Continue(());
+        }
+        let text = happening::lines(event, facts, args.json);
         match context.view.data(&text) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {

@@ -72,7 +72,7 @@ pub fn used(context: &Context, args: &Images) -> Result<Exit, Error> {
         _ => used_row,
     };
     let rows: Vec<_> = found.iter().map(|it| row(it, now)).collect();
-    show(context, &USED.render(&rows, &form)?)
+    show(context, &USED.fitted(&rows, &form, context.view.columns())?)
 }
 
 /// Shows how an image was made.
@@ -116,13 +116,13 @@ fn inspect(context: &Context, args: &InspectImages) -> Result<Exit, Error> {
 
 /// Removes images that nothing needs, once the user agrees.
 fn prune(context: &Context, args: &PruneImages) -> Result<Exit, Error> {
-    super::refuse_dry_run(context, "image prune")?;
     let filter = images::filter(&args.filter)?;
     let which = match args.all {
         true => "all images that no container needs",
         false => "all images without a name that no container needs",
     };
-    if !args.force
+    let sure = args.force || context.global.dry_run;
+    if !sure
         && !context
             .view
             .confirm(&format!("This removes {which}.\nAre you sure?"))
@@ -134,6 +134,13 @@ fn prune(context: &Context, args: &PruneImages) -> Result<Exit, Error> {
 
 /// Removes them, and says how much it was.
 pub fn remove_unused(context: &Context, all: bool, filter: &engine::Filter) -> Result<Exit, Error> {
+    if context.global.dry_run {
+        let which = match all {
+            true => "remove all images that no container needs",
+            false => "remove all images without a name that no container needs",
+        };
+        return super::would(context, which);
+    }
     let (removed, freed) = engine::prune_images(&context.engine(), all, filter)?;
     let mut text: String = removed.iter().map(images::line).collect();
     text.push_str(&format!("Total reclaimed space: {}\n", human::size(freed)));

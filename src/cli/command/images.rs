@@ -41,9 +41,12 @@ pub fn filter(texts: &[String]) -> Result<Filter, Error> {
 
 /// Removes images from the store.
 pub fn remove(context: &Context, args: &Rmi) -> Result<Exit, Error> {
-    super::refuse_dry_run(context, "rmi")?;
     let mut failed = None;
     for image in &args.images {
+        if context.global.dry_run {
+            super::would(context, &format!("remove image {image}"))?;
+            continue;
+        }
         match engine::rmi(&context.engine(), image, args.force) {
             Ok(removed) => {
                 show(context, &removed.iter().map(line).collect::<String>())?;
@@ -126,7 +129,10 @@ pub fn import(context: &Context, args: &Import) -> Result<Exit, Error> {
 
 /// Gives an image another name.
 pub fn tag(context: &Context, args: &Tag) -> Result<Exit, Error> {
-    super::refuse_dry_run(context, "tag")?;
+    if context.global.dry_run {
+        let words = format!("tag {} as {}", args.source.as_str(), args.target.as_str());
+        return super::would(context, &words);
+    }
     engine::tag(
         &context.engine(),
         args.source.as_str(),

@@ -27,6 +27,7 @@ pub fn run(context: &Context, args: Kill) -> Result<Exit, Error> {
     }
     context.check_services(&args.services)?;
     let project = context.project()?;
+    context.refuse_unknown(&project)?;
     let request = engine::Kill {
         services: args.services,
         signal: args.signal,

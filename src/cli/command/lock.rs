@@ -86,6 +86,7 @@ fn request(context: &Context, loaded: &Loaded) -> Result<engine::Pull, Error> {
     let policy = engine::Policy {
         flag: None,
         otherwise: engine::When::Missing,
+        platform: context.env.get("DOCKER_DEFAULT_PLATFORM"),
     };
     Ok(engine::Pull {
         images: engine::wanted(loaded, &services, policy),

@@ -1,14 +1,15 @@
 //! `logs`.
 
 use crate::cli::args::{Logs, Tail};
-use crate::cli::context::Context;
+use crate::cli::context::{Context, no_such_number};
 use crate::cli::exit::{Error, Exit};
 use crate::cli::view::lines::{LineStyle, Prefixer, Said, timestamp};
 use crate::engine;
+use crate::engine::Engine;
 use crate::engine::LogLine;
 use crate::engine::Period;
 use crate::engine::Stream;
-use crate::id::ServiceName;
+use crate::id::{ProjectName, ServiceName};
 use jiff::{SignedDuration, Timestamp, Zoned};
 use std::io;
 use std::ops::ControlFlow;
@@ -23,7 +24,7 @@ pub fn run(context: &Context, args: &Logs) -> Result<Exit, Error> {
     let period = period(args.since.as_deref(), args.until.as_deref())?;
     let request = engine::Logs {
         services: args.services.clone(),
-        container: None,
+        container: numbered(&engine, &project, args)?,
         follow: args.follow,
         tail: match args.tail {
             Tail::All => None,
@@ -50,9 +51,6 @@ pub fn run(context: &Context, args: &Logs) -> Result<Exit, Error> {
     let mut out = context.view.buffered(args.follow);
     let mut broken = None;
     engine::logs(&engine, &project, &request, None, &mut |line| {
-        if args.index.is_some_and(|index| index != line.number) {
-            return ControlFlow::Continue(());
-        }
         let written = if args.json {
             out.line(Stream::Out, &object(line))
         } else {
@@ -74,6 +72,26 @@ pub fn run(context: &Context, args: &Logs) -> Result<Exit, Error> {
 /// Why there is nothing to show of a container.
 pub fn unlogged(name: &str) -> String {
     format!("nobody keeps the output of container `{name}`: its `logging.driver` is `none`")
+}
+
+/// The container that `--index` names, by full id.
+fn numbered(engine: &Engine, project: &ProjectName, args: &Logs) -> Result<Option<String>, Error> {
+    let Some(index) = args.index.filter(|index| *index > 0) else {
+        return Ok(None);
+    };
+    let [service] = args.services.as_slice() else {
+        let message = "`--index` needs the one service that it is about";
+        return Err(Error::usage(
+            message,
+            Some(format!("hoist logs --index {index} SERVICE")),
+        ));
+    };
+    let containers = engine::ps(engine, project)?.into_iter();
+    let mut numbered = containers.filter(|it| it.service == *service && it.number == index);
+    let found = numbered.next().map(|it| it.id);
+    found
+        .map(Some)
+        .ok_or_else(|| no_such_number(service, index))
 }
 
 /// Reads `--since` and `--until`.

@@ -6,6 +6,7 @@ mod attach;
 mod attached;
 mod boot;
 mod commit;
+pub mod complete;
 mod config;
 mod container;
 mod container_run;
@@ -60,10 +61,12 @@ mod wait;
 mod watch;
 
 pub use self::refused::refused;
+pub use self::version::docker_version;
 
 use super::args::{Alpha, Cli, DryRun, Itself, Named, Verb};
 use super::context::Context;
 use super::exit::{Error, Exit};
+use super::signals::{ENDING, Signals};
 use super::view::document;
 use super::view::listing::{Fields, Form};
 use crate::compose::LoadOptions;
@@ -72,10 +75,10 @@ use crate::engine::Engine;
 use crate::engine::UpReply;
 use crate::id::ProjectName;
 use crate::state::event::Event;
-use clap::Parser;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Runs a verb.
 pub fn run(context: &Context, verb: Verb) -> Result<Exit, Error> {
@@ -158,20 +161,37 @@ fn alpha(context: &Context, verb: Alpha) -> Result<Exit, Error> {
     }
 }
 
-/// Runs a verb that changes something, with progress; says whether anything happened.
+/// Runs a verb that changes something, with progress; says whether anything happened. The first signal cancels what has not
+/// begun, the second ends us, whatever the supervisor is doing.
 fn change(
     context: &Context,
     verb: &'static str,
     project: &ProjectName,
     call: impl FnOnce(&Engine, &mut dyn FnMut(&Event)) -> Result<UpReply, engine::Error>,
 ) -> Result<bool, Error> {
+    // held before threads are started: they inherit what is held
+    let signals = Signals::hold(&ENDING).map_err(Error::io("hold signals back"))?;
+    let (cancelled, cancel) = interrupt::pipe()?;
+    let engine = Engine {
+        cancel: Some(Arc::new(cancelled)),
+        ..context.engine()
+    };
+    let on_signal = |count, signal| match count {
+        1 => drop(rustix::io::write(&cancel, b"x")),
+        _ => signals.yield_to(signal),
+    };
     let mut progress = context.progress(verb);
     let mut happened = false;
-    let reply = call(&context.engine(), &mut |event| {
-        happened = true;
-        progress.event(event);
-    });
+    let (reply, interrupted) = interrupt::watched(&signals, on_signal, || {
+        call(&engine, &mut |event| {
+            happened = true;
+            progress.event(event);
+        })
+    })?;
     drop(progress);
+    if let Some(signal) = interrupted.filter(|_| reply.is_err()) {
+        return Err(Error::Interrupted(signal as i32));
+    }
     if let UpReply::Plan(text) = reply? {
         plan(context, project, &text)?;
         return Ok(true);
@@ -222,7 +242,7 @@ fn would(context: &Context, words: &str) -> Result<Exit, Error> {
 fn dry_run(context: &Context, args: DryRun) -> Result<Exit, Error> {
     let words = std::iter::once("hoist".to_owned()).chain(args.command);
     let words: Vec<OsString> = words.map(OsString::from).collect();
-    let cli = match Cli::try_parse_from(&words) {
+    let cli = match Cli::read(&words) {
         Ok(cli) => cli,
         Err(refused) => return self::refused(&context.view, &refused, &words),
     };

@@ -9,7 +9,7 @@ use crate::engine::Select;
 
 /// Freezes containers.
 pub fn pause(context: &Context, args: Services) -> Result<Exit, Error> {
-    let (project, request) = (context.project()?, request(context, args)?);
+    let (project, request) = (context.project()?, request(context, &args)?);
     change(context, "pause", &project, |engine, on_event| {
         engine::pause(engine, &project, request, on_event)
     })?;
@@ -18,17 +18,16 @@ pub fn pause(context: &Context, args: Services) -> Result<Exit, Error> {
 
 /// Lets them go on.
 pub fn unpause(context: &Context, args: Services) -> Result<Exit, Error> {
-    let (project, request) = (context.project()?, request(context, args)?);
+    let (project, request) = (context.project()?, request(context, &args)?);
     change(context, "unpause", &project, |engine, on_event| {
         engine::unpause(engine, &project, request, on_event)
     })?;
     Ok(Exit::Done)
 }
 
-fn request(context: &Context, args: Services) -> Result<Select, Error> {
-    context.check_services(&args.services)?;
+fn request(context: &Context, args: &Services) -> Result<Select, Error> {
     Ok(Select {
-        services: args.services,
+        services: context.chosen(&args.services)?,
         dry_run: context.global.dry_run,
         ..Select::default()
     })

@@ -98,6 +98,7 @@ pub fn needed(
     let policy = Policy {
         flag: pull.and_then(PullWhen::policy),
         otherwise: When::Missing,
+        platform: context.env.get("DOCKER_DEFAULT_PLATFORM"),
     };
     let request = engine::Pull {
         images: engine::wanted(loaded, &services, policy),
@@ -127,6 +128,7 @@ pub fn run(context: &Context, args: &Pull) -> Result<Exit, Error> {
     let policy = Policy {
         flag: args.policy.map(|policy| policy.word()),
         otherwise: When::Always,
+        platform: context.env.get("DOCKER_DEFAULT_PLATFORM"),
     };
     let mut images: Vec<Wanted> = Vec::new();
     if let Some((loaded, services)) = &targets.services {
@@ -177,6 +179,10 @@ pub fn run(context: &Context, args: &Pull) -> Result<Exit, Error> {
 /// What would be done about an image.
 fn would(wanted: &Wanted) -> Option<String> {
     let image = &wanted.image;
+    // what is here by itself is fetched from nowhere
+    if image == "host" || image.starts_with("oci:") {
+        return None;
+    }
     match wanted.when {
         When::Never(_) => None,
         When::Missing => Some(format!("fetch `{image}`, unless it is here\n")),

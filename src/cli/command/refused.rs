@@ -29,6 +29,13 @@ pub fn refused(view: &View, refused: &clap::Error, words: &[OsString]) -> Result
             .map_err(Error::Output)?;
         return Ok(Exit::Done);
     }
+    // A group without its verb: which verbs there are is what one wants to know.
+    if refused.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let text = refused.render();
+        view.data(&view.stdout.styled(&text))
+            .map_err(Error::Output)?;
+        return Ok(Exit::Done);
+    }
     let error = told(refused, words);
     view.error(&error);
     Err(error)
@@ -47,12 +54,12 @@ fn told(refused: &clap::Error, words: &[OsString]) -> Error {
         }
         ErrorKind::UnknownArgument => {
             let word = text(ContextKind::InvalidArg).unwrap_or_default();
-            let kind = if word.starts_with('-') {
-                "flag"
-            } else {
-                "argument"
-            };
-            let message = format!("unknown {kind} `{word}`");
+            if !word.starts_with('-') {
+                let hint = format!("`{} --help` shows what it takes", shown(&path));
+                let message = format!("`{word}` is one argument too many");
+                return Error::usage(message, Some(hint));
+            }
+            let message = format!("unknown flag `{word}`");
             let hint = match near_flag(&word, &path) {
                 Some(flag) => format!("did you mean `{flag}`?"),
                 None => format!("`{} --help` lists the flags", shown(&path)),
@@ -66,7 +73,7 @@ fn told(refused: &clap::Error, words: &[OsString]) -> Error {
                 Some(ContextValue::Strings(all)) => all.iter().map(String::as_str).collect(),
                 _ => Vec::new(),
             };
-            wrong_word(&flag, &value, &all)
+            wrong_word(&flag, &value, &all, &path)
         }
         _ => {
             let rendered = refused.render().to_string();
@@ -78,13 +85,17 @@ fn told(refused: &clap::Error, words: &[OsString]) -> Error {
 }
 
 /// A value that is none of a few words.
-fn wrong_word(flag: &str, value: &str, all: &[&str]) -> Error {
+fn wrong_word(flag: &str, value: &str, all: &[&str], path: &[String]) -> Error {
     let flag = flag.split(' ').next().unwrap_or(flag);
     let message = match value {
         "" => format!("`{flag}` needs a value"),
         value => format!("`{flag}` cannot be `{value}`"),
     };
-    Error::usage(message, Some(one_of_few(value, all)))
+    let hint = match all {
+        [] => format!("{} --help", shown(path)),
+        all => one_of_few(value, all),
+    };
+    Error::usage(message, Some(hint))
 }
 
 fn unknown_command(word: &str, path: &[String]) -> Error {

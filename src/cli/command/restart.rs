@@ -9,10 +9,11 @@ use crate::engine::Select;
 
 /// Stops containers and starts them again, as they are.
 pub fn run(context: &Context, args: Restart) -> Result<Exit, Error> {
-    context.check_services(&args.services)?;
+    let services = context.chosen(&args.services)?;
     let project = context.project()?;
+    context.refuse_unknown(&project)?;
     let request = Select {
-        services: args.services,
+        services,
         timeout: args.timeout,
         no_deps: args.no_deps,
         dry_run: context.global.dry_run,

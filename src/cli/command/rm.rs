@@ -9,12 +9,13 @@ use crate::engine::ContainerState;
 use crate::engine::ContainerSummary;
 use crate::engine::Remove;
 use crate::id::ProjectName;
+use crate::id::ServiceName;
 
 /// Removes stopped containers, once the user agrees.
 pub fn run(context: &Context, args: Rm) -> Result<Exit, Error> {
-    context.check_services(&args.services)?;
+    let services = context.chosen(&args.services)?;
     let project = context.project()?;
-    let names = doomed(context, &args, &project)?;
+    let names = doomed(context, args.stop, &services, &project)?;
     if names.is_empty() {
         context.view.say("No stopped containers\n");
         return Ok(Exit::Done);
@@ -26,7 +27,7 @@ pub fn run(context: &Context, args: Rm) -> Result<Exit, Error> {
         }
     }
     let request = Remove {
-        services: args.services,
+        services,
         stop: args.stop,
         volumes: args.volumes,
         dry_run: context.global.dry_run,
@@ -39,16 +40,20 @@ pub fn run(context: &Context, args: Rm) -> Result<Exit, Error> {
 }
 
 /// The containers that would be removed.
-fn doomed(context: &Context, args: &Rm, project: &ProjectName) -> Result<Vec<String>, Error> {
+fn doomed(
+    context: &Context,
+    stop: bool,
+    services: &[ServiceName],
+    project: &ProjectName,
+) -> Result<Vec<String>, Error> {
     let gone = |it: &ContainerSummary| {
-        args.stop
-            || matches!(
-                it.state,
-                ContainerState::Created | ContainerState::Exited | ContainerState::Dead
-            )
+        stop || matches!(
+            it.state,
+            ContainerState::Created | ContainerState::Exited | ContainerState::Dead
+        )
     };
     let named = |it: &ContainerSummary| {
-        args.services.is_empty() || args.services.iter().any(|name| name.as_str() == it.service)
+        services.is_empty() || services.iter().any(|name| name.as_str() == it.service)
     };
     let containers = engine::ps(&context.engine(), project)?.into_iter();
     let doomed = containers.filter(|it| gone(it) && named(it) && it.number > 0);

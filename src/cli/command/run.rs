@@ -132,6 +132,7 @@ fn request(
             dry_run: context.global.dry_run,
             no_deps: args.no_deps,
             remove_orphans,
+            ignore_orphans: context.env.flag("COMPOSE_IGNORE_ORPHANS"),
             parallel: context.parallel()?,
             compatibility: context.compatibility(),
             canonical,

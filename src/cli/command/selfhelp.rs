@@ -21,7 +21,25 @@ pub fn completion(context: &Context, args: &Completion) -> Result<Exit, Error> {
         Shell::Zsh => zsh(&script),
         Shell::Fish => script + FISH,
     };
-    show(context, &script)
+    // as a plugin, docker asks us itself
+    let name = match context.env.as_docker {
+        true => "docker-compose",
+        false => "hoist",
+    };
+    show(context, &named(&script, name))
+}
+
+/// The script for a program of this name. Functions keep theirs.
+fn named(script: &str, name: &str) -> String {
+    let lines = script.lines().map(|line| {
+        let calls = line.replace("hoist config", &format!("{name} config"));
+        let calls = calls.replace("complete -c hoist", &format!("complete -c {name}"));
+        match calls.strip_suffix(" hoist") {
+            Some(rest) => format!("{rest} {name}\n"),
+            None => calls + "\n",
+        }
+    });
+    lines.collect()
 }
 
 /// Offers the names of the project's services where one is expected: as arguments, and as values of flags.
@@ -31,9 +49,13 @@ fn zsh(script: &str) -> String {
         let argument = argument.trim_start_matches(['\'', '*', ':']);
         matches!(argument, "service" | "services") || line.contains(":SERVICE:")
     };
-    let lines = script.lines().map(|line| match names_one(line) {
-        true => line.replace(":_default'", ":_hoist_services'") + "\n",
-        false => line.to_owned() + "\n",
+    let lines = script.lines().map(|line| {
+        let offers = match () {
+            () if names_one(line) => ":_hoist_services'",
+            () if line.contains("--profile=") => ":_hoist_profiles'",
+            () => ":_default'",
+        };
+        line.replace(":_default'", offers) + "\n"
     });
     let script: String = lines.collect();
     // The end of the script calls what stands before it.
@@ -49,13 +71,27 @@ _hoist_services() {
     names=(${(f)"$(_call_program services hoist config --services 2>/dev/null)"})
     _describe -t services 'service' names
 }
+_hoist_profiles() {
+    local -a names
+    names=(${(f)"$(_call_program profiles hoist config --profiles 2>/dev/null)"})
+    _describe -t profiles 'profile' names
+}
 "#;
 
 const BASH: &str = r#"
 _hoist_with_services() {
     _hoist "$@"
-    local word="${COMP_WORDS[COMP_CWORD]}" it
+    local word="${COMP_WORDS[COMP_CWORD]}" it others=()
+    if [ "${COMP_WORDS[COMP_CWORD-1]}" = --profile ]; then
+        COMPREPLY=($(compgen -W "$(hoist config --profiles 2>/dev/null)" -- "$word"))
+        return
+    fi
     case "$word" in -*) return ;; esac
+    # flags are offered to whoever has begun one
+    for it in "${COMPREPLY[@]}"; do
+        case "$it" in -*|\[*|\<*) ;; *) others+=("$it") ;; esac
+    done
+    COMPREPLY=("${others[@]}")
     for it in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case "$it" in
             up|down|ps|logs|exec|run|start|stop|restart|kill|rm|pause|unpause|top|stats|events|attach|create|wait|watch|port|pull|push)
@@ -69,6 +105,7 @@ complete -F _hoist_with_services -o nosort -o bashdefault -o default hoist
 
 const FISH: &str = r#"
 complete -c hoist -f -n '__fish_seen_subcommand_from up down ps logs exec run start stop restart kill rm pause unpause top stats events attach create wait watch port pull push' -a '(hoist config --services 2>/dev/null)'
+complete -c hoist -l profile -x -a '(hoist config --profiles 2>/dev/null)'
 "#;
 
 /// Writes the man pages, one for hoist and one a verb.

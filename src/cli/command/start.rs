@@ -10,6 +10,7 @@ use crate::engine;
 pub fn run(context: &Context, args: Start) -> Result<Exit, Error> {
     context.check_services(&args.services)?;
     let project = context.project()?;
+    context.refuse_unknown(&project)?;
     let services = match args.services {
         named if !named.is_empty() => named,
         // Each service of the file must be there to be started; without a sound file, what is there is.
@@ -25,7 +26,7 @@ pub fn run(context: &Context, args: Start) -> Result<Exit, Error> {
     let request = engine::Start {
         services,
         wait: args.wait,
-        wait_timeout: args.wait_timeout,
+        wait_timeout: args.wait_timeout.filter(|_| args.wait),
         dry_run: context.global.dry_run,
         ..engine::Start::default()
     };

@@ -9,11 +9,12 @@ use crate::engine::Select;
 
 /// Stops containers and keeps them.
 pub fn run(context: &Context, args: Stop) -> Result<Exit, Error> {
-    context.check_services(&args.services)?;
+    let services = context.chosen(&args.services)?;
     let project = context.project()?;
+    context.refuse_unknown(&project)?;
     let loaded = context.try_load()?.ok();
     let request = Select {
-        services: args.services.clone(),
+        services,
         timeout: args.timeout,
         dry_run: context.global.dry_run,
         ..Select::default()

@@ -32,7 +32,6 @@ fn df(context: &Context, args: &Df) -> Result<Exit, Error> {
 }
 
 fn prune(context: &Context, args: &PruneSystem) -> Result<Exit, Error> {
-    super::refuse_dry_run(context, "system prune")?;
     let filter = images::filter(&args.filter)?;
     let mut doomed = vec![
         "containers that have ended",
@@ -47,7 +46,8 @@ fn prune(context: &Context, args: &PruneSystem) -> Result<Exit, Error> {
     });
     let list: String = doomed.iter().map(|it| format!("  - all {it}\n")).collect();
     let question = format!("This removes:\n{list}Are you sure?");
-    if !args.force && !context.view.confirm(&question) {
+    let sure = args.force || context.global.dry_run;
+    if !sure && !context.view.confirm(&question) {
         return Ok(Exit::Done);
     }
     use crate::cli::args::resources::{Network, Prune, PruneVolumes, Volume};

@@ -16,5 +16,8 @@ pub fn run(context: &Context, args: Services) -> Result<Exit, Error> {
         ..Select::default()
     };
     let containers = engine::top(&context.engine(), &context.project()?, request)?;
-    show(context, &processes::table(&containers, super::now()))
+    show(
+        context,
+        &processes::table(&containers, super::now(), context.view.columns()),
+    )
 }

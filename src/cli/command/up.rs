@@ -105,6 +105,7 @@ fn images(
     let policy = engine::Policy {
         flag: args.pull.and_then(PullWhen::policy),
         otherwise: engine::When::Missing,
+        platform: context.env.get("DOCKER_DEFAULT_PLATFORM"),
     };
     let nothing = context.global.dry_run;
     let images = match nothing {
@@ -241,13 +242,14 @@ fn request(context: &Context, args: &Up, loaded: &Loaded) -> Result<engine::Up, 
         canonical: loaded.canonical.text(),
         services: args.services.clone(),
         wait: args.wait,
-        wait_timeout: args.wait_timeout,
+        wait_timeout: args.wait_timeout.filter(|_| args.wait),
         dry_run: context.global.dry_run,
         scale: args.scale.iter().cloned().collect(),
         force_recreate: args.force_recreate,
         no_recreate: args.no_recreate,
         always_recreate_deps: args.always_recreate_deps,
         remove_orphans: remove_orphans(context, args),
+        ignore_orphans: context.env.flag("COMPOSE_IGNORE_ORPHANS"),
         no_deps: args.no_deps,
         no_start: args.no_start,
         renew_anonymous_volumes: args.renew_anon_volumes,

@@ -17,9 +17,7 @@ pub fn run(context: &Context, args: &Version) -> Result<Exit, Error> {
     let number = if docker { COMPATIBLE } else { VERSION };
     let text = match (args.short, args.format, docker) {
         (true, _, _) => format!("{number}\n"),
-        (false, VersionFormat::Pretty, true) => {
-            format!("Docker Compose version v{COMPATIBLE} (hoist {})\n", long())
-        }
+        (false, VersionFormat::Pretty, true) => docker_version(),
         (false, VersionFormat::Pretty, false) => format!("hoist version {}\n", long()),
         (false, VersionFormat::Json, true) => {
             format!(
@@ -36,6 +34,11 @@ pub fn run(context: &Context, args: &Version) -> Result<Exit, Error> {
         }
     };
     show(context, &text)
+}
+
+/// The version under docker's name.
+pub fn docker_version() -> String {
+    format!("Docker Compose version v{COMPATIBLE} (hoist {})\n", long())
 }
 
 /// `0.1.0 (1a2b3c4)`

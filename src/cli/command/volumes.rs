@@ -22,7 +22,8 @@ pub fn run(context: &Context, args: &Volumes) -> Result<Exit, Error> {
     };
     let wanted = |volume: &engine::Volume| match &mounted {
         Some(names) => names.iter().any(|name| name == volume.name.as_str()),
-        None => volume.project.as_ref() == Some(&project),
+        // as docker: those of the file, which is what has the label of the project
+        None => volume.project.as_ref() == Some(&project) && !volume.anonymous,
     };
     let mut list = engine::volumes(&context.engine())?;
     list.retain(wanted);

@@ -19,6 +19,7 @@ impl View {
             return;
         }
         let (message, causes, hint) = (error.to_string(), error.causes(), error.hint());
+        let hint = hint.map(|hint| self.as_called(&hint));
         if let (Mode::Json, Error::Compose(found)) = (self.mode, error) {
             self.say(&found.json_lines());
         } else if self.mode == Mode::Json {

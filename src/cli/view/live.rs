@@ -2,13 +2,13 @@
 //!
 //! Every frame ends below its last line, so whatever ends the process (a signal, too) leaves a sane screen.
 
-use super::facts::{self, Facts};
-use super::plain;
 use super::rows::{Phase, Row, Rows};
 use super::style::{self, Colour, Style};
+use super::{View, facts, plain};
+use crate::engine::Stream;
 use crate::state::event::Event;
 use crate::state::event::What;
-use std::io::{self, Write};
+use std::io;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -21,7 +21,7 @@ const FRAME: Duration = Duration::from_millis(25);
 /// Columns and rows of a terminal that does not say.
 const FALLBACK: (usize, usize) = (80, 24);
 
-/// A live list on stderr, with a thread that keeps it moving.
+/// A live list, with a thread that keeps it moving.
 #[derive(Debug)]
 pub struct Live {
     shared: Arc<Mutex<Board>>,
@@ -30,8 +30,8 @@ pub struct Live {
 
 impl Live {
     /// An empty list; nothing is painted before the first event.
-    pub fn new(facts: Facts, verb: &'static str) -> Self {
-        let shared = Arc::new(Mutex::new(Board::new(facts, verb)));
+    pub fn new(view: &View, verb: &'static str) -> Self {
+        let shared = Arc::new(Mutex::new(Board::new(view.clone(), verb)));
         let (stop, stopped) = mpsc::channel::<()>();
         let board = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -71,7 +71,7 @@ impl Drop for Live {
 #[derive(Debug)]
 struct Board {
     verb: &'static str,
-    facts: Facts,
+    view: View,
     rows: Rows,
     screen: Screen,
     painted: Option<Instant>,
@@ -79,10 +79,10 @@ struct Board {
 }
 
 impl Board {
-    fn new(facts: Facts, verb: &'static str) -> Self {
+    fn new(view: View, verb: &'static str) -> Self {
         Self {
             verb,
-            facts,
+            view,
             rows: Rows::default(),
             screen: Screen::default(),
             painted: None,
@@ -92,8 +92,9 @@ impl Board {
 
     fn event(&mut self, event: &Event) {
         if let What::Warning { .. } = event.what {
-            let text = self.screen.erase(self.size().0) + &plain::line(event, self.facts.style());
-            write(&text);
+            let text = self.screen.erase(self.size().0)
+                + &plain::line(event, self.view.status_facts().style());
+            self.view.tell(&text);
             self.painted = None;
         }
         self.rows.take(event);
@@ -108,28 +109,29 @@ impl Board {
             return;
         }
         let (columns, rows) = self.size();
+        let facts = self.view.status_facts();
         let picture = Picture {
             verb: self.verb,
-            style: self.facts.style(),
-            unicode: self.facts.unicode,
+            style: facts.style(),
+            unicode: facts.unicode,
             columns,
             now: now(),
             frame: self.frame,
         };
         let lines = picture.lines(&self.rows, if last { usize::MAX } else { rows });
         let text = self.screen.replace(&lines, columns);
-        write(&text);
+        self.view.tell(&text);
         self.painted = Some(Instant::now());
         self.frame += 1;
     }
 
     fn size(&self) -> (usize, usize) {
-        facts::size(io::stderr()).unwrap_or(FALLBACK)
+        let size = match self.view.status {
+            Stream::Out => facts::size(io::stdout()),
+            Stream::Err => facts::size(io::stderr()),
+        };
+        size.unwrap_or(FALLBACK)
     }
-}
-
-fn write(text: &str) {
-    let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
 fn now() -> i64 {

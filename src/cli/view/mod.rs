@@ -1,4 +1,4 @@
-//! All that is written: data to stdout; progress, warnings and errors to stderr.
+//! All that is written: data to stdout; progress, warnings and errors to stderr (progress to stdout where a variable says so).
 //!
 //! What a stream can show (colour, cursor movement, UTF-8) is decided once, in [`View::new`].
 //!
@@ -45,8 +45,12 @@ pub struct View {
     pub stdout: Facts,
     /// Of stderr.
     pub stderr: Facts,
-    /// How progress is shown on stderr.
+    /// How progress is shown.
     pub mode: Mode,
+    /// Where progress is shown: stderr, unless a variable says stdout.
+    pub status: Stream,
+    /// What was typed to call us, for what to type next.
+    called: String,
 }
 
 impl View {
@@ -55,16 +59,45 @@ impl View {
         let ansi = global.ansi.or_else(|| env.ansi());
         let stdout = Facts::of(&io::stdout(), ansi, env);
         let stderr = Facts::of(&io::stderr(), ansi, env);
-        let mode = Mode::choose(
-            global.progress.or_else(|| env.progress()),
-            ansi,
-            stderr,
-            env,
-        );
+        let (status, facts) = match env.flag("COMPOSE_STATUS_STDOUT") {
+            true => (Stream::Out, stdout),
+            false => (Stream::Err, stderr),
+        };
+        let kind = global.progress.or_else(|| env.progress());
         Self {
             stdout,
             stderr,
-            mode,
+            mode: Mode::choose(kind, ansi, facts, env),
+            status,
+            called: env.called.clone(),
+        }
+    }
+
+    /// What the stream of progress can show.
+    pub fn status_facts(&self) -> Facts {
+        match self.status {
+            Stream::Out => self.stdout,
+            Stream::Err => self.stderr,
+        }
+    }
+
+    /// Writes progress; what cannot be said there cannot be said.
+    pub fn tell(&self, text: &str) {
+        match self.status {
+            Stream::Out => drop(self.data(text)),
+            Stream::Err => self.say(text),
+        }
+    }
+
+    /// A hint that names hoist, with what was typed to call us instead.
+    pub fn as_called(&self, hint: &str) -> String {
+        if matches!(self.called.as_str(), "" | "hoist") {
+            return hint.to_owned();
+        }
+        let hint = hint.replace("`hoist ", &format!("`{} ", self.called));
+        match hint.strip_prefix("hoist ") {
+            Some(rest) => format!("{} {rest}", self.called),
+            None => hint,
         }
     }
 

@@ -1,14 +1,14 @@
 //! Processes as `top` shows them: docker compose's table of `ps -ef`.
 
-use super::table;
+use super::{style, table};
 use crate::engine::Processes;
 
 const HEADER: [&str; 10] = [
     "SERVICE", "#", "UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD",
 ];
 
-/// A line a process; `now` in nanoseconds since the epoch.
-pub fn table(containers: &[Processes], now: i64) -> String {
+/// A line a process; `now` in nanoseconds since the epoch. On a terminal of `width` columns, none wraps.
+pub fn table(containers: &[Processes], now: i64, width: Option<usize>) -> String {
     let mut rows = vec![HEADER.map(str::to_owned).to_vec()];
     for container in containers {
         for process in &container.processes {
@@ -26,7 +26,13 @@ pub fn table(containers: &[Processes], now: i64) -> String {
             ]);
         }
     }
-    table::align(&rows)
+    let text = table::align(&rows);
+    // commands are last: what has no room is the end of theirs
+    let cut = |width| {
+        text.lines()
+            .map(move |line| style::cut(line.trim_end(), width, "~") + "\n")
+    };
+    width.map_or_else(|| text.clone(), |width| cut(width).collect())
 }
 
 /// `15:04` for what was started today, else `Jan02`.

@@ -64,7 +64,7 @@ impl Progress {
     pub fn new(view: &View, verb: &'static str) -> Self {
         Self {
             view: view.clone(),
-            live: (view.mode == Mode::Live).then(|| Live::new(view.stderr, verb)),
+            live: (view.mode == Mode::Live).then(|| Live::new(view, verb)),
             told: HashMap::new(),
         }
     }
@@ -104,9 +104,11 @@ impl Progress {
         }
         match (&self.live, self.view.mode) {
             (Some(live), _) => live.event(event),
-            (None, Mode::Json) => self.view.say(&json::line(event)),
+            (None, Mode::Json) => self.view.tell(&json::line(event)),
             (None, Mode::Quiet) if !matches!(event.what, What::Warning { .. }) => (),
-            (None, _) => self.view.say(&plain::line(event, self.view.stderr.style())),
+            (None, _) => self
+                .view
+                .tell(&plain::line(event, self.view.status_facts().style())),
         }
     }
 }

@@ -178,6 +178,18 @@ impl RealHost {
         Ok(image)
     }
 
+    /// Whose a network or volume is, and which, as docker compose says it.
+    fn own_labels(&self, (kind, key): (&str, &str), name: &str) -> [(String, String); 4] {
+        let label =
+            |name: &str, value: &str| (format!("com.docker.compose.{name}"), value.to_owned());
+        [
+            label(kind, key),
+            label("project", self.project.name.as_str()),
+            label("version", env!("CARGO_PKG_VERSION")),
+            (CONFIG_HASH.to_owned(), self.hash(name)),
+        ]
+    }
+
     fn hash(&self, name: &str) -> String {
         self.hashes
             .get(name)

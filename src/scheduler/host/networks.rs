@@ -155,8 +155,7 @@ impl RealHost {
 
     /// Those of the file, and whose it is, as docker compose says it.
     fn network_labels(&self, key: &str, network: &model::Network) -> BTreeMap<String, String> {
-        let own = [("network", key), ("project", self.project.name.as_str())];
-        let own = own.map(|(name, value)| (format!("com.docker.compose.{name}"), value.to_owned()));
+        let own = self.own_labels(("network", key), network.name.as_str());
         network.labels.clone().into_iter().chain(own).collect()
     }
 

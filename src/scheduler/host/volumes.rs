@@ -1,6 +1,6 @@
 //! Volumes: made, mounted while containers use them, removed.
 
-use super::{CONFIG_HASH, RealHost, blocking};
+use super::{RealHost, blocking};
 use crate::id::VolumeName;
 use crate::scheduler::execute::HostError;
 use crate::scheduler::supervisor::container::Container;
@@ -15,7 +15,7 @@ impl RealHost {
         };
         let wanted = self.model()?.volumes.get(key);
         let mut labels = wanted.map(|v| sorted(&v.labels)).unwrap_or_default();
-        labels.insert(CONFIG_HASH.to_owned(), self.hash(name.as_str()));
+        labels.extend(self.own_labels(("volume", key), name.as_str()));
         let request = named::Request {
             driver: wanted.and_then(|v| v.driver.clone()).unwrap_or_default(),
             driver_opts: wanted.map(|v| sorted(&v.driver_opts)).unwrap_or_default(),

@@ -111,6 +111,8 @@ pub struct Up {
     pub renew_anonymous_volumes: bool,
     /// Named volumes whose configuration has changed are made anew, empty: `-y`.
     pub renew_volumes: bool,
+    /// Say nothing of orphans that stay.
+    pub ignore_orphans: bool,
 }
 
 /// When to replace a container that exists.

@@ -87,7 +87,7 @@ impl<'a> Builder<'_, 'a> {
                     .filter(|c| self.context.is_stray(c))
                     .map(|c| (c, Cause::Orphan)),
             );
-        } else {
+        } else if !self.up.ignore_orphans {
             self.context.warn_of_orphans(&mut self.plan);
         }
         let surplus = members.values().flat_map(|member| &member.replicas.surplus);

@@ -110,6 +110,9 @@ pub struct Up {
     pub always_recreate_deps: bool,
     /// Remove containers of services that are no longer in the file.
     pub remove_orphans: bool,
+    /// Say nothing of such containers.
+    #[serde(default)]
+    pub ignore_orphans: bool,
     /// Leave dependencies alone.
     pub no_deps: bool,
     /// Create, do not start.

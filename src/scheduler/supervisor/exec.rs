@@ -25,7 +25,9 @@ pub fn start(project: &Project, request: &Exec) -> Result<(Reply, Vec<OwnedFd>),
         .iter()
         .find(|c| wanted(c.record.number) && c.is_running());
     let container = container.ok_or_else(|| {
-        let paused = replicas.iter().find(|c| c.lives());
+        let paused = replicas
+            .iter()
+            .find(|c| wanted(c.record.number) && c.lives());
         paused.map_or_else(|| not_running(request, replicas.len()), |c| frozen(c))
     })?;
     let (pid, start_time) = container
@@ -77,7 +79,8 @@ fn not_running(request: &Exec, replicas: usize) -> Failure {
             .with_hint(format!("hoist up -d {service}")),
         (_, Some(index)) => Failure::text(format!(
             "service `{service}` has no running container number {index}"
-        )),
+        ))
+        .with_hint(format!("hoist ps -a {service}")),
         (_, None) => Failure::text(format!("service `{service}` is not running"))
             .with_hint(format!("hoist start {service}")),
     }

@@ -70,15 +70,11 @@ impl Verbs {
             wait: request.wait,
             renew_anonymous_volumes: request.renew_anonymous_volumes,
             renew_volumes: request.renew_volumes,
+            ignore_orphans: request.ignore_orphans,
         });
-        let options = Options {
-            verb,
-            services: request.services.clone(),
-            containers: Vec::new(),
-            no_deps: request.no_deps,
-            remove_orphans: request.remove_orphans,
-            timeout: request.timeout,
-        };
+        let mut options = options(verb, &request.services, request.timeout);
+        options.no_deps = request.no_deps;
+        options.remove_orphans = request.remove_orphans;
         let mut plan = self.plan(&desired, &options)?;
         self.tell_changes(&mut plan, &desired, &loaded.canonical, request.dry_run);
         if !request.dry_run {

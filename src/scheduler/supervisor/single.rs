@@ -4,17 +4,24 @@ use super::container::{Container, Phase, Status};
 use super::control::{Attach, Attached, Failure, Place, Reply, Run, Select, Signal, TerminalSize};
 use super::jobs::Job;
 use super::machine::Command;
+use super::memory::Durable;
 use super::project::Project;
 use super::verbs::{Done, Verbs, failure};
 use crate::runtime::shim::protocol::Attachment;
 use crate::scheduler::action::Action;
-use crate::scheduler::execute::Cancel;
+use crate::scheduler::execute::{Cancel, execute};
 use crate::scheduler::host::AttachWish;
 use crate::scheduler::reconcile::Verb;
 use std::future::Future;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use tokio::sync::oneshot;
+
+/// How a container goes that was to be removed after its end.
+const REMOVE: Verb = Verb::Remove {
+    stop: false,
+    volumes: true,
+};
 
 impl Verbs {
     /// An `up` of one service that tells which container it started, and hands its streams over.
@@ -117,6 +124,35 @@ impl Verbs {
         Ok(Reply::Done)
     }
 
+    /// Removes a container that was to be removed after its end, and has not even begun. The turn is ours already.
+    pub(super) async fn discard(&self, name: &str) {
+        let all = self.project.all();
+        let is_it = |c: &&Rc<Container>| c.record.name == name && c.record.launch.auto_remove;
+        let Some(container) = all.iter().find(is_it).filter(|c| !c.lives()) else {
+            return;
+        };
+        let request = Select {
+            containers: vec![container.record.id.to_string()],
+            ..Select::default()
+        };
+        // What fails here is still there for `rm`, and `ps -a` shows it.
+        let Ok(job) = self.selected(REMOVE, &request) else {
+            return;
+        };
+        let mut note = |event| self.project.note(&event);
+        let _ = execute(
+            &job.plan,
+            &job.host,
+            job.walk,
+            &Cancel::default(),
+            &mut note,
+        )
+        .await;
+        let _ = self.project.save();
+        self.project
+            .come_to_rest(Durable::of(&job.plan) == Durable::Soon);
+    }
+
     /// Removes the containers that were to be removed after their end.
     pub async fn sweep(&self) {
         let over = |c: &Rc<Container>| {
@@ -132,15 +168,11 @@ impl Verbs {
             containers: over.iter().map(|c| c.record.id.to_string()).collect(),
             ..Select::default()
         };
-        let verb = Verb::Remove {
-            stop: false,
-            volumes: true,
-        };
         let note = |event| self.project.note(&event);
         // What fails here is still there for `rm`, and `ps -a` shows it.
         let _ = self
-            .rise(&Cancel::default(), &mut { note }, |v| {
-                v.selected(verb, &request)
+            .rise(("rm", &Cancel::default()), &mut { note }, |v| {
+                v.selected(REMOVE, &request)
             })
             .await;
     }

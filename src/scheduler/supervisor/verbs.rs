@@ -19,12 +19,17 @@ use std::cell::{Cell, RefCell};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
+
+/// Who waits longer than this for another command is told so.
+const SHORT: Duration = Duration::from_secs(1);
 
 /// Runs requests; changing ones one after the other.
 pub struct Verbs {
     pub(super) project: Rc<Project>,
     turn: Mutex<()>,
+    /// The verb whose turn it is.
+    at: Cell<&'static str>,
     /// The `up` or `start` under way, which a verb that stops things cancels.
     rising: RefCell<Option<Cancel>>,
     /// The project's folders are given back: whoever still asks must ask the next supervisor.
@@ -45,6 +50,7 @@ impl Verbs {
         Self {
             project,
             turn: Mutex::new(()),
+            at: Cell::new("command"),
             rising: RefCell::new(None),
             left: Cell::new(false),
         }
@@ -53,10 +59,7 @@ impl Verbs {
     /// Runs one request to its end.
     pub async fn run(&self, request: Request, cancel: &Cancel, sink: Sink<'_>) -> Answer {
         let reply = match request {
-            Request::Ping => Reply::Pong {
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                pid: std::process::id() as i32,
-            },
+            Request::Ping => pong(),
             Request::Ps => Reply::Containers(summary::all(&self.project)),
             Request::Exec(exec) => return self.exec(&exec).map(Some),
             Request::Wait(select) => self.wait(&select).await?,
@@ -74,52 +77,83 @@ impl Verbs {
             }
             Request::Run(run) => {
                 let mut sink = renamed(&run, sink);
-                return self.rise(cancel, &mut sink, |v| v.run_one(&run)).await;
+                let verb = ("run", cancel);
+                return self.rise(verb, &mut sink, |v| v.run_one(&run)).await;
             }
             Request::Pause(select) => {
                 let job = |v: &Self| v.selected(Verb::Pause, &select);
-                return self.rise(cancel, sink, job).await;
+                return self.rise(("pause", cancel), sink, job).await;
             }
             Request::Unpause(select) => {
                 let job = |v: &Self| v.selected(Verb::Unpause, &select);
-                return self.rise(cancel, sink, job).await;
+                return self.rise(("unpause", cancel), sink, job).await;
             }
-            Request::Up(up) => return self.rise(cancel, sink, |v| v.up(&up)).await,
-            Request::Start(start) => return self.rise(cancel, sink, |v| v.start(&start)).await,
+            Request::Up(up) => return self.rise(("up", cancel), sink, |v| v.up(&up)).await,
+            Request::Start(start) => {
+                return self
+                    .rise(("start", cancel), sink, |v| v.start(&start))
+                    .await;
+            }
             Request::Restart(select) => {
-                return self.rise(cancel, sink, |v| v.restart(&select)).await;
+                let verb = ("restart", cancel);
+                return self.rise(verb, sink, |v| v.restart(&select)).await;
             }
             Request::Down(down) => {
                 self.hasten(down.timeout, &down.services);
-                return self.fall(cancel, sink, |v| v.down(&down)).await;
+                return self.fall(("down", cancel), sink, |v| v.down(&down)).await;
             }
             Request::Stop(select) => {
                 self.hasten(select.timeout, &select.services);
                 // Once the machine goes down, it does.
-                self.project
-                    .halting
-                    .set(self.project.halting.get() || select.halt);
-                return self.fall(cancel, sink, |v| v.stop(&select)).await;
+                let halting = &self.project.halting;
+                halting.set(halting.get() || select.halt);
+                return self.fall(("stop", cancel), sink, |v| v.stop(&select)).await;
             }
             Request::Kill(kill) => return self.hurry(cancel, sink, |v| v.kill(&kill)).await,
-            Request::Remove(remove) => return self.fall(cancel, sink, |v| v.remove(&remove)).await,
+            Request::Remove(remove) => {
+                return self.fall(("rm", cancel), sink, |v| v.remove(&remove)).await;
+            }
         };
         Ok(Some((reply, Vec::new())))
     }
 
     /// While this is held, nothing changes.
-    pub(super) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+    pub(super) async fn turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().await
+    }
+
+    /// Waits for what is under way to end, and says so if that takes long.
+    async fn my_turn(
+        &self,
+        (verb, cancel): (&'static str, &Cancel),
+        sink: Sink<'_>,
+    ) -> Result<MutexGuard<'_, ()>, Failure> {
+        let turn = self.turn.lock();
+        tokio::pin!(turn);
+        let turn = match tokio::time::timeout(SHORT, &mut turn).await {
+            Ok(turn) => turn,
+            Err(_) => {
+                let text = format!("waiting for the `{}` that is under way", self.at.get());
+                sink(warning(self.project.now(), text));
+                tokio::select! {
+                    turn = &mut turn => turn,
+                    () = cancel.cancelled() => return Err(Failure::text("cancelled")),
+                }
+            }
+        };
+        self.at.set(verb);
+        Ok(turn)
     }
 
     /// A verb that starts things: a later one that stops things may cancel it.
     pub(super) async fn rise(
         &self,
-        cancel: &Cancel,
+        verb: (&'static str, &Cancel),
         sink: Sink<'_>,
         job: impl FnOnce(&Self) -> Result<Job, Failure>,
     ) -> Answer {
-        let _turn = self.turn.lock().await;
+        let _turn = self.my_turn(verb, sink).await?;
+        let (_, cancel) = verb;
         if self.left.get() {
             return Ok(None);
         }
@@ -132,14 +166,15 @@ impl Verbs {
     /// A verb that stops things does not wait for one that starts them.
     async fn fall(
         &self,
-        cancel: &Cancel,
+        verb: (&'static str, &Cancel),
         sink: Sink<'_>,
         job: impl FnOnce(&Self) -> Result<Job, Failure>,
     ) -> Answer {
         if let Some(rising) = &*self.rising.borrow() {
             rising.cancel();
         }
-        let _turn = self.turn.lock().await;
+        let _turn = self.my_turn(verb, sink).await?;
+        let (_, cancel) = verb;
         if self.left.get() {
             return Ok(None);
         }
@@ -217,11 +252,11 @@ impl Verbs {
             let mut failure = execution_failure(&error);
             self.roll_back(&job, &error, sink, &mut failure).await;
             self.clear_unbegun(&job).await;
-            return Err(single::with_code(
-                &self.project,
-                job.single.as_deref(),
-                failure,
-            ));
+            let failure = single::with_code(&self.project, job.single.as_deref(), failure);
+            if let Some(name) = &job.single {
+                self.discard(name).await;
+            }
+            return Err(failure);
         }
         match &job.single {
             Some(name) => single::attached(&self.project, name, job.host.attached.take()),
@@ -274,6 +309,14 @@ impl Verbs {
 
     fn exec(&self, request: &Exec) -> Result<(Reply, Vec<OwnedFd>), Failure> {
         super::exec::start(&self.project, request)
+    }
+}
+
+/// Who answers.
+fn pong() -> Reply {
+    Reply::Pong {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id() as i32,
     }
 }
 

@@ -212,6 +212,7 @@ fn up_options() -> impl Strategy<Value = Options> {
             wait,
             renew_anonymous_volumes: renew,
             renew_volumes: false,
+            ignore_orphans: false,
         };
         Options {
             containers: Vec::new(),

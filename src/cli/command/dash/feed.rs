@@ -22,8 +22,6 @@ use std::time::{Duration, Instant};
 
 /// Between two looks at usage.
 const PERIOD: Duration = Duration::from_secs(1);
-/// Between two looks at which projects there are: that is no event of any of them.
-const PROJECTS: Duration = Duration::from_secs(2);
 /// With how many lines of each container it begins.
 const TAIL: usize = 500;
 
@@ -197,18 +195,16 @@ impl Source {
 pub fn projects(engine: Engine, post: Post) {
     std::thread::spawn(move || {
         let mut known = None;
-        loop {
-            if let Ok(list) = engine::ls(&engine) {
-                let names: Vec<_> = list
-                    .into_iter()
-                    .map(|it| (it.name, it.config_files))
-                    .collect();
-                if known.as_ref() != Some(&names) && !post.put(News::Projects(names.clone())) {
-                    return;
-                }
-                known = Some(names);
+        let followed = engine::projects(&engine, &mut |names| {
+            if known.as_ref() != Some(&names) && !post.put(News::Projects(names.clone())) {
+                return ControlFlow::Break(());
             }
-            std::thread::sleep(PROJECTS);
+            known = Some(names);
+            ControlFlow::Continue(())
+        });
+        if let Err(error) = followed {
+            let (text, is_error) = (error.to_string(), true);
+            post.put(News::Said(Said { text, is_error }));
         }
     });
 }

@@ -139,7 +139,11 @@ fn printed(values: &[Value], gap: &str) -> String {
     texts.join(gap)
 }
 
-/// `%s`, `%d`, `%v` and `%q`, with a width.
+fn cut(value: &Value, most: usize) -> String {
+    shown(value).chars().take(most).collect()
+}
+
+/// `%s`, `%d`, `%v` and `%q`, with a width and, for texts, how much of them is shown at most.
 fn formatted(values: &[Value]) -> String {
     let format = shown(&values[0]);
     let mut values = values[1..].iter();
@@ -157,8 +161,13 @@ fn formatted(values: &[Value]) -> String {
             text.push('%');
         } else {
             let value = values.next().unwrap_or(&Value::Null);
-            let value = match verb {
-                Some('q') => Value::String(shown(value)).to_string(),
+            let (width, most) = match width.split_once('.') {
+                Some((width, most)) => (width, most.parse().unwrap_or(0)),
+                None => (width, usize::MAX),
+            };
+            let value = match (verb, value) {
+                (Some('q'), value) => Value::String(cut(value, most)).to_string(),
+                (_, Value::String(_)) => cut(value, most),
                 _ => shown(value),
             };
             let columns = width.trim_start_matches('-').parse().unwrap_or(0);

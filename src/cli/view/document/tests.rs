@@ -60,6 +60,10 @@ fn templates_are_filled_in_as_docker_does() {
             r#"{{.RepoTags | len | printf "%03s|%-4v|%q" "x"}}"#,
             "  x|2   |\"\"",
         ),
+        (
+            r#"{{printf "%.5s|%-4.2s|%5.1v" .Id .Id 7}}"#,
+            "sha25|sh  |    7",
+        ),
         (r#"{{(index .RepoTags 1) | upper}}"#, "APP:2"),
         (r#"{{range (split "a,b" ",")}}[{{.}}]{{end}}"#, "[a][b]"),
         (
