@@ -7,17 +7,14 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-/// So much of a folder's own name is in the new one, bytes: a name may have 255, and who did it takes up to 70.
+/// So many characters of a folder's own name, which is in ASCII, are in the new one: a name may have 255, and who did it takes
+/// up to 70.
 const LONGEST: usize = 180;
 
 /// What the name of a folder begins with when it is put aside; who did it follows.
 fn prefix(dir: &Path) -> String {
-    let mut name = dir
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    name.truncate(name.floor_char_boundary(LONGEST));
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    let name: String = name.chars().take(LONGEST).collect();
     format!(".{name}.")
 }
 
