@@ -144,6 +144,8 @@ impl Error {
 /// The last line of the supervisor's own log, to follow a sentence.
 fn last_words(log: &std::path::Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
-    let last = text.lines().rev().find(|line| !line.trim().is_empty());
+    // One without an end is still being written, by the last of several that went the same way.
+    let (whole, _) = text.rsplit_once('\n').unwrap_or_default();
+    let last = whole.lines().rev().find(|line| !line.trim().is_empty());
     last.map_or(String::new(), |line| format!(": {line}"))
 }

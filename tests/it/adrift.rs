@@ -21,9 +21,8 @@ fn sh(world: &World, script: &str) -> Output {
 
 /// Those who have written, one after the other.
 fn writers(world: &World) -> Vec<String> {
-    let log = sh(world, "cat \"$HOIST_ROOT\"/volumes/*/_data/log")
-        .ok()
-        .stdout;
+    // Nobody has written at first.
+    let log = sh(world, "cat \"$HOIST_ROOT\"/volumes/*/_data/log").stdout;
     let mut writers: Vec<String> = log.lines().map(str::to_owned).collect();
     writers.dedup();
     writers

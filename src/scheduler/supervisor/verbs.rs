@@ -148,12 +148,11 @@ impl Verbs {
     /// A verb that starts things: a later one that stops things may cancel it.
     pub(super) async fn rise(
         &self,
-        verb: (&'static str, &Cancel),
+        (verb, cancel): (&'static str, &Cancel),
         sink: Sink<'_>,
         job: impl FnOnce(&Self) -> Result<Job, Failure>,
     ) -> Answer {
-        let _turn = self.my_turn(verb, sink).await?;
-        let (_, cancel) = verb;
+        let _turn = self.my_turn((verb, cancel), sink).await?;
         if self.left.get() {
             return Ok(None);
         }
@@ -166,15 +165,14 @@ impl Verbs {
     /// A verb that stops things does not wait for one that starts them.
     async fn fall(
         &self,
-        verb: (&'static str, &Cancel),
+        (verb, cancel): (&'static str, &Cancel),
         sink: Sink<'_>,
         job: impl FnOnce(&Self) -> Result<Job, Failure>,
     ) -> Answer {
         if let Some(rising) = &*self.rising.borrow() {
             rising.cancel();
         }
-        let _turn = self.my_turn(verb, sink).await?;
-        let (_, cancel) = verb;
+        let _turn = self.my_turn((verb, cancel), sink).await?;
         if self.left.get() {
             return Ok(None);
         }
