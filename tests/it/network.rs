@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use crate::network_world::*;
+use crate::world::patience;
 use hoist::network::Driver;
 use hoist::network::Error;
 use hoist::network::spec::NetworkKind;
@@ -136,6 +137,15 @@ fn networks_come_and_go_without_a_trace() {
         let driver = Driver::new("htest04").unwrap();
         let net = with_ipv6(network(&driver, "one", 1));
         driver.create_network(&net).unwrap();
+        // The kernel adds the routes to an IPv6 address of its own, and to its network's anycast one, when it finds the time.
+        let own =
+            ["1 80", "0 80"].map(|end| format!("ipv6_route: fd00000100000000000000000000000{end}"));
+        let has = |route: &String| snapshot().iter().any(|line| line.starts_with(route));
+        let deadline = Instant::now() + patience();
+        while !own.iter().all(has) {
+            assert!(Instant::now() < deadline, "{:?}", snapshot());
+            std::thread::yield_now();
+        }
         let during = snapshot();
         driver.create_network(&net).unwrap();
         assert_eq!(snapshot(), during);
