@@ -1,6 +1,6 @@
 //! What a key does to the containers of a service: a verb of the engine, in a thread of its own.
 
-use super::desk::{News, Post};
+use super::feed::Look;
 use crate::cli::view::dash::Said;
 use crate::engine;
 use crate::engine::{Engine, Select, Start};
@@ -46,8 +46,8 @@ impl Act {
     }
 }
 
-/// Begins it; how it went is said at the desk.
-pub fn begin(engine: Engine, project: ProjectName, service: String, act: Act, post: Post) {
+/// Begins it; how it went is said when the table shows it: a key that is pressed after the words finds what they say.
+pub fn begin(engine: Engine, project: ProjectName, service: String, act: Act, looks: Look) {
     std::thread::spawn(move || {
         let is_error;
         let text = match run(&engine, &project, &service, act) {
@@ -62,7 +62,8 @@ pub fn begin(engine: Engine, project: ProjectName, service: String, act: Act, po
                 words.collect::<Vec<_>>().join(": ")
             }
         };
-        post.put(News::Said(Said { text, is_error }));
+        // Nobody looks any more if the project is gone, or the dash.
+        let _ = looks.send(Some(Said { text, is_error }));
     });
 }
 

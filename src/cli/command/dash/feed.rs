@@ -27,7 +27,14 @@ const TAIL: usize = 500;
 
 /// The threads; dropping it ends them.
 #[derive(Debug)]
-pub struct Feed(#[expect(dead_code, reason = "the other end of it is watched")] OwnedFd);
+pub struct Feed {
+    #[expect(dead_code, reason = "the other end of it is watched")]
+    end: OwnedFd,
+    looks: Look,
+}
+
+/// Asks for a look at containers, and what is to be said once the table shows what was seen.
+pub type Look = Sender<Option<Said>>;
 
 /// What each thread has.
 #[derive(Clone)]
@@ -58,16 +65,22 @@ impl Feed {
         let (started, starts) = channel();
         let (events, looks, lines) = (source.clone(), source.clone(), source);
         let since = now();
+        let asked = changed.clone();
         std::thread::spawn(move || events.events(since, &changed, &started));
         std::thread::spawn(move || looks.look(&changes));
         std::thread::spawn(move || lines.read(&starts, &kept));
-        Ok(Self(end))
+        Ok(Self { end, looks: asked })
+    }
+
+    /// A way to have it look.
+    pub fn looks(&self) -> Look {
+        self.looks.clone()
     }
 }
 
 impl Source {
     /// Follows the journal; its end is the end of the others, who lose their senders with it.
-    fn events(&self, since: i64, changed: &Sender<()>, started: &Sender<()>) {
+    fn events(&self, since: i64, changed: &Look, started: &Sender<()>) {
         let period = Period {
             since: Some(since),
             until: None,
@@ -78,7 +91,7 @@ impl Source {
             if event.what == What::Started {
                 let _ = started.send(());
             }
-            match changed.send(()) {
+            match changed.send(None) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(_) => ControlFlow::Break(()),
             }
@@ -98,16 +111,20 @@ impl Source {
     }
 
     /// Looks at containers whenever something has changed, and at what they use now and then.
-    fn look(&self, changes: &Receiver<()>) {
+    fn look(&self, changes: &Receiver<Option<Said>>) {
         let mut is_alive = self.containers();
         let mut next = Instant::now();
         loop {
             let wait = next.saturating_duration_since(Instant::now());
             match changes.recv_timeout(wait) {
-                Ok(()) => {
+                Ok(first) => {
                     // Many at once are one look.
-                    while changes.try_recv().is_ok() {}
+                    let asked = std::iter::once(first).chain(changes.try_iter());
+                    let said = asked.flatten().collect::<Vec<_>>();
                     is_alive = self.containers();
+                    for said in said {
+                        self.post.put(News::Said(said));
+                    }
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     next = Instant::now() + PERIOD;

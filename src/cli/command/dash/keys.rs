@@ -1,6 +1,7 @@
 //! What keys mean.
 
 use super::act::Act;
+use crate::cli::view::containers;
 use crate::cli::view::dash::{Board, Pane, Room, Row, Said};
 use crate::engine::ContainerState;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -63,7 +64,17 @@ fn letter_key(board: &mut Board, letter: char) -> Option<Wish> {
             board.log.typing = true;
         }
         '?' | 'h' => board.help = true,
-        _ => return wish,
+        _ => {
+            if wish.is_none()
+                && let Some(text) = board.row().and_then(|row| why_not(row, letter))
+            {
+                board.said = Said {
+                    text,
+                    is_error: true,
+                };
+            }
+            return wish;
+        }
     }
     None
 }
@@ -80,6 +91,21 @@ fn wish(row: &Row, letter: char) -> Option<Wish> {
         ('e', ContainerState::Running) => Some(Wish::Shell),
         _ => None,
     }
+}
+
+/// Why a letter does nothing to the selected container: a key that is pressed is answered.
+fn why_not(row: &Row, letter: char) -> Option<String> {
+    let needs = match letter {
+        's' | 'r' => "there is nothing to start yet",
+        'p' => "only what runs can be paused",
+        'e' => "a shell needs one that runs",
+        _ => return None,
+    };
+    let name = row.name();
+    Some(match row.state() {
+        None => format!("{name} has no container: {needs}"),
+        Some(state) => format!("{name} is {}: {needs}", containers::state(state)),
+    })
 }
 
 /// A key of the filter.
@@ -172,10 +198,14 @@ mod tests {
         );
         board.rows[0].container.as_mut().unwrap().state = ContainerState::Exited;
         assert_eq!(letters(&mut board, "spe"), [Wish::Act(Act::Start)]);
+        assert_eq!(board.said.text, "db is exited: a shell needs one that runs");
         board.rows[0].container.as_mut().unwrap().state = ContainerState::Paused;
         assert_eq!(letters(&mut board, "pe"), [Wish::Act(Act::Unpause)]);
         board.rows[0].container = None;
         assert_eq!(letters(&mut board, "srpe"), []);
+        assert!(board.said.text.starts_with("db has no container"));
+        assert_eq!(letters(&mut board, "l"), []);
+        assert_eq!(board.said.text, "");
         let control = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
         assert_eq!(press(&mut board, control, ROOM), Some(Wish::Leave));
     }

@@ -199,8 +199,12 @@ impl Dash<'_> {
         }) else {
             return;
         };
+        let Some(feed) = self.feeds.get(&project) else {
+            return;
+        };
+        let looks = feed.looks();
         self.say(format!("{} {service} …", act.doing()), false);
-        act::begin(self.engine.clone(), project, service, act, self.desk.post());
+        act::begin(self.engine.clone(), project, service, act, looks);
     }
 
     fn hear(&mut self, news: News) -> Result<(), Error> {
@@ -255,17 +259,27 @@ impl Dash<'_> {
         let Some(row) = self.board.row().cloned() else {
             return;
         };
-        if let Err(error) = self.try_shell(&row) {
-            let causes = error.causes();
-            let words = std::iter::once(error.to_string()).chain(causes);
-            self.say(words.collect::<Vec<_>>().join(": "), true);
+        match self.try_shell(&row) {
+            // The screen comes back over what a shell that could not last has said.
+            Ok(Exit::Code(code)) if code != 0 => {
+                self.say(
+                    format!("the shell in {} ended with {code}", row.name()),
+                    false,
+                );
+            }
+            Ok(_) => (),
+            Err(error) => {
+                let causes = error.causes();
+                let words = std::iter::once(error.to_string()).chain(causes);
+                self.say(words.collect::<Vec<_>>().join(": "), true);
+            }
         }
     }
 
-    fn try_shell(&self, row: &Row) -> Result<(), Error> {
+    fn try_shell(&self, row: &Row) -> Result<Exit, Error> {
         let (Some(container), Ok(project)) = (&row.container, ProjectName::new(&row.project))
         else {
-            return Ok(());
+            return Ok(Exit::Done);
         };
         let signals = Signals::hold(&terminal::WITH_TTY).map_err(Error::io("hold signals back"))?;
         let words = format!("a shell in {}; ctrl-d leaves it\n", container.name);
@@ -288,6 +302,6 @@ impl Dash<'_> {
             raw: true,
             ..Manner::default()
         };
-        terminal::run(&self.context.view, session, &signals, manner).map(drop)
+        terminal::run(&self.context.view, session, &signals, manner)
     }
 }
