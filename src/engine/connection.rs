@@ -198,13 +198,7 @@ fn connect_or_start(
         if let Some(lock) =
             Lock::try_take(&paths.lock()).map_err(Error::io("lock", paths.lock()))?
         {
-            if let Some(theirs) = paths.lives_elsewhere() {
-                return Err(Error::Elsewhere {
-                    project: project.to_string(),
-                    theirs,
-                    ours: paths.run.clone(),
-                });
-            }
+            refuse_a_second(project, paths)?;
             start(engine, project, paths, &lock)?;
             continue;
         }
@@ -216,6 +210,25 @@ fn connect_or_start(
         }
         // Somebody else is between taking the lock and listening, or between closing and its end: no event tells us.
         std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Refuses to start a supervisor beside one that is not found from here: two of them would start everything twice.
+fn refuse_a_second(project: &ProjectName, paths: &ProjectPaths) -> Result<(), Error> {
+    if let Some(theirs) = paths.lives_elsewhere() {
+        return Err(Error::Elsewhere {
+            project: project.to_string(),
+            theirs,
+            ours: paths.run.clone(),
+        });
+    }
+    let records = paths.take_records();
+    match records.map_err(Error::io("lock", &paths.root))? {
+        Some(_) => Ok(()),
+        None => Err(Error::Hidden {
+            project: project.to_string(),
+            claimant: paths.claimant(),
+        }),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Why a verb failed, ready to be shown.
 
 use crate::scheduler::supervisor::control::Failure;
+use crate::state::paths::Claimant;
 use std::io;
 use std::path::PathBuf;
 
@@ -48,6 +49,14 @@ pub enum Error {
         theirs: PathBuf,
         /// The one of this command.
         ours: PathBuf,
+    },
+    /// A supervisor of the project lives, and its run folder is not where it says.
+    #[error("project `{project}` is supervised by {}", hidden(claimant.as_ref()))]
+    Hidden {
+        /// The project.
+        project: String,
+        /// The supervisor, if it has noted itself.
+        claimant: Option<Claimant>,
     },
     /// A copy that failed.
     #[error(transparent)]
@@ -113,6 +122,7 @@ impl Error {
                 let run = theirs.ancestors().nth(2)?;
                 Some(format!("export HOIST_RUN={}", run.display()))
             }
+            Self::Hidden { claimant, .. } => Some(reveal(claimant.as_ref())),
             Self::Image(error) => error.hint(),
             Self::Transfer { source, .. } => source.hint(),
             Self::Io { .. } | Self::Record(_) | Self::Interrupted | Self::Copy(_) => None,
@@ -139,6 +149,26 @@ impl Error {
         let path = path.into();
         move |source| Self::Io { what, path, source }
     }
+}
+
+/// Who it is that is not found, to follow `is supervised by`.
+fn hidden(claimant: Option<&Claimant>) -> String {
+    claimant.map_or_else(
+        || "a process that has not said where its run folder is".to_owned(),
+        |it| {
+            let run = it.run.display();
+            format!("process {}, which is not found at `{run}`", it.pid)
+        },
+    )
+}
+
+/// How to have it back, or do without.
+fn reveal(claimant: Option<&Claimant>) -> String {
+    let pid = claimant.map_or("PID".to_owned(), |it| it.pid.to_string());
+    format!(
+        "its run folder was renamed, or something is mounted over it: undo that; or end the process with `kill -9 {pid}` and \
+         run this again, which ends its containers and starts them anew"
+    )
 }
 
 /// The last line of the supervisor's own log, to follow a sentence.

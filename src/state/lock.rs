@@ -1,11 +1,13 @@
 //! Advisory locks that the kernel gives back when their holder dies: there is no stale lock file.
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// A held exclusive lock; dropping (or dying) releases it.
 #[derive(Debug)]
@@ -17,7 +19,7 @@ impl Lock {
         let file = open(path)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) if is_at(&file, path)? => Ok(Some(Self(file))),
-            Ok(()) | Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Ok(()) | Err(Errno::WOULDBLOCK) => Ok(None),
             Err(e) => Err(e.into()),
         }
     }
@@ -28,7 +30,23 @@ impl Lock {
         loop {
             match flock(&file, FlockOperation::LockExclusive) {
                 Ok(()) => return Ok(Self(file)),
-                Err(rustix::io::Errno::INTR) => {}
+                Err(Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+
+    /// Takes the lock on a folder; `None` if another still holds it after `patience`, which is for one that is ending: no
+    /// event tells us of its end.
+    pub fn take_within(folder: &Path, patience: Duration) -> io::Result<Option<Self>> {
+        let file = File::open(folder)?;
+        let deadline = Instant::now() + patience;
+        loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Some(Self(file))),
+                Err(Errno::INTR) => {}
+                Err(Errno::WOULDBLOCK) if Instant::now() > deadline => return Ok(None),
+                Err(Errno::WOULDBLOCK) => std::thread::sleep(Duration::from_millis(1)),
                 Err(e) => return Err(e.into()),
             }
         }
@@ -74,5 +92,18 @@ mod tests {
         assert!(Lock::try_take(&path).unwrap().is_none());
         drop(held);
         assert!(Lock::try_take(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_folder_is_waited_for_as_long_as_patience_lasts() {
+        let dir = tempfile::tempdir().unwrap();
+        let take = |patience| Lock::take_within(dir.path(), patience).unwrap();
+        let held = take(Duration::ZERO).unwrap();
+        assert!(take(Duration::ZERO).is_none());
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| take(Duration::from_secs(60)));
+            drop(held);
+            assert!(waits.join().unwrap().is_some());
+        });
     }
 }

@@ -126,14 +126,20 @@ impl ProjectPaths {
         self.root.join("ledger")
     }
 
-    /// Tells which run folder belongs to the records, in this boot.
+    /// Takes the records for as long as the lock is held: a supervisor has them to itself. Another that lives is not
+    /// always found by its run folder: something may be mounted over that, or it was renamed, or `HOIST_RUN` is another.
+    pub fn take_records(&self) -> io::Result<Option<Lock>> {
+        Lock::take_within(&self.root, DYING)
+    }
+
+    /// Tells who has the records, in this boot.
     fn claimed(&self) -> PathBuf {
         self.root.join("run")
     }
 
-    /// Notes that the run folder is this one's.
+    /// Notes that this process has the records, from this run folder.
     pub fn claim(&self) {
-        let mut text = format!("{} ", aside::boot()).into_bytes();
+        let mut text = format!("{} {} ", aside::boot(), std::process::id()).into_bytes();
         text.extend_from_slice(self.run.as_os_str().as_bytes());
         if fs::read(self.claimed()).ok().as_ref() != Some(&text) {
             // What cannot be noted costs a better error at another time.
@@ -141,13 +147,23 @@ impl ProjectPaths {
         }
     }
 
+    /// Who has had the records last, in this boot.
+    pub fn claimant(&self) -> Option<Claimant> {
+        let text = fs::read(self.claimed()).ok()?;
+        let mut words = text.splitn(3, |byte| *byte == b' ');
+        let (boot, pid, run) = (words.next()?, words.next()?, words.next()?);
+        (boot == aside::boot().as_bytes()).then_some(())?;
+        Some(Claimant {
+            pid: str::from_utf8(pid).ok()?.parse().ok()?,
+            run: PathBuf::from(OsStr::from_bytes(run)),
+        })
+    }
+
     /// Another run folder of this project in which something lives.
     pub fn lives_elsewhere(&self) -> Option<PathBuf> {
-        let text = fs::read(self.claimed()).ok()?;
-        let path = text.strip_prefix(format!("{} ", aside::boot()).as_bytes())?;
         let other = Self {
             root: self.root.clone(),
-            run: PathBuf::from(OsStr::from_bytes(path)),
+            run: self.claimant()?.run,
         };
         (other.run != self.run && other.has_life()).then_some(other.run)
     }
@@ -258,6 +274,18 @@ impl ProjectPaths {
         Ok(())
     }
 }
+
+/// A supervisor that has had a project's records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimant {
+    /// The process.
+    pub pid: u32,
+    /// The project's folder in its run folder.
+    pub run: PathBuf,
+}
+
+/// How long one that dies may hold the records: the kernel closes its descriptors one after the other.
+const DYING: Duration = Duration::from_secs(2);
 
 /// Name of the folder in which projects tell each other of shared networks.
 const SHARED: &str = "shared";

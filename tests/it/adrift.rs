@@ -83,6 +83,38 @@ fn a_command_with_another_run_folder_starts_nothing_twice() {
 }
 
 #[test]
+fn a_supervisor_that_is_not_found_gets_no_second_beside_it() {
+    let world = World::new("adrift-hidden");
+    world.write("compose.yaml", WRITER);
+    world.hoist(&["up", "-d"]).ok();
+    world.until("it writes", || writers(&world).len() == 1);
+    let is_supervisor = |words: &str| words.contains("] hoist-supervisor");
+    let mut processes = world.processes().into_iter();
+    let (supervisor, _) = processes.find(|it| is_supervisor(&it.1)).unwrap();
+    // As if a tmpfs was mounted over it, which is undone more easily.
+    sh(&world, "mv \"$HOIST_RUN\" \"$HOIST_RUN-moved\"").ok();
+    for command in [&["up", "-d"][..], &["down"], &["ps"]] {
+        let refused = world.hoist(command).ended(1);
+        let named = format!("supervised by process {supervisor}, which is not found at `");
+        assert!(refused.stderr.contains(&named), "{}", refused.stderr);
+        assert!(refused.stderr.contains("kill -9"), "{}", refused.stderr);
+    }
+    let back = "rm -rf \"$HOIST_RUN\"; mv \"$HOIST_RUN-moved\" \"$HOIST_RUN\"";
+    sh(&world, back).ok();
+    world.hoist(&["up", "-d"]).ok();
+    assert_eq!(writers(&world).len(), 1);
+    // What the hint says.
+    sh(&world, "mv \"$HOIST_RUN\" \"$HOIST_RUN-moved\"").ok();
+    world.kill_supervisor();
+    world.hoist(&["up", "-d"]).ok();
+    assert_one_after_the_other(&world);
+    world.hoist(&["down", "-v"]).ok();
+    sh(&world, "rm -rf \"$HOIST_RUN-moved\"").ok();
+    world.until("everybody is gone", || world.processes().is_empty());
+    world.assert_no_trace();
+}
+
+#[test]
 fn a_container_that_the_ledger_has_lost_is_ended_and_its_data_stay() {
     for damage in [": >$L", "truncate -s $(($(wc -c <$L) / 3)) $L"] {
         let world = World::new("adrift-ledger");

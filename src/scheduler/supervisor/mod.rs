@@ -6,7 +6,7 @@
 //!
 //! Everything runs on one thread, but for name resolution and long kernel calls.
 //!
-//! Invariants: it holds the project's lock for life; everything it knows can be read again from disk and kernel, so its
+//! Invariants: it holds the project's lock and its records for life; everything it knows can be read again from disk and kernel, so its
 //! death costs nothing but the time to the next one.
 
 mod adopt;
@@ -103,6 +103,10 @@ pub fn main(
     let Some(lock) = take_lock(&paths, lock)? else {
         return Ok(ExitCode::SUCCESS);
     };
+    let Some(_records) = paths.take_records()? else {
+        return Err(format!("the records of {name} are in use by another supervisor").into());
+    };
+    paths.claim();
     let listener = match listener {
         Some(fd) => UnixListener::from(fd),
         None => listen(&paths.run)?,
@@ -142,7 +146,6 @@ async fn supervise(
     };
     let project = project::Project::new(parts)?;
     project.resolver.set_upstream(etc::host_servers());
-    project.paths.claim();
     let found = adopt::Known {
         containers: known.containers.into_values().collect(),
         damaged: known.damaged,
