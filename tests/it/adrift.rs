@@ -3,7 +3,7 @@
 use crate::stack::ps;
 use crate::world::{Output, World};
 
-/// Notes in a volume, again and again, which container writes: its PID namespace.
+/// Notes in a volume, again and again, which run of the container writes: numbers of namespaces are soon used again.
 const WRITER: &str = "services:
   db:
     image: host
@@ -11,7 +11,7 @@ const WRITER: &str = "services:
     restart: always
     stop_grace_period: 0s
     volumes: [\"data:/d\"]
-    command: [sh, -c, 'while :; do readlink /proc/self/ns/pid >>/d/log; sleep 0.05; done']
+    command: [sh, -c, 'read me </proc/sys/kernel/random/uuid; while :; do echo $$me >>/d/log; sleep 0.05; done']
 volumes: {data: }
 ";
 
