@@ -9,6 +9,7 @@ pub mod journal;
 pub mod kept_logs;
 pub mod ledger;
 pub mod lock;
+pub mod news;
 pub mod paths;
 pub mod record;
 pub mod store;

@@ -126,6 +126,11 @@ impl ProjectPaths {
         self.root.join("ledger")
     }
 
+    /// What users are to be told of.
+    pub fn news(&self) -> PathBuf {
+        self.root.join("news")
+    }
+
     /// Takes the records for as long as the lock is held: a supervisor has them to itself. Another that lives is not
     /// always found by its run folder: something may be mounted over that, or it was renamed, or `HOIST_RUN` is another.
     pub fn take_records(&self) -> io::Result<Option<Lock>> {

@@ -43,7 +43,8 @@ fn assert_one_after_the_other(world: &World) {
 
 #[test]
 fn a_container_whose_run_folder_is_removed_is_ended_before_it_runs_again() {
-    for supervised in [true, false] {
+    // The supervisor finds out, or whoever comes next does, or one between who is killed before it could tell.
+    for (supervised, seen) in [(true, false), (false, false), (false, true)] {
         let world = World::new("adrift");
         world.write("compose.yaml", WRITER);
         world.hoist(&["up", "-d"]).ok();
@@ -52,6 +53,10 @@ fn a_container_whose_run_folder_is_removed_is_ended_before_it_runs_again() {
             world.kill_supervisor();
         }
         sh(&world, "rm -rf \"$HOIST_RUN\"").ok();
+        if seen {
+            world.hoist(&["ps"]).ok();
+            world.kill_supervisor();
+        }
         let up = world.hoist(&["up", "-d"]).ok();
         assert!(up.stderr.contains("was removed while"), "{}", up.stderr);
         assert_one_after_the_other(&world);

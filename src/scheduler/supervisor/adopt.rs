@@ -72,7 +72,7 @@ fn sweep(project: &Project, known: &Known) -> io::Result<()> {
             path.display()
         );
         project.warn(&text);
-        project.news.borrow_mut().push(text);
+        project.news.add(&text);
         return Ok(());
     }
     let known: HashSet<&ContainerId> = known.containers.iter().map(|(r, _)| &r.id).collect();
@@ -85,7 +85,7 @@ fn sweep(project: &Project, known: &Known) -> io::Result<()> {
         };
         let paths = project.paths.container(&id);
         if has_run(&paths) {
-            project.news.borrow_mut().push(lost(project, &id));
+            project.news.add(&lost(project, &id));
         } else {
             paths.remove()?;
             swept += 1;
@@ -94,7 +94,7 @@ fn sweep(project: &Project, known: &Known) -> io::Result<()> {
     if swept > 0 {
         let text =
             format!("cleared away {swept} containers that an interrupted command had half made");
-        project.news.borrow_mut().push(text);
+        project.news.add(&text);
     }
     Ok(())
 }
@@ -183,7 +183,7 @@ fn settle(project: &Project, container: &Container) {
     let life = container.life.borrow().clone();
     let this_boot = identity::boot_id().is_ok_and(|boot| boot == life.boot);
     if this_boot && stray::end(&container.record.launch.spec.cgroup.path) {
-        project.news.borrow_mut().push(format!(
+        project.news.add(&format!(
             "the folder `{}` was removed while `{}` ran, which was ended: nobody could find it any more",
             container.paths.run.display(),
             container.record.name

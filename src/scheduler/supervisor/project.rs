@@ -25,6 +25,7 @@ use crate::scheduler::execute::HostError;
 use crate::state::event::{Event, Subject, What};
 use crate::state::journal;
 use crate::state::ledger::Ledger;
+use crate::state::news::News;
 use crate::state::paths::{Paths, ProjectPaths};
 use crate::state::record::{ContainerRecord, LifeRecord, NetworkRecord, ProjectRecord};
 use crate::volumes::named::Volumes;
@@ -69,7 +70,7 @@ pub struct Project {
     aside: RefCell<Vec<PathBuf>>,
     names_stale: Cell<bool>,
     /// What users are to be told of, once.
-    pub(super) news: RefCell<Vec<String>>,
+    pub(super) news: News,
     /// What is stopped now is stopped for a shutdown of the machine.
     pub(super) halting: Cell<bool>,
     me: Weak<Self>,
@@ -107,6 +108,7 @@ impl Project {
             journal: RefCell::new(journal),
             name: parts.name,
             installation: parts.installation,
+            news: News::at(paths.news()),
             paths,
             images: parts.images,
             volumes: parts.volumes,
@@ -122,7 +124,6 @@ impl Project {
             aside: RefCell::default(),
             // Others may believe what a predecessor told them.
             names_stale: Cell::new(true),
-            news: RefCell::default(),
             halting: Cell::new(false),
         }))
     }

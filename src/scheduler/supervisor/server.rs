@@ -141,7 +141,7 @@ impl Server {
         let _turn = self.verbs.turn().await;
         let error = self.succession.pass_to(pid);
         let text = format!("cannot make way for a hoist of another version: {error}");
-        self.project.news.borrow_mut().push(text);
+        self.project.news.add(&text);
     }
 
     async fn answer(&self, request: Request, outbox: &Outbox, cancel: &Cancel) {
