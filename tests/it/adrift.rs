@@ -55,6 +55,7 @@ fn a_container_whose_run_folder_is_removed_is_ended_before_it_runs_again() {
         sh(&world, "rm -rf \"$HOIST_RUN\"").ok();
         if seen {
             world.hoist(&["ps"]).ok();
+            world.until("its policy starts it again", || writers(&world).len() > 1);
             world.kill_supervisor();
         }
         let up = world.hoist(&["up", "-d"]).ok();

@@ -185,8 +185,13 @@ impl Machine {
             },
             "",
         );
+        self.decide(exit.code, ran);
+    }
+
+    /// Does what the policy says of such an end.
+    fn decide(&mut self, code: i32, ran: Duration) {
         let mut verdict = self.restarts.ended(Ending {
-            code: exit.code,
+            code,
             ran,
             by_user: self.by_user,
         });
@@ -218,8 +223,8 @@ impl Machine {
         self.restart_at = Some(Instant::now() + left);
     }
 
-    /// It ended when the machine did, or was ended because it could not be found: nobody knows how, and nothing starts it but
-    /// a user or the next boot.
+    /// It ended when the machine did, and nothing starts it but a user or the next boot; or because it could not be found, of
+    /// which its policy has something to say. Nobody knows how.
     pub(super) fn crashed(&mut self, with_machine: bool) {
         let life = self.recall();
         let now = self.project.now();
@@ -238,11 +243,18 @@ impl Machine {
             false => "its run folder was removed",
         };
         self.project.event(&self.container, what, cause);
-        self.remember();
-        if with_machine && life.started > life.finished {
-            self.project.lost_with_machine(&self.container);
+        if with_machine {
+            self.remember();
+            if life.started > life.finished {
+                self.project.lost_with_machine(&self.container);
+            }
+        } else {
+            let ran = u64::try_from(now - life.started).unwrap_or(0);
+            self.decide(-1, Duration::from_nanos(ran));
         }
-        self.is_down();
+        if self.restart_at.is_none() {
+            self.is_down();
+        }
     }
 
     pub(super) fn remember(&self) {
