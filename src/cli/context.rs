@@ -57,20 +57,10 @@ impl Context {
         self.global.compatibility || self.env.flag("COMPOSE_COMPATIBILITY")
     }
 
-    /// How many things may be done at once; `None` = no limit.
-    pub fn parallel(&self) -> Result<Option<usize>, Error> {
-        match self.global.parallel.or_else(|| self.env.parallel()) {
-            None | Some(-1) => Ok(None),
-            Some(limit) => match usize::try_from(limit) {
-                Ok(limit) if limit > 0 => Ok(Some(limit)),
-                _ => Err(Error::usage(
-                    format!(
-                        "invalid parallelism `{limit}`: it must be at least 1, or -1 for no limit"
-                    ),
-                    None,
-                )),
-            },
-        }
+    /// How many things may be done at once; `None` = no limit, as for every number below 1.
+    pub fn parallel(&self) -> Option<usize> {
+        let limit = self.global.parallel.or_else(|| self.env.parallel())?;
+        usize::try_from(limit).ok().filter(|limit| *limit > 0)
     }
 
     /// Where files of repositories and registries are kept.

@@ -101,7 +101,6 @@ fn a_wrong_command_line_is_exit_code_two() {
         ("up --scale web", "SERVICE=N"),
         ("up --build", "`--build` is not implemented yet"),
         ("up -d --watch", "--watch"),
-        ("--parallel 0 up -d", "invalid parallelism `0`"),
         ("logs --tail few", "--tail"),
         ("logs --index 1", "one service"),
         ("cp one two web:/tmp", "`web:/tmp` is one argument too many"),

@@ -123,7 +123,7 @@ pub struct Global {
     /// When to use colours and cursor movement
     #[arg(long, global = true, value_name = "WHEN")]
     pub ansi: Option<Ansi>,
-    /// Do at most this many things at once, -1 for no limit
+    /// Do at most this many things at once; no limit below 1
     #[arg(long, global = true, value_name = "N", allow_negative_numbers = true)]
     pub parallel: Option<i64>,
     /// Say what would be done, and do nothing

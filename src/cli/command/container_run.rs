@@ -162,7 +162,7 @@ fn wish(context: &Context, make: &Make) -> Result<Wish, Error> {
             canonical: loaded.canonical.text(),
             services: vec![service.clone()],
             dry_run: context.global.dry_run,
-            parallel: context.parallel()?,
+            parallel: context.parallel(),
             compatibility: context.compatibility(),
             ..engine::Up::default()
         },

@@ -29,7 +29,7 @@ pub fn run(context: &Context, args: &Create) -> Result<Exit, Error> {
         remove_orphans: args.remove_orphans || context.env.flag("COMPOSE_REMOVE_ORPHANS"),
         ignore_orphans: context.env.flag("COMPOSE_IGNORE_ORPHANS"),
         no_start: true,
-        parallel: context.parallel()?,
+        parallel: context.parallel(),
         compatibility: context.compatibility(),
         ..engine::Up::default()
     };

@@ -133,7 +133,7 @@ fn request(
             no_deps: args.no_deps,
             remove_orphans,
             ignore_orphans: context.env.flag("COMPOSE_IGNORE_ORPHANS"),
-            parallel: context.parallel()?,
+            parallel: context.parallel(),
             compatibility: context.compatibility(),
             canonical,
             ..engine::Up::default()

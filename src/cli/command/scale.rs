@@ -27,7 +27,7 @@ pub fn run(context: &Context, args: &Scale) -> Result<Exit, Error> {
         dry_run: context.global.dry_run,
         scale: args.scale.iter().cloned().collect(),
         no_deps: args.no_deps,
-        parallel: context.parallel()?,
+        parallel: context.parallel(),
         compatibility: context.compatibility(),
         ..engine::Up::default()
     };

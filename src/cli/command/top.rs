@@ -16,6 +16,10 @@ pub fn run(context: &Context, args: Services) -> Result<Exit, Error> {
         ..Select::default()
     };
     let containers = engine::top(&context.engine(), &context.project()?, request)?;
+    // as docker compose: no head over nothing
+    if containers.is_empty() {
+        return Ok(Exit::Done);
+    }
     show(
         context,
         &processes::table(&containers, super::now(), context.view.columns()),

@@ -255,7 +255,7 @@ fn request(context: &Context, args: &Up, loaded: &Loaded) -> Result<engine::Up, 
         renew_anonymous_volumes: args.renew_anon_volumes,
         renew_volumes: args.yes,
         timeout: args.timeout,
-        parallel: context.parallel()?,
+        parallel: context.parallel(),
         compatibility: context.compatibility(),
     })
 }

@@ -49,7 +49,7 @@ fn up(context: &Context, args: &Watch, loaded: &Loaded) -> Result<(), Error> {
     let request = engine::Up {
         canonical: loaded.canonical.text(),
         services: args.services.clone(),
-        parallel: context.parallel()?,
+        parallel: context.parallel(),
         compatibility: context.compatibility(),
         ..engine::Up::default()
     };
