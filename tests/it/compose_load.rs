@@ -118,6 +118,26 @@ fn named_files_are_merged_in_order_without_the_override() {
 }
 
 #[test]
+fn an_override_between_two_that_extend_each_other_is_for_all_above_it() {
+    // docker compose forgets it in most runs, and which ones is chance: no case for its answers.
+    let world = World::new(&[(
+        "compose.yaml",
+        "services: {a: {extends: b, dns: [9.9.9.9]}, b: {extends: c, dns: !override [8.8.8.8]}, c: {image: x, dns: [1.1.1.1]}}",
+    )]);
+    let project = world.project();
+    let dns = |name: &str| {
+        project.services[name]
+            .dns
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(dns("a"), ["8.8.8.8", "9.9.9.9"]);
+    assert_eq!(dns("b"), ["8.8.8.8"]);
+    assert_eq!(dns("c"), ["1.1.1.1"]);
+}
+
+#[test]
 fn the_standard_input_is_a_file_called_dash() {
     let world = World::new(&[]).with(|o| {
         o.files = vec!["-".into()];
