@@ -39,11 +39,12 @@ impl Lock {
     /// Takes the lock on a folder; `None` if another still holds it after `patience`, which is for one that is ending: no
     /// event tells us of its end.
     pub fn take_within(folder: &Path, patience: Duration) -> io::Result<Option<Self>> {
-        let file = File::open(folder)?;
+        let mut file = File::open(folder)?;
         let deadline = Instant::now() + patience;
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Some(Self(file))),
+                Ok(()) if is_at(&file, folder)? => return Ok(Some(Self(file))),
+                Ok(()) => file = File::open(folder)?,
                 Err(Errno::INTR) => {}
                 Err(Errno::WOULDBLOCK) if Instant::now() > deadline => return Ok(None),
                 Err(Errno::WOULDBLOCK) => std::thread::sleep(Duration::from_millis(1)),
@@ -63,7 +64,7 @@ impl Lock {
     }
 }
 
-/// Whether the file is (still) the one at this path: who holds a lock may remove its file and end.
+/// Whether the file is (still) the one at this path: who holds a lock may remove its file, or rename its folder, and end.
 fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt;
     let (held, there) = (file.metadata()?, path.metadata()?);
@@ -105,5 +106,17 @@ mod tests {
             drop(held);
             assert!(waits.join().unwrap().is_some());
         });
+    }
+
+    #[test]
+    fn a_folder_that_was_put_aside_is_not_the_one_at_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let [folder, aside] = ["folder", "aside"].map(|name| dir.path().join(name));
+        std::fs::create_dir(&folder).unwrap();
+        let file = File::open(&folder).unwrap();
+        assert!(is_at(&file, &folder).unwrap());
+        std::fs::rename(&folder, aside).unwrap();
+        std::fs::create_dir(&folder).unwrap();
+        assert!(!is_at(&file, &folder).unwrap());
     }
 }

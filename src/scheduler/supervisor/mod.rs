@@ -6,8 +6,8 @@
 //!
 //! Everything runs on one thread, but for name resolution and long kernel calls.
 //!
-//! Invariants: it holds the project's lock and its records for life; everything it knows can be read again from disk and kernel, so its
-//! death costs nothing but the time to the next one.
+//! Invariants: it holds the project's lock and its records for life; everything it knows can be read again from disk and
+//! kernel, so its death costs nothing but the time to the next one.
 
 mod adopt;
 pub mod assemble;
