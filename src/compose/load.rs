@@ -205,7 +205,7 @@ impl Loader<'_> {
             self.forest
                 .report
                 .error("empty", message)
-                .hint("it needs at least `services:`");
+                .hint("begin with a service: `services: {web: {image: nginx}}`");
         }
         merged
     }

@@ -13,6 +13,9 @@ pub fn of_type(path: &str, node: &Node, expected: &str) -> Option<String> {
         ("a text", _) if key == "restart" && node.value == Value::Bool(true) => {
             Some("write `restart: always`, or `restart: unless-stopped`".to_owned())
         }
+        ("a text", _) if key == "restart" && node.value == Value::Bool(false) => {
+            Some("write `restart: \"no\"`".to_owned())
+        }
         ("a text", _) => Some(format!("write it in quotes: `\"{}\"`", node.scalar()?)),
         ("a list", Some(text)) if is_word(text) => Some(format!("write it as `{key}: [{text}]`")),
         ("a mapping", None) => {
