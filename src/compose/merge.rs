@@ -3,8 +3,8 @@
 //! Both sides are written out already, so a list meets a list and a mapping a mapping. Maps merge, scalars replace,
 //! lists append; a row of the schema says where it is otherwise. Items that are the same thing are found later.
 //!
-//! Invariant: the result holds no `!reset` and no `!override`, unless it goes on over others; each node keeps the place it came from, and its history
-//! says over what it stands.
+//! Invariant: the result holds no `!reset` and no `!override`, unless it goes on over others; each node keeps the place it
+//! came from, and its history says over what it stands.
 
 use super::diagnostic::Report;
 use super::lengthen::sequence;
